@@ -1,0 +1,1 @@
+"""From result tables to reports. Reads records; never imports torch, ray or optuna."""

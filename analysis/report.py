@@ -1,0 +1,165 @@
+"""One self-contained page from a results folder: python -m analysis.report results/NAME."""
+
+import argparse
+import io
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
+
+from analysis.load import LoadError, Results, load
+from analysis.sections import Section
+from analysis.sections.stability import SECTION as STABILITY
+
+SECTIONS: list[Section] = [STABILITY]
+"""The sections of the report, in order. A new one is a file in analysis/sections and a line here."""
+
+
+def write_report(folder: Path | str, out: Path | None = None) -> Path:
+    """Write the report of a results folder as one HTML file that opens offline; return its path.
+
+    Default path: report.html in the folder. Raises LoadError if the folder holds no results.
+    """
+    results = load(folder)
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    page = environment.get_template("report.html").render(
+        name=results.folder.name,
+        overview=overview(results),
+        alarms=alarms(results),
+        sections=[view(section, results) for section in SECTIONS],
+        provenance=[json.dumps(record, indent=1) for record in results.provenance],
+    )
+    path = out or results.folder / "report.html"
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def overview(results: Results) -> str:
+    """What the folder holds, in one sentence."""
+    report = results.report_trials
+    counts = report["outcome"].value_counts()
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    tuning = len(results.trials) - len(report)
+    return (
+        f"{report['condition_id'].nunique()} conditions, {len(report)} report trials ({outcomes or 'none'}), "
+        f"{tuning} tuning trials; task {results.definition['task']}."
+    )
+
+
+def alarms(results: Results) -> list[str]:
+    """What a reader must know before reading on: failures, missing trials, optima at the edge."""
+    found = []
+    table = STABILITY.table(results)
+    if len(results.failures):
+        names = sorted(set(results.failures["condition"]))
+        found.append(
+            f"{len(results.failures)} trials failed (a fault, not a measurement); run the same command again "
+            f"to retry them. Incomplete: {'; '.join(names)}."
+        )
+    if not table.empty and table["missing"].sum() > 0:
+        found.append(
+            f"{int(table['missing'].sum())} report trials are missing in "
+            f"{int((table['missing'] > 0).sum())} conditions; their rows say how many."
+        )
+    if not table.empty and table["at_edge"].any():
+        found.append(
+            f"In {int(table['at_edge'].sum())} of {len(table)} conditions the best learning rate is the lowest "
+            f"or highest tried (marked *): the optimum may lie outside the range."
+        )
+    return found
+
+
+def view(section: Section, results: Results) -> dict[str, Any]:
+    """A section as the template wants it."""
+    table = section.table(results)
+    figure = section.render(table)
+    shown = readable(table)
+    numeric = [pd.api.types.is_numeric_dtype(table[name]) if name in table else True for name in shown.columns]
+    kinds = ["" if is_number else "text" for is_number in numeric]
+    return {
+        "title": section.title,
+        "question": section.question,
+        "note": section.note,
+        "svg": "" if figure is None else svg(figure),
+        "heads": [
+            {"label": name, "kind": kind} for name, kind in zip(shown.columns, kinds, strict=True)
+        ],
+        "rows": [
+            [{"label": value, "kind": kind} for value, kind in zip(row, kinds, strict=True)]
+            for row in shown.itertuples(index=False)
+        ],
+    }
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The conditions table as a person reads it: k of n, intervals, a star at an edge; constant sizes hidden."""
+    if table.empty:
+        return table
+    known = table.columns.tolist()
+    keys = known[known.index("model") : known.index("n")]
+    names = ("model", "optimizer", "length", "max_norm")
+    shown: dict[str, Any] = {
+        key: table[key].map(text)
+        for key in keys
+        if key not in ("learning_rate", "at_edge") and (key in names or table[key].nunique() > 1)
+    }
+    star = table["at_edge"].map({True: "*", False: ""})
+    shown["learning rate"] = table["learning_rate"].map(lambda rate: f"{rate:.2g}") + star
+    for name in ("stable", "solved"):
+        shown[name] = [f"{k} of {n}" for k, n in zip(table[name], table["n"], strict=True)]
+        shown[f"P({name})"] = [
+            f"{share:.2f} [{low:.2f}, {high:.2f}]"
+            for share, low, high in zip(
+                table[f"p_{name}"], table[f"p_{name}_low"], table[f"p_{name}_high"], strict=True
+            )
+        ]
+    for name in ("recovered", "lost", "unsolved", "diverged"):
+        shown[name] = table[name].map(text)
+    if table["missing"].any():
+        shown["missing"] = table["missing"].map(text)
+    shown["drops / 1,000 steps"] = table["drops_per_1000"].map(lambda rate: "-" if math.isnan(rate) else f"{rate:.2f}")
+    shown["median steps to solve"] = table["median_steps_to_solve"].map(text)
+    shown["clipped"] = table["clipped_share"].map(lambda share: f"{100 * share:.0f} %")
+    return pd.DataFrame(shown)
+
+
+def text(value: Any) -> str:
+    """A value as a person reads it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an SVG element, text kept as text."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    drawn = buffer.getvalue()
+    return drawn[drawn.index("<svg") :]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line: 0 on success, 2 if there is nothing to report on."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__)
+    parser.add_argument("folder", type=Path, help="results folder, such as results/clipping_study")
+    parser.add_argument("--out", type=Path, help="HTML file to write (default: report.html in the folder)")
+    arguments = parser.parse_args(argv)
+    try:
+        path = write_report(arguments.folder, arguments.out)
+    except LoadError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    print(f"report: {path}")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""How often does training succeed, and stay successful, as sequences get longer?"""
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.conditions import conditions_table
+from analysis.load import Results
+from analysis.sections import Section
+
+PALETTE = ["#3b0f70", "#1f77b4", "#2a9d8f", "#c9a227", "#e07a1f", "#b5179e", "#5c677d", "#006d2c"]
+MARKERS = ["o", "s", "D", "^", "v", "P", "X", "*"]
+
+
+def table(results: Results) -> pd.DataFrame:
+    """One row per condition: counts, shares and Wilson intervals. See `conditions_table`."""
+    return conditions_table(results)
+
+
+def render(conditions: pd.DataFrame) -> Figure | None:
+    """P(stable) and P(solved) against length: a panel per model and optimizer, a colour per max_norm.
+
+    Points are shares, bars Wilson 95 % intervals; the points of one length stand side by side.
+    """
+    if conditions.empty:
+        return None
+    shown = conditions
+    columns = list(dict.fromkeys(zip(shown["model"], shown["optimizer"], strict=True)))
+    arms = sorted(shown["max_norm"].unique())
+    figure = Figure(figsize=(2.9 * max(2, len(columns)) + 0.6, 5.6), layout="constrained")
+    axes = figure.subplots(2, len(columns), sharex=True, sharey=True, squeeze=False)
+    for column, (model, optimizer) in enumerate(columns):
+        panel = shown[(shown["model"] == model) & (shown["optimizer"] == optimizer)]
+        for row, measure in enumerate(("p_stable", "p_solved")):
+            draw_arms(axes[row, column], panel, measure, arms)
+        axes[0, column].set_title(f"{model}, {optimizer}", fontsize=10)
+        axes[1, column].set_xlabel("sequence length T (time steps)")
+    axes[0, 0].set_ylabel("P(stable)")
+    axes[1, 0].set_ylabel("P(solved)")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(arms), fontsize=9, frameon=False)
+    return figure
+
+
+def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[float]) -> None:
+    """One measure against length in one panel, one dodged series per arm."""
+    lengths = sorted(panel["length"].unique())
+    position = {length: index for index, length in enumerate(lengths)}
+    for number, arm in enumerate(arms):
+        points = panel[panel["max_norm"] == arm]
+        shift = 0.66 * ((number + 0.5) / len(arms) - 0.5)
+        at = points["length"].map(position) + shift
+        share = points[measure]
+        errors = [share - points[f"{measure}_low"], points[f"{measure}_high"] - share]
+        axis.errorbar(
+            at,
+            share,
+            yerr=errors,
+            fmt=MARKERS[number % len(MARKERS)],
+            color=PALETTE[number % len(PALETTE)],
+            label="no clipping" if math.isinf(arm) else f"max_norm {arm:g}",
+            markersize=4,
+            linewidth=1.2,
+        )
+    axis.set_xticks(range(len(lengths)), [str(length) for length in lengths])
+    axis.set_ylim(-0.04, 1.04)
+    axis.grid(axis="y", alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    for boundary in range(len(lengths) - 1):
+        axis.axvline(boundary + 0.5, color="0.85", linewidth=0.8)
+
+
+SECTION = Section(
+    title="Stability against length",
+    question="How often does training solve the task, and stay solved, as sequences get longer?",
+    table=table,
+    render=render,
+    note=(
+        "Points are shares of report seeds; bars are Wilson 95 % intervals. A trial that diverged counts as "
+        "neither solved nor stable and stays in n. Learning rates were tuned per condition on other seeds "
+        "unless the table says they were fixed."
+    ),
+)
+

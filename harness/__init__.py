@@ -1,0 +1,3 @@
+"""Measure how stably sequence models train: conditions in, outcomes with full histories out."""
+
+__version__ = "0.1.0"

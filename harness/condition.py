@@ -1,0 +1,203 @@
+"""The nouns of the instrument: Condition, Trial, Pack, Outcome, Result, and the seeds they imply.
+
+Standard library only, so that analysis can use the nouns without importing torch.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Value = bool | int | float | str
+"""What an option of a task, model or optimizer may be."""
+
+FIRST_TUNING_SEED = 1_000_000
+"""Report seeds count from 0, tuning seeds from here: the two sets are disjoint by construction."""
+
+SEED_RULE = (
+    "sha256 of the JSON list [stream, *names], first 8 bytes as a big-endian integer, modulo 2**63. "
+    "Training batches: ['data', task, length, seed]. Weights: ['weights', task, length, seed]. "
+    "Held-out sets: ['heldout', task, length, 'validation' | 'test' | 'control']. "
+    "TPE batch b: ['tpe', condition_id, b]."
+)
+
+
+class Outcome(StrEnum):
+    """How a trial ended, as a finding. The first that applies, in this order of precedence."""
+
+    FAILED = "failed"  # a fault of the program or the machine; not a measurement
+    PRUNED = "pruned"  # stopped by a scheduler; censored
+    DIVERGED = "diverged"  # loss or gradient norm not finite, or the loss ran away
+    UNSOLVED = "unsolved"  # not solved within max_steps
+    LOST = "lost"  # solved, but not solved at the end of the observation window
+    RECOVERED = "recovered"  # solved, dropped at least once, recovered by the end
+    STABLE = "stable"  # solved and never dropped
+
+
+SOLVED = frozenset({Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST})
+"""Outcomes of trials that solved their task and did not diverge afterwards."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One point of the grid: what a conclusion is about.
+
+    `max_norm` is the clipping threshold on the global L2 norm of the gradient; inf means no clipping.
+    `learning_rate` is a number when the space fixes it, None when it is tuned for this condition.
+    `options` are (name, value) pairs, sorted by name, of everything the task, the model and the
+    optimizer add, defaults included.
+    """
+
+    task: str
+    model: str
+    optimizer: str
+    length: int
+    max_norm: float
+    hidden_size: int
+    batch_size: int
+    learning_rate: float | None = None
+    options: tuple[tuple[str, Value], ...] = ()
+
+    def fields(self) -> dict[str, Value | None]:
+        """Every field and option under its column name."""
+        own = {name: getattr(self, name) for name in CONDITION_FIELDS}
+        return {**own, **dict(self.options)}
+
+    @property
+    def condition_id(self) -> str:
+        """Content hash of every field: 16 hexadecimal digits."""
+        return content_hash(self.fields())
+
+    def siblings_key(self) -> tuple[tuple[str, Value | None], ...]:
+        """Equal for conditions that differ only in max_norm and learning_rate."""
+        return tuple((k, v) for k, v in self.fields().items() if k not in ("max_norm", "learning_rate"))
+
+    def __str__(self) -> str:
+        name = f"{self.task} {self.model} {self.optimizer} T={self.length} max_norm={self.max_norm:g}"
+        return name if self.learning_rate is None else f"{name} lr={self.learning_rate:g}"
+
+
+CONDITION_FIELDS = (
+    "task",
+    "model",
+    "optimizer",
+    "length",
+    "max_norm",
+    "hidden_size",
+    "batch_size",
+    "learning_rate",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training run. Its `trial_id` covers every field that can change its numbers."""
+
+    condition: Condition
+    learning_rate: float
+    seed: int
+    max_steps: int
+    observe: int
+    eval_every: int
+
+    @property
+    def trial_id(self) -> str:
+        """Content hash: 16 hexadecimal digits, the same whether the learning rate was tuned or fixed."""
+        fields = self.condition.fields() | {
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+            "max_steps": self.max_steps,
+            "observe": self.observe,
+            "eval_every": self.eval_every,
+        }
+        return content_hash(fields)
+
+    @property
+    def phase(self) -> str:
+        """'tune' if the run helps to choose a learning rate, 'report' if its numbers are reported."""
+        return "tune" if self.seed >= FIRST_TUNING_SEED else "report"
+
+    @property
+    def heldout_split(self) -> str:
+        """Tuning is judged on the validation set; the report never sees the set that chose its rates."""
+        return "validation" if self.phase == "tune" else "test"
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Trials trained together as one program; they differ only in seed, learning_rate and max_norm."""
+
+    trials: tuple[Trial, ...]
+
+    def __post_init__(self) -> None:
+        if not self.trials:
+            raise ValueError("a pack needs at least one trial")
+        first = _shared_by_a_pack(self.trials[0])
+        for trial in self.trials[1:]:
+            for name, value in _shared_by_a_pack(trial).items():
+                if first.get(name) != value:
+                    raise ValueError(
+                        f"trials of one pack may differ only in seed, learning_rate and max_norm; "
+                        f"these differ in {name}: {first.get(name)!r} and {value!r}"
+                    )
+
+    @property
+    def pack_id(self) -> str:
+        """Content hash of the trial ids, in order: 16 hexadecimal digits."""
+        return content_hash([trial.trial_id for trial in self.trials])
+
+    def __str__(self) -> str:
+        return self.pack_id
+
+
+def _shared_by_a_pack(trial: Trial) -> dict[str, Any]:
+    return {
+        **dict(trial.condition.siblings_key()),
+        "phase": trial.phase,
+        "max_steps": trial.max_steps,
+        "observe": trial.observe,
+        "eval_every": trial.eval_every,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a trial left behind.
+
+    `summary` holds one value per column of the trials table; `steps` and `evals` hold equally long
+    arrays by column. Divergence is an outcome: its history is here too, up to the step it happened.
+    """
+
+    trial: Trial
+    outcome: Outcome
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    evals: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stream_seed(stream: str, *names: Value) -> int:
+    """The seed of a named random stream: see SEED_RULE. Nothing here depends on order or time."""
+    text = json.dumps([stream, *map(_canonical, names)], separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 2**63
+
+
+def content_hash(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """16 hexadecimal digits that depend on the content alone, not on the order of keys."""
+    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> Any:
+    """`value` in the one JSON form that is hashed: floats as repr, so inf and every digit survive."""
+    if isinstance(value, Mapping):
+        return {str(k): _canonical(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(v) for v in value]
+    if isinstance(value, float):
+        if math.isnan(value):
+            raise ValueError("NaN cannot identify anything: it is not equal to itself")
+        return repr(value)
+    return value

@@ -1,0 +1,56 @@
+"""What a plan will cost, from timing one short pack per model and length."""
+
+import dataclasses
+from typing import Any
+
+from harness.condition import Condition, Pack, Trial
+from harness.plan import Kind, Plan, make_trial
+from harness.progress import kind_of
+from harness.space import Space
+from harness.train import run_pack
+
+TIMED_STEPS = 20
+
+
+def estimate(space: Space, plan: Plan, device: str) -> list[dict[str, Any]]:
+    """Per model and length: conditions, trials left, and core-minutes to train them.
+
+    `core_minutes` takes every trial to run for max_steps; `core_minutes_at_most` adds the observation
+    window that a solved trial may go on for. One core (or one GPU share) works on a pack at a time.
+    """
+    left = plan.left()
+    rows = []
+    by_kind: dict[Kind, list[Condition]] = {}
+    for condition in space.conditions():
+        by_kind.setdefault(kind_of(condition), []).append(condition)
+    for kind, conditions in by_kind.items():
+        step_seconds, eval_seconds = time_one(space, conditions[-1], device)
+        per_step = step_seconds + eval_seconds / space.eval_every
+        rows.append(
+            {
+                "model": kind[0],
+                "length": kind[1],
+                "conditions": len(conditions),
+                "trials_left": left[kind],
+                "core_minutes": round(left[kind] * space.max_steps * per_step / 60, 2),
+                "core_minutes_at_most": round(
+                    left[kind] * (space.max_steps + space.observe) * per_step / 60, 2
+                ),
+            }
+        )
+    return rows
+
+
+def time_one(space: Space, condition: Condition, device: str) -> tuple[float, float]:
+    """Seconds per step and per evaluation of one trial within a full pack."""
+    trials = tuple(short(make_trial(space, condition, 1e-3, seed)) for seed in range(space.pack_size))
+    run_pack(Pack(trials[:1]), device)  # the first pack of a process pays for loading kernels
+    runs = run_pack(Pack(trials), device)
+    step_seconds = [float(block[-1]) for run in runs for block in run.step_seconds]
+    evals = sum(len(run.evals) for run in runs)
+    return sum(step_seconds) / len(step_seconds), sum(run.eval_seconds for run in runs) / evals
+
+
+def short(trial: Trial) -> Trial:
+    """The same trial for a few steps."""
+    return dataclasses.replace(trial, max_steps=TIMED_STEPS, observe=0, eval_every=TIMED_STEPS)

@@ -1,0 +1,40 @@
+"""What an executor does: take packs from a source, train them, hand back what came of them."""
+
+import traceback
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.condition import Pack, Result
+from harness.train import train
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A fault while training a pack: the last line names it, the whole is the traceback."""
+
+    error: str
+
+
+class Source(Protocol):
+    """Where packs come from and results go. Called from one thread of the driver only."""
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more will come."""
+
+    def ask(self) -> Pack | None:
+        """The next pack, or None while none is ready."""
+
+    def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
+        """What came of a pack."""
+
+
+def attempt(pack: Pack, device: str) -> list[Result] | Failure:
+    """Train a pack; a fault is returned, not raised, so that the run goes on.
+
+    This is the one place that catches everything. Divergence never comes here: it is a result.
+    """
+    try:
+        return train(pack, device)
+    except Exception:
+        return Failure(traceback.format_exc())

@@ -1,0 +1,142 @@
+"""Packs on Ray Tune: this machine's cores, or a running cluster. The only Ray import.
+
+One Tuner runs the whole space. Its searcher hands out packs as Tune trials; its trainable trains one
+pack a step, in actors that are reused; a callback takes the results out of Tune's hands, so that
+Tune keeps no histories. Tune's own state is thrown away: the Parquet tables are the truth.
+"""
+
+import logging
+import os
+import tempfile
+from typing import Any
+
+QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files per trial
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
+    "TUNE_WARN_THRESHOLD_S": "60",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+for _name, _value in QUIET.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402 - the settings above are read on import
+import torch  # noqa: E402
+from ray import tune  # noqa: E402
+from ray.tune.search import Searcher  # noqa: E402
+
+from harness.executors.base import Failure, Source, attempt  # noqa: E402
+
+LOST_WORKER_RETRIES = 2
+"""How often a pack is tried again when its worker dies (killed, out of memory, node lost)."""
+
+
+class PackTrainable(tune.Trainable):
+    """Trains the pack in its config in one step; the same actor then takes the next pack."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        torch.set_num_threads(1)
+        self._config = config
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._config = new_config
+        return True
+
+    def step(self) -> dict[str, Any]:
+        return {"came_of_it": attempt(self._config["pack"], self._config["device"]), "done": True}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing to save: a pack is recorded whole or trained again."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing to load."""
+
+
+class PackSearcher(Searcher):
+    """Suggests the packs of a source, in the source's order."""
+
+    def __init__(self, source: Source, device: str) -> None:
+        super().__init__()
+        self._source = source
+        self._device = device
+
+    def suggest(self, trial_id: str) -> Any:
+        if self._source.finished:
+            return Searcher.FINISHED
+        pack = self._source.ask()
+        return None if pack is None else {"pack": pack, "device": self._device}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Results are handed over by Handover."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the plan is rebuilt from the Parquet tables."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""
+
+
+class Handover(tune.Callback):
+    """Gives results and lost workers to the source, and leaves Tune an empty result."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
+        self._source.done(trial.config["pack"], result.pop("came_of_it"))
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        tries = LOST_WORKER_RETRIES + 1
+        error = f"the worker was lost {tries} times (killed, out of memory, or its node went away)"
+        self._source.done(trial.config["pack"], Failure(error))
+
+
+def run_ray(source: Source, device: str, workers: int | None, address: str | None) -> None:
+    """Train until the source has finished, `workers` packs at a time (default: one per core or GPU).
+
+    With an address ('auto' or host:port) a running cluster is joined and left as it is; else Ray is
+    started on this machine, bound to loopback, and stopped at the end. On GPUs each holds
+    ceil(workers / GPUs) packs, by fractional resources.
+    """
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address:
+        ray.init(address=address, **quiet)
+    else:
+        ray.init(num_cpus=workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with tempfile.TemporaryDirectory(prefix="stability-tune-") as scratch:
+            tune.Tuner(
+                tune.with_resources(PackTrainable, resources(device, workers)),
+                tune_config=tune.TuneConfig(
+                    search_alg=PackSearcher(source, device),
+                    num_samples=-1,
+                    reuse_actors=True,
+                    max_concurrent_trials=workers if address else None,
+                    trial_name_creator=lambda trial: str(trial.config["pack"]),
+                    trial_dirname_creator=lambda trial: str(trial.config["pack"]),
+                ),
+                run_config=tune.RunConfig(
+                    name="packs",
+                    storage_path=scratch,
+                    callbacks=[Handover(source)],
+                    failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                    verbose=0,
+                ),
+            ).fit()
+    finally:
+        ray.shutdown()
+
+
+def resources(device: str, workers: int | None) -> dict[str, float]:
+    """What one pack holds while it trains: a core, and a share of a GPU on one."""
+    if device == "cpu":
+        return {"cpu": 1}
+    gpus = ray.cluster_resources().get("GPU", 0)
+    per_gpu = max(1, -(-(workers or 1) // int(gpus))) if gpus else 1
+    return {"cpu": 1, "gpu": 1 / per_gpu}

@@ -1,0 +1,187 @@
+"""What is left to train, asked for pack by pack and told as results come in.
+
+Conditions that differ only in max_norm (or in a fixed learning rate) are siblings and go together, as one
+cohort: batch by batch through tuning, then the report seeds. Which trials share a pack depends on
+the space and on what is recorded, never on timing.
+"""
+
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from harness.condition import FIRST_TUNING_SEED, Condition, Pack, Result, Trial
+from harness.space import Space, grid_size
+
+if TYPE_CHECKING:
+    from harness.study import Study
+
+Batch = list[Trial]
+Objectives = Mapping[str, float]  # by trial_id
+Kind = tuple[str, int]  # model and length: what the cost of a trial mostly depends on
+
+
+class Cohort:
+    """Siblings on their way through tuning and report, one batch of trials at a time."""
+
+    def __init__(self, space: Space, conditions: Sequence[Condition]) -> None:
+        self.space = space
+        self.conditions = list(conditions)
+        self.studies = make_studies(space, self.conditions) if space.tuned else []
+        self.done = 0  # trials of the batches that are behind
+        self.packs_out = 0  # packs of the current batch that are queued or being trained
+        self.failed = False
+        self._batches = self._make_batches()
+        self.batch: Batch | None = next(self._batches)  # None when all is done
+
+    def advance(self, objectives: Objectives) -> None:
+        """Go on to the first batch that `objectives` do not cover."""
+        while self.batch is not None and not self.missing(objectives):
+            self.done += len(self.batch)
+            try:
+                self.batch = self._batches.send(objectives)
+            except StopIteration:
+                self.batch = None
+
+    def missing(self, objectives: Objectives) -> Batch:
+        """Trials of the current batch that are not recorded, by max_norm, learning rate and seed."""
+        missing = [trial for trial in self.batch or [] if trial.trial_id not in objectives]
+        return sorted(missing, key=lambda t: (t.condition.max_norm, t.learning_rate, t.seed))
+
+    def _make_batches(self) -> Generator[Batch, Objectives, None]:
+        """Yield each batch; expect the objectives of at least its trials in return."""
+        space = self.space
+        if self.studies:
+            for number in range(len(tuning_batches(space, self.conditions[0].optimizer))):
+                tries = [
+                    (study, rate, tuning_trials(space, study.condition, rate))
+                    for study in self.studies
+                    for rate in study.ask(number)
+                ]
+                objectives = yield [trial for _, _, trials in tries for trial in trials]
+                for study in self.studies:
+                    mine = [(rate, trials) for owner, rate, trials in tries if owner is study]
+                    study.tell({rate: mean_objective(trials, objectives) for rate, trials in mine})
+        yield [
+            make_trial(space, condition, rate, seed)
+            for condition, rate in self.chosen_rates().items()
+            for seed in range(space.seeds)
+        ]
+
+    def chosen_rates(self) -> dict[Condition, float]:
+        """The learning rate at which each condition is reported; complete once tuning is over."""
+        if self.studies:
+            return {study.condition: study.best for study in self.studies}
+        return {c: c.learning_rate for c in self.conditions if c.learning_rate is not None}
+
+
+class Plan:
+    """All cohorts of a space, and the packs that they wait for."""
+
+    def __init__(self, space: Space, recorded: Objectives) -> None:
+        """`recorded` are the objectives of the trials that are already done, by trial_id."""
+        self.space = space
+        self._objectives = dict(recorded)
+        groups: dict[object, list[Condition]] = {}
+        for condition in space.conditions():
+            groups.setdefault(condition.siblings_key(), []).append(condition)
+        cohorts = [Cohort(space, conditions) for conditions in groups.values()]
+        self.cohorts = sorted(cohorts, key=lambda cohort: -cohort.conditions[0].length)  # longest first
+        self._queue: deque[tuple[Cohort, Pack]] = deque()
+        self._running: dict[str, Cohort] = {}  # by pack_id
+        for cohort in self.cohorts:
+            self._queue_next(cohort)
+
+    @property
+    def total(self) -> int:
+        """Trials of the whole plan, done or not."""
+        return len(self.space.conditions()) * self.space.trials_per_condition
+
+    @property
+    def done(self) -> int:
+        """Trials of the plan that are recorded."""
+        return self.total - self.left().total()
+
+    def left(self) -> Counter[Kind]:
+        """Trials that are not recorded, by model and length."""
+        left: Counter[Kind] = Counter()
+        for cohort in self.cohorts:
+            condition = cohort.conditions[0]
+            recorded = cohort.done + len(cohort.batch or []) - len(cohort.missing(self._objectives))
+            total = len(cohort.conditions) * self.space.trials_per_condition
+            left[condition.model, condition.length] += total - recorded
+        return left
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is queued and nothing is out: every cohort is done, or stopped by a failure."""
+        return not self._queue and not self._running
+
+    def ask(self) -> Pack | None:
+        """The next pack to train; None while results are awaited, or when the plan is finished."""
+        if not self._queue:
+            return None
+        cohort, pack = self._queue.popleft()
+        self._running[pack.pack_id] = cohort
+        return pack
+
+    def tell(self, pack: Pack, results: Iterable[Result]) -> None:
+        """This pack is trained and recorded."""
+        self._objectives |= {r.trial.trial_id: r.summary["objective"] for r in results}
+        self._returned(pack)
+
+    def fail(self, pack: Pack) -> None:
+        """This pack failed: its cohort finishes what is out and stops there; the next run tries again."""
+        self._running[pack.pack_id].failed = True
+        self._returned(pack)
+
+    def _returned(self, pack: Pack) -> None:
+        cohort = self._running.pop(pack.pack_id)
+        cohort.packs_out -= 1
+        if cohort.packs_out == 0 and not cohort.failed:
+            self._queue_next(cohort)
+
+    def _queue_next(self, cohort: Cohort) -> None:
+        cohort.advance(self._objectives)
+        trials = cohort.missing(self._objectives)
+        for begin in range(0, len(trials), self.space.pack_size):
+            self._queue.append((cohort, Pack(tuple(trials[begin : begin + self.space.pack_size]))))
+            cohort.packs_out += 1
+
+
+def make_trial(space: Space, condition: Condition, learning_rate: float, seed: int) -> Trial:
+    """A trial of this space."""
+    return Trial(
+        condition=condition,
+        learning_rate=learning_rate,
+        seed=seed,
+        max_steps=space.max_steps,
+        observe=space.observe,
+        eval_every=space.eval_every,
+    )
+
+
+def tuning_trials(space: Space, condition: Condition, learning_rate: float) -> Batch:
+    """The trials that judge one learning rate: one for each tuning seed."""
+    seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + space.tuning_seeds)
+    return [make_trial(space, condition, learning_rate, seed) for seed in seeds]
+
+
+def tuning_batches(space: Space, optimizer: str) -> list[int]:
+    """Learning rates per batch: a first grid at most a decade apart, then lr_batch at a time."""
+    first = min(space.lr_trials, max(space.lr_batch, grid_size(*space.range_of(optimizer))))
+    left = space.lr_trials - first
+    return [first] + [min(space.lr_batch, left - done) for done in range(0, left, space.lr_batch)]
+
+
+def make_studies(space: Space, conditions: Sequence[Condition]) -> "list[Study]":
+    """One study per condition. Optuna is imported here, so that fixed learning rates do without it."""
+    from harness.study import Study
+
+    optimizer = conditions[0].optimizer
+    batches = tuning_batches(space, optimizer)
+    return [Study(condition, *space.range_of(optimizer), batches) for condition in conditions]
+
+
+def mean_objective(trials: Batch, objectives: Objectives) -> float:
+    """Mean tuning objective of these trials."""
+    return sum(objectives[trial.trial_id] for trial in trials) / len(trials)

@@ -1,0 +1,84 @@
+"""What a measure sees, and the list of all measures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.condition import Trial
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """What a task's numbers mean: see `harness.tasks.base.Task`."""
+
+    solved_at: float
+    drop_at: float
+    recovered_at: float
+    baseline_loss: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Everything recorded while one trial trained, at full resolution.
+
+    Step s is the s-th update, counted from 1: `loss[s - 1]` and its neighbours are of the batch of
+    that update, before it was applied. Evaluations at step s follow update s; the first is at 0.
+    A diverged trial ends with the step at which it diverged.
+    """
+
+    trial: Trial
+    levels: Levels
+    loss: Floats
+    score: Floats
+    grad_norm: Floats
+    clip_coefficient: Floats
+    eval_step: npt.NDArray[np.int64]
+    eval_loss: Floats
+    eval_score: Floats
+    solved_step: int | None
+    diverged_step: int | None
+
+
+Measure = Callable[[Curves], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A measure and the trial columns it fills, each with its type: bool, int, float or str."""
+
+    measure: Measure
+    columns: dict[str, type]
+
+
+PROBES: list[Probe] = []
+
+
+def probe(**columns: type) -> Callable[[Measure], Measure]:
+    """Decorator: run this measure on every trial and store what it returns under these columns."""
+
+    def add(measure: Measure) -> Measure:
+        PROBES.append(Probe(measure, columns))
+        return measure
+
+    return add
+
+
+def measure(curves: Curves) -> dict[str, Any]:
+    """Every column of every probe."""
+    values: dict[str, Any] = {}
+    for item in PROBES:
+        found = item.measure(curves)
+        if found.keys() != item.columns.keys():
+            raise ValueError(f"{item.measure.__name__} filled {set(found)}, registered {set(item.columns)}")
+        values |= found
+    return values
+
+
+def columns() -> dict[str, type]:
+    """The columns of all probes and their types."""
+    return {name: kind for item in PROBES for name, kind in item.columns.items()}

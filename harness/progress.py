@@ -1,0 +1,129 @@
+"""How far the run is: a live bar on a terminal, a plain line now and then elsewhere."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from harness.condition import Condition, Outcome, Result
+from harness.plan import Kind
+
+PLAIN_EVERY = 15.0
+"""Seconds between lines when the output is not a terminal."""
+
+class Cost:
+    """Seconds of work per trial by model and length, learnt from the trials that have ended."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[Kind, list[float]] = {}
+
+    def learn(self, result: Result) -> None:
+        """Take one trial into account."""
+        self._seconds.setdefault(kind_of(result.trial.condition), []).append(result.summary["seconds"])
+
+    def of(self, kind: Kind) -> float:
+        """Expected seconds of one trial: from its kind, else from the same model, else from any, by length."""
+        if kind in self._seconds:
+            return sum(self._seconds[kind]) / len(self._seconds[kind])
+        same_model = [k for k in self._seconds if k[0] == kind[0]]
+        known = same_model or list(self._seconds)
+        return sum(self.of(k) / k[1] for k in known) / len(known) * kind[1]
+
+    @property
+    def total(self) -> float:
+        """Seconds of work seen so far."""
+        return sum(sum(seconds) for seconds in self._seconds.values())
+
+
+class RunProgress:
+    """Counts trials and outcomes, and shows them with trials per minute and the time left."""
+
+    def __init__(self, left: Counter[Kind], done: int, console: Console) -> None:
+        """`left` are the trials still to be trained, by kind; `done` those recorded before this run."""
+        self._left = left
+        self._done = done
+        self._total = done + left.total()
+        self._new = 0
+        self._outcomes: Counter[str] = Counter()
+        self._cost = Cost()
+        self._console = console
+        self._started = time.monotonic()
+        self._last_line = self._started
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("trials", total=self._total, completed=done, state="starting")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if self._new and not self._console.is_terminal:
+            self._console.print(self.line(), soft_wrap=True, highlight=False)
+
+    def add(self, results: Iterable[Result]) -> None:
+        """These trials have ended and are recorded."""
+        for result in results:
+            self._left[kind_of(result.trial.condition)] -= 1
+            self._outcomes[result.outcome] += 1
+            self._cost.learn(result)
+            self._new += 1
+        self._show()
+
+    def add_failed(self, trials: int) -> None:
+        """This many trials failed."""
+        self._outcomes[Outcome.FAILED] += trials
+        self._show()
+
+    def line(self) -> str:
+        """The state in one line."""
+        return f"{self._done + self._new} of {self._total} trials; {self._state()}"
+
+    def _state(self) -> str:
+        elapsed = time.monotonic() - self._started
+        outcomes = ", ".join(f"{o} {self._outcomes[o]}" for o in Outcome if self._outcomes[o])
+        rate = 60 * self._new / elapsed
+        return f"{rate:.0f}/min, {self._eta(elapsed)}; {outcomes}"
+
+    def _eta(self, elapsed: float) -> str:
+        if not self._new:
+            return "time left unknown"
+        work = sum(count * self._cost.of(kind) for kind, count in self._left.items() if count > 0)
+        seconds = work * elapsed / self._cost.total
+        return f"about {duration(seconds)} left"
+
+    def _show(self) -> None:
+        self._bar.update(self._task, completed=self._done + self._new, state=self._state())
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._last_line > PLAIN_EVERY:
+            self._last_line = now
+            self._console.print(self.line(), soft_wrap=True, highlight=False)
+
+
+def kind_of(condition: Condition) -> Kind:
+    """Model and length of a condition."""
+    return condition.model, condition.length
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

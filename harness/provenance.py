@@ -1,0 +1,63 @@
+"""Where numbers come from: code, versions, machine, definition and seed rule, for every file's footer."""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness import __version__
+from harness.condition import SEED_RULE
+
+PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy")
+
+
+def provenance(definition: Mapping[str, Any], executor: str, device: str) -> dict[str, Any]:
+    """Everything needed to make the numbers again, as JSON values."""
+    return {
+        "harness": __version__,
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "versions": {name: version for name in PACKAGES if (version := _version(name))},
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
+        "threads_per_trial": 1,
+        "executor": executor,
+        "argv": sys.argv[1:],
+        "definition": dict(definition),
+        "seed_rule": SEED_RULE,
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the harness's own checkout, '-dirty' appended if files differ; None outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """The processor's name as the kernel gives it, else what Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

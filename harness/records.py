@@ -1,0 +1,328 @@
+"""The results on disk: Parquet tables, one file per pack and table, each written whole or not at all.
+
+    <folder>/space.json            the definition that this folder holds
+    <folder>/trials/<pack>.parquet one row per trial; written last: a pack counts once it is here
+    <folder>/steps/<pack>.parquet  one row per stored step
+    <folder>/evals/<pack>.parquet  one row per held-out evaluation
+    <folder>/failures/<pack>.parquet  trials that failed and have not been trained since
+
+This file is the only contract between the harness, which writes, and analysis, which reads. It needs
+neither torch nor Ray nor Optuna.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.condition import Pack, Result, Trial
+
+SCHEMA_VERSION = 1
+
+TABLES = ("trials", "steps", "evals", "failures")
+
+METADATA_KEY = b"provenance"
+"""Key of the JSON provenance in the footer of every file."""
+
+TYPES: dict[type, pa.DataType] = {
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+}
+
+TRIAL_COLUMNS: dict[str, type] = {
+    "trial_id": str,
+    "condition_id": str,
+    "pack_id": str,
+    "phase": str,
+    "space": str,
+    "task": str,
+    "model": str,
+    "optimizer": str,
+    "length": int,
+    "max_norm": float,
+    "hidden_size": int,
+    "batch_size": int,
+    "learning_rate": float,
+    "seed": int,
+    "max_steps": int,
+    "observe": int,
+    "eval_every": int,
+    "outcome": str,
+    "steps": int,
+    "solved_step": int,
+    "diverged_step": int,
+    "diverged_reason": str,
+    "initial_loss": float,
+    "final_loss": float,
+    "final_score": float,
+    "best_score": float,
+    "control_score": float,
+    "above_baseline": bool,
+    "seconds": float,
+}
+"""Columns of every trials table. Options of the space's components and measures add theirs."""
+
+STEP_SCHEMA = pa.schema(
+    {
+        "trial_id": pa.string(),
+        "step": pa.int32(),
+        "loss": pa.float32(),
+        "score": pa.float32(),
+        "grad_norm": pa.float32(),
+        "clip_coefficient": pa.float32(),
+        "learning_rate": pa.float64(),
+        "seconds": pa.float32(),
+    }
+)
+
+EVAL_SCHEMA = pa.schema(
+    {"trial_id": pa.string(), "step": pa.int32(), "loss": pa.float64(), "score": pa.float64()}
+)
+
+FAILURE_SCHEMA = pa.schema(
+    {
+        "trial_id": pa.string(),
+        "condition_id": pa.string(),
+        "condition": pa.string(),
+        "error": pa.string(),
+        "attempts": pa.int64(),
+    }
+)
+
+
+class RecordsError(RuntimeError):
+    """The folder cannot be used as asked; the message says why and what to do."""
+
+
+class Records:
+    """One results folder, open for writing by this process alone."""
+
+    def __init__(self, folder: Path, space_name: str, extra_columns: Mapping[str, type], provenance: Any) -> None:
+        """Open the folder, making it if need be, and clear away what an interrupted run left half done.
+
+        `extra_columns` are the options and measures of this space. Raises RecordsError if another
+        process writes to the folder.
+        """
+        self.folder = folder
+        self._space_name = space_name
+        self._trial_columns = TRIAL_COLUMNS | dict(extra_columns)
+        self._metadata = {
+            METADATA_KEY: json.dumps(provenance).encode(),
+            b"schema_version": str(SCHEMA_VERSION).encode(),
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(folder)
+        self._clear_leftovers()
+
+    def close(self) -> None:
+        """Let other processes write to the folder."""
+        self._lock.close()
+
+    def write_pack(self, pack: Pack, results: Sequence[Result]) -> None:
+        """Add the results of a whole pack: steps and evals first, trials last."""
+        name = f"{pack.pack_id}.parquet"
+        self._write("steps", name, _histories(STEP_SCHEMA, results, "steps"))
+        self._write("evals", name, _histories(EVAL_SCHEMA, results, "evals"))
+        rows = [self._trial_row(pack, result) for result in results]
+        schema = pa.schema({column: TYPES[kind] for column, kind in self._trial_columns.items()})
+        self._write("trials", name, pa.Table.from_pylist(rows, schema))
+        (self.folder / "failures" / name).unlink(missing_ok=True)
+
+    def write_failure(self, pack: Pack, error: str) -> None:
+        """Note that the trials of this pack failed, and why; attempts count over runs."""
+        name = f"{pack.pack_id}.parquet"
+        path = self.folder / "failures" / name
+        attempts = 1 + (max(pq.read_table(path)["attempts"].to_pylist()) if path.exists() else 0)
+        rows = [
+            {
+                "trial_id": trial.trial_id,
+                "condition_id": trial.condition.condition_id,
+                "condition": str(trial.condition),
+                "error": error,
+                "attempts": attempts,
+            }
+            for trial in pack.trials
+        ]
+        self._write("failures", name, pa.Table.from_pylist(rows, FAILURE_SCHEMA))
+
+    def objectives(self) -> dict[str, float]:
+        """The tuning objective of every recorded trial, by trial_id."""
+        table = read(self.folder, "trials", columns=["trial_id", "objective"])
+        return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
+
+    def _trial_row(self, pack: Pack, result: Result) -> dict[str, Any]:
+        trial = result.trial
+        row = trial_fields(trial) | {
+            "pack_id": pack.pack_id,
+            "space": self._space_name,
+            "outcome": str(result.outcome),
+            **result.summary,
+        }
+        return {column: row.get(column) for column in self._trial_columns}
+
+    def _write(self, table: str, name: str, content: pa.Table) -> None:
+        folder = self.folder / table
+        folder.mkdir(exist_ok=True)
+        content = content.replace_schema_metadata(self._metadata)
+        temporary = folder / f".{name}.part"
+        try:
+            with temporary.open("wb") as file:
+                pq.write_table(content, file, compression="zstd")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(folder / name)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _clear_leftovers(self) -> None:
+        """Remove half-written files, histories without trials, and failures that were made good."""
+        for table in TABLES:
+            for path in (self.folder / table).glob(".*.part"):
+                path.unlink()
+        committed = {path.name for path in (self.folder / "trials").glob("*.parquet")}
+        for table in ("steps", "evals"):
+            for path in (self.folder / table).glob("*.parquet"):
+                if path.name not in committed:
+                    path.unlink()
+        done = set(read(self.folder, "trials", columns=["trial_id"])["trial_id"])
+        for path in (self.folder / "failures").glob("*.parquet"):
+            if done.issuperset(pq.read_table(path, columns=["trial_id"])["trial_id"].to_pylist()):
+                path.unlink()
+
+
+def trial_fields(trial: Trial) -> dict[str, Any]:
+    """What a trial is, by column, options included."""
+    return trial.condition.fields() | {
+        "trial_id": trial.trial_id,
+        "condition_id": trial.condition.condition_id,
+        "phase": trial.phase,
+        "learning_rate": trial.learning_rate,
+        "seed": trial.seed,
+        "max_steps": trial.max_steps,
+        "observe": trial.observe,
+        "eval_every": trial.eval_every,
+    }
+
+
+def read(folder: Path | str, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """One table of a results folder as a DataFrame; only packs that were recorded whole.
+
+    Whole numbers that may be missing (solved_step, diverged_step) come as Int64 with <NA>; other
+    missing values as NaN or None. NaN and inf in floats are values. An absent table has no rows.
+    """
+    paths = committed_files(Path(folder), table)
+    if not paths:
+        names = columns if columns is not None else [*TRIAL_COLUMNS] if table == "trials" else []
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
+    tables = [pq.read_table(path, columns=None if columns is None else list(columns)) for path in paths]
+    joined = pa.concat_tables([t.replace_schema_metadata(None) for t in tables], promote_options="default")
+    nullable = {pa.int64(): pd.Int64Dtype()} if table == "trials" else {}
+    frame: pd.DataFrame = joined.to_pandas(types_mapper=nullable.get)
+    return frame
+
+
+def committed_files(folder: Path, table: str) -> list[Path]:
+    """The files of a table that belong to recorded packs, sorted by name."""
+    if table not in TABLES:
+        raise RecordsError(f"no table named {table!r}; known: {', '.join(TABLES)}")
+    paths = sorted((folder / table).glob("*.parquet"))
+    if table not in ("steps", "evals"):
+        return paths
+    committed = {path.name for path in (folder / "trials").glob("*.parquet")}
+    return [path for path in paths if path.name in committed]
+
+
+def provenance(folder: Path | str) -> list[dict[str, Any]]:
+    """The distinct provenance records in the footers of the trials tables, in the order of file names."""
+    found = []
+    for path in committed_files(Path(folder), "trials"):
+        record = json.loads(pq.read_schema(path).metadata[METADATA_KEY])
+        if record not in found:
+            found.append(record)
+    return found
+
+
+def read_definition(folder: Path) -> dict[str, Any] | None:
+    """The definition that the folder holds, or None for a new folder."""
+    path = folder / "space.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def write_definition(folder: Path, definition: Mapping[str, Any]) -> None:
+    """Store the definition, atomically."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / ".space.json.part"
+    temporary.write_text(json.dumps(definition, indent=1) + "\n")
+    temporary.replace(folder / "space.json")
+
+
+GROWING = ("models", "optimizers", "lengths", "max_norms", "hidden_size", "batch_size", "options", "seeds")
+"""Fields of a definition that may grow: axes gain values, the number of report seeds rises."""
+
+
+def check_growth(held: Mapping[str, Any], wanted: Mapping[str, Any], folder: Path) -> None:
+    """Raise RecordsError unless `wanted` is `held`, or `held` grown along axes or in report seeds.
+
+    The message names every field that differs and both values.
+    """
+    refused = []
+    for name in sorted(held.keys() | wanted.keys()):
+        before, now = held.get(name), wanted.get(name)
+        if before == now or _grown(name, before, now):
+            continue
+        refused.append(f"{name}: {json.dumps(before)} here, {json.dumps(now)} asked for")
+    if refused:
+        raise RecordsError(
+            f"{folder} holds results of another definition ({'; '.join(refused)}). Axes and seeds may grow, "
+            f"nothing else may change: use --results with another folder, or set the fields as they were"
+        )
+
+
+def _grown(name: str, before: Any, now: Any) -> bool:
+    if name == "seeds":
+        return bool(now >= before)
+    if name == "options":  # {component: {option: [values]}}
+        return all(
+            set(values) <= set(now.get(component, {}).get(option, []))
+            for component, options in before.items()
+            for option, values in options.items()
+        )
+    is_axis = name in GROWING or name == "learning_rate"
+    return is_axis and isinstance(before, list) and isinstance(now, list) and set(before) <= set(now)
+
+
+def _histories(schema: pa.Schema, results: Iterable[Result], part: str) -> pa.Table:
+    tables = []
+    for result in results:
+        columns = getattr(result, part)
+        size = len(columns["step"])
+        arrays = [
+            pa.array([result.trial.trial_id] * size, pa.string())
+            if field.name == "trial_id"
+            else pa.array(np.asarray(columns[field.name]).astype(field.type.to_pandas_dtype()), field.type)
+            for field in schema
+        ]
+        tables.append(pa.Table.from_arrays(arrays, schema=schema))
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _lock(folder: Path) -> IO[str]:
+    """An exclusive lock on the folder, released when the process ends, however it ends."""
+    file = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise RecordsError(f"another run is writing to {folder}; wait for it or use another --results") from None
+    return file
+

@@ -1,0 +1,126 @@
+"""One small registry: a decorator fills it, an unknown name lists the known ones.
+
+Options are read off constructors: whatever a constructor takes by keyword beyond what its registry
+always passes is an option, with its annotation as type and its default as default. A class outside
+the package, named by import path `package.module:Class`, is treated the same.
+"""
+
+import importlib
+import inspect
+import math
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from harness.condition import Value
+
+T = TypeVar("T")
+
+
+class UserError(ValueError):
+    """Something the user can mend: shown as one line, exit status 2, nothing started."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a registered class: its type, its choices if it has any, and its default."""
+
+    name: str
+    type: type
+    choices: tuple[Value, ...] | None
+    default: Value
+
+    def parse(self, value: Value) -> Value:
+        """`value`, given as text or typed, as this option's type.
+
+        Raises UserError naming the option, the value and what is allowed.
+        """
+        wanted = " | ".join(map(str, self.choices)) if self.choices else self.type.__name__
+        refusal = UserError(f"{self.name}={value} is not allowed; expected {wanted}")
+        parsed: Value
+        if self.type is bool:
+            known = {"true": True, "false": False}
+            if str(value).lower() not in known:
+                raise refusal
+            parsed = known[str(value).lower()]
+        else:
+            try:
+                parsed = self.type(value)
+            except (TypeError, ValueError):
+                raise refusal from None
+            if self.type is int and str(parsed) != str(value):
+                raise refusal
+        if self.choices and parsed not in self.choices:
+            raise refusal
+        if isinstance(parsed, float) and math.isnan(parsed):
+            raise refusal
+        return parsed
+
+
+class Registry(Generic[T]):
+    """Names to classes of one kind. `given` are the arguments that every constructor is passed."""
+
+    def __init__(self, kind: str, given: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.given = given
+        self._classes: dict[str, type[T]] = {}
+
+    def register(self, name: str) -> Callable[[type[T]], type[T]]:
+        """Class decorator that makes the class known under `name`."""
+
+        def add(cls: type[T]) -> type[T]:
+            if name in self._classes:
+                raise ValueError(f"two {self.kind}s named {name!r}")
+            self._classes[name] = cls
+            return cls
+
+        return add
+
+    def names(self) -> list[str]:
+        """All registered names, sorted."""
+        return sorted(self._classes)
+
+    def get(self, name: str) -> type[T]:
+        """The class registered as `name`, or imported from `package.module:Class`."""
+        if ":" in name:
+            return self._import(name)
+        if name not in self._classes:
+            raise UserError(
+                f"no {self.kind} named {name!r}; known: {', '.join(self.names())}, or package.module:Class"
+            )
+        return self._classes[name]
+
+    def summary(self, name: str) -> str:
+        """First line of the docstring of `name`."""
+        return (inspect.getdoc(self.get(name)) or "").partition("\n")[0]
+
+    def options(self, name: str) -> dict[str, Option]:
+        """The options of `name`, read off its constructor."""
+        cls = self.get(name)
+        hints = typing.get_type_hints(cls.__init__)
+        found = {}
+        for parameter in inspect.signature(cls).parameters.values():
+            if parameter.name in self.given or parameter.default is inspect.Parameter.empty:
+                continue
+            hint = hints.get(parameter.name, type(parameter.default))
+            choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else None
+            kind = type(choices[0]) if choices else hint
+            if kind in (bool, int, float, str):
+                found[parameter.name] = Option(parameter.name, kind, choices, parameter.default)
+        return found
+
+    def build(self, name: str, options: dict[str, Value], **given: Any) -> T:
+        """An instance of `name` from what is always given and those of `options` that it knows."""
+        own = {key: value for key, value in options.items() if key in self.options(name)}
+        return self.get(name)(**given, **own)
+
+    def _import(self, path: str) -> type[T]:
+        module_name, _, class_name = path.partition(":")
+        try:
+            cls = getattr(importlib.import_module(module_name), class_name)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"cannot import {self.kind} {path!r}: {error}") from None
+        if not inspect.isclass(cls):
+            raise UserError(f"{self.kind} {path!r} is not a class")
+        return typing.cast("type[T]", cls)

@@ -1,0 +1,143 @@
+"""Copies of one model trained as one program: their weights are the rows of one matrix.
+
+Replica dimensions come first: R replicas, P parameters, B batch, T time, I input.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from harness.condition import Condition, stream_seed
+from harness.models import models
+from harness.tasks import Task
+
+Buffers = dict[str, Tensor]
+
+EVAL_CHUNK = 250
+"""Held-out sequences per forward pass; divides the held-out size."""
+
+
+def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
+    """The model of one replica, its weights a function of task, length and seed alone.
+
+    Constructors draw from torch's default generator, which is seeded here and put back after.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed("weights", condition.task, condition.length, seed))
+        model = models.build(
+            condition.model,
+            dict(condition.options),
+            input_size=task.input_size,
+            hidden_size=condition.hidden_size,
+            output_size=task.output_size,
+        )
+    if hasattr(model, "every_step"):
+        model.every_step = task.every_step
+    return model
+
+
+class Replicas:
+    """The forward pass of R copies of a model, as a pure function of their weights.
+
+    Several replicas go through one vmap; a single one, or a model that says `vectorizable = False`,
+    takes the plain path. Plain and vectorised path may use different matrix kernels when a dimension
+    is very small (a batch or an output of one, say), which round differently; where that is so, a
+    single replica is run twice through vmap, so that numbers on the CPU never depend on packing.
+    """
+
+    def __init__(self, model: nn.Module, task: Task) -> None:
+        self.model = model
+        self.task = task
+        parameters = dict(model.named_parameters())
+        self._names = list(parameters)
+        self._shapes = [p.shape for p in parameters.values()]
+        self._sizes = [p.numel() for p in parameters.values()]
+        self._vectorizable = bool(getattr(model, "vectorizable", True))
+        self._plain_is_exact = True
+
+    def check_plain_path(self, batch: Sequence[Tensor], heldout: Sequence[Tensor]) -> None:
+        """Find out, on one real batch, whether the plain path rounds as the vectorised one does."""
+        weights_1P, buffers = stack([self.model])
+        if not self._vectorizable or weights_1P.is_cuda:
+            return
+        one = (weights_1P, buffers, *(x.unsqueeze(0) for x in batch))
+        two = tuple(_twice(argument) for argument in one)
+        plain = (*self.gradients(*one), *self.evaluate(*one[:2], *heldout))
+        twins = (*self.gradients(*two), *self.evaluate(*two[:2], *heldout))
+        self._plain_is_exact = all(torch.equal(a[0], b[0]) for a, b in zip(plain, twins, strict=True))
+
+    def forward(
+        self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and score of every replica on its own batch: (R,) and (R,)."""
+        arguments: tuple[Any, ...] = (self._unflatten(weights_RP), buffers, inputs_RBTI, targets_RB)
+        replicas = len(weights_RP)
+        if not self._vectorizable or (replicas == 1 and self._plain_is_exact):
+            rows = [self._one(*(_at(a, r) for a in arguments)) for r in range(replicas)]
+            loss_RB, score_RB = (torch.stack(column) for column in zip(*rows, strict=True))
+        else:
+            if replicas == 1:
+                arguments = tuple(_twice(a) for a in arguments)
+            loss_RB, score_RB = (x[:replicas] for x in vmap(self._one)(*arguments))
+        return loss_RB.mean(dim=1), score_RB.mean(dim=1)
+
+    def gradients(
+        self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss (R,), score (R,) and the gradient of each replica's loss (R, P).
+
+        The losses are summed for one backward pass; replicas share no operation, so each row is the
+        gradient of its own loss, and a replica that is not finite leaves the others alone.
+        """
+        weights_RP = weights_RP.detach().requires_grad_()
+        loss_R, score_R = self.forward(weights_RP, buffers, inputs_RBTI, targets_RB)
+        (grads_RP,) = torch.autograd.grad(loss_R.sum(), weights_RP)
+        return loss_R.detach(), score_R, grads_RP
+
+    @torch.no_grad()
+    def evaluate(
+        self, weights_RP: Tensor, buffers: Buffers, inputs_NTI: Tensor, targets_N: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mean loss and score of every replica on one held-out set: (R,) and (R,)."""
+        replicas = len(weights_RP)
+        totals = torch.zeros(2, replicas, device=weights_RP.device)
+        for inputs, targets in zip(inputs_NTI.split(EVAL_CHUNK), targets_N.split(EVAL_CHUNK), strict=True):
+            copies = (x.expand(replicas, *x.shape) for x in (inputs, targets))
+            totals += torch.stack(self.forward(weights_RP, buffers, *copies)) * len(inputs)
+        loss_R, score_R = totals / len(inputs_NTI)
+        return loss_R, score_R
+
+    def _one(
+        self, parameters: Buffers, buffers: Buffers, inputs_BTI: Tensor, targets_B: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        outputs = functional_call(self.model, (parameters, buffers), (inputs_BTI,))
+        return self.task.loss(outputs, targets_B), self.task.score(outputs.detach(), targets_B)
+
+    def _unflatten(self, weights_RP: Tensor) -> Buffers:
+        parts = weights_RP.split(self._sizes, dim=1)
+        return {
+            name: part.unflatten(1, shape)
+            for name, part, shape in zip(self._names, parts, self._shapes, strict=True)
+        }
+
+
+def stack(modules: Sequence[nn.Module]) -> tuple[Tensor, Buffers]:
+    """Weights (R, P) and buffers (R, ...) of modules of one architecture."""
+    weights_RP = torch.stack([nn.utils.parameters_to_vector(m.parameters()).detach() for m in modules])
+    each = [dict(m.named_buffers()) for m in modules]
+    return weights_RP, {name: torch.stack([b[name] for b in each]) for name in each[0]}
+
+
+def _at(argument: Tensor | Buffers, r: int) -> Any:
+    """Replica r of a stacked tensor or of a dict of them."""
+    return {k: v[r] for k, v in argument.items()} if isinstance(argument, dict) else argument[r]
+
+
+def _twice(argument: Tensor | Buffers) -> Any:
+    """The one replica of a stacked tensor, or of a dict of them, twice."""
+    if isinstance(argument, dict):
+        return {k: torch.cat([v, v]) for k, v in argument.items()}
+    return torch.cat([argument, argument])

@@ -1,0 +1,347 @@
+"""The command line: python -m harness.run --space NAME. Puts space, plan, executor and records together."""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from analysis.conditions import conditions_table
+from analysis.load import LoadError, load
+from analysis.report import readable, write_report
+from harness import probes, records
+from harness.condition import Pack, Result
+from harness.estimate import estimate
+from harness.executors.base import Failure
+from harness.executors.serial import run_serial
+from harness.models import models
+from harness.optimizers import optimizers
+from harness.plan import Plan
+from harness.progress import RunProgress, duration
+from harness.provenance import provenance
+from harness.records import Records, RecordsError
+from harness.registry import UserError
+from harness.space import Space, built_in_spaces, load_space, parse_settings
+from harness.tasks import tasks
+
+OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes."""
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        if arguments.list:
+            show_list(arguments.format)
+            return OK
+        space = load_space(arguments.space).at_scale(arguments.scale)
+        space = space.override(parse_settings(arguments.set))
+        device = choose_device(arguments.device)
+        check_installed(space, arguments.executor)
+        folder = arguments.results / space.folder_name
+        definition = {"schema_version": records.SCHEMA_VERSION, **space.definition()}
+        held = records.read_definition(folder)
+        if held is not None:
+            records.check_growth(held, definition, folder)
+        if arguments.dry_run:
+            show_plan(space, folder, device, arguments.format)
+            return OK
+        return run(space, folder, definition, device, arguments)
+    except (UserError, RecordsError) as error:
+        err.print(f"error: {error}", markup=False, soft_wrap=True)
+        return REFUSED
+    except OSError as error:
+        err.print(
+            f"error: {error}. What was finished is kept; the same command does the rest.",
+            markup=False,
+            soft_wrap=True,
+        )
+        return FAILED_TRIALS
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.run",
+        description="Train every condition of a space and record how stably it trained. The same command "
+        "run again does only what is missing.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--space", help="built-in name, or path to a Python file that binds SPACE")
+    what.add_argument("--list", action="store_true", help="list spaces, tasks, models and optimizers")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE[,VALUE...]",
+        help="replace a field of the space, such as lengths=5,10 or max_norms=0.5,inf; may be repeated",
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument("--scale", choices=("laptop", "paper"), default="laptop")
+    parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="default: ray")
+    parser.add_argument("--address", help="join a running Ray cluster: auto or host:port")
+    parser.add_argument("--workers", type=positive, help="packs trained at a time (default: one per core)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for --list and --dry-run")
+    return parser
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
+def choose_device(wanted: str) -> str:
+    """The device to train on; 'auto' is the GPU if there is one."""
+    import torch
+
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise UserError("--device cuda: torch sees no GPU here; known: cpu")
+    return "cuda" if available and wanted != "cpu" else "cpu"
+
+
+def check_installed(space: Space, executor: str) -> None:
+    """Raise UserError if a package that this run needs is missing."""
+    from importlib.util import find_spec
+
+    if executor == "ray" and find_spec("ray") is None:
+        raise UserError("--executor ray: Ray is not installed; install 'ray[tune]' or use --executor serial")
+    if space.tuned and find_spec("optuna") is None:
+        raise UserError("tuning needs Optuna, which is not installed; install 'optuna' or fix learning_rate")
+
+
+def run(space: Space, folder: Path, definition: dict[str, Any], device: str, arguments: Any) -> int:
+    """Train what is missing, then summarise; the exit code says whether all of it is there."""
+    where = provenance(definition, arguments.executor, device)
+    extra = space.option_columns() | probes.columns()
+    recorder = Records(folder, space.name, extra, where)
+    records.write_definition(folder, definition)
+    plan = Plan(space, recorder.objectives())
+    left = plan.left()
+    err.print(
+        f"{space.name}: {len(space.conditions())} conditions, {plan.total} trials, {plan.done} already done; "
+        f"results in {folder}"
+    )
+    interrupted = False
+    with RunProgress(left, plan.done, err) as progress:
+        driver = Driver(plan, recorder, progress)
+        try:
+            with terminated_as_interrupted():
+                execute(driver, device, arguments)
+        except KeyboardInterrupt:
+            interrupted = True
+    if space.tuned:
+        write_studies(plan, folder)
+    finish(space, folder, driver.failed_trials)
+    recorder.close()
+    if interrupted:
+        err.print(
+            f"Interrupted. {plan.done} of {plan.total} trials are recorded; the same command does the rest."
+        )
+        return INTERRUPTED
+    return FAILED_TRIALS if driver.failed_trials else OK
+
+
+def execute(driver: "Driver", device: str, arguments: Any) -> None:
+    """Hand the driver's packs to the chosen executor."""
+    if driver.finished:
+        return
+    if arguments.executor == "serial":
+        run_serial(driver, device)
+    else:
+        from harness.executors.ray_tune import run_ray
+
+        run_ray(driver, device, arguments.workers, arguments.address)
+
+
+class Driver:
+    """Between plan, records and progress: the source that executors draw from, the only writer."""
+
+    def __init__(self, plan: Plan, recorder: Records, progress: RunProgress) -> None:
+        self._plan = plan
+        self._recorder = recorder
+        self._progress = progress
+        self.failed_trials = 0
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more will be asked for."""
+        return self._plan.finished
+
+    def ask(self) -> Pack | None:
+        """The next pack, if one is ready."""
+        return self._plan.ask()
+
+    def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
+        """Record what came of a pack, and only then count it as done."""
+        with uninterrupted():
+            if isinstance(outcome, Failure):
+                self._recorder.write_failure(pack, outcome.error)
+                self._plan.fail(pack)
+                self.failed_trials += len(pack.trials)
+                self._progress.add_failed(len(pack.trials))
+                reason = outcome.error.strip().splitlines()[-1]
+                err.print(f"failed: {len(pack.trials)} trials of {pack.trials[0].condition}: {reason}", markup=False)
+            else:
+                self._recorder.write_pack(pack, outcome)
+                self._plan.tell(pack, outcome)
+                self._progress.add(outcome)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let what is being written be finished: Ctrl-C counts after the block."""
+    received: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if received:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Take SIGTERM, as batch systems send it, like Ctrl-C."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def write_studies(plan: Plan, folder: Path) -> None:
+    """Export the Optuna studies for Optuna Dashboard."""
+    from harness.study import export
+
+    studies = [(str(study.condition), study) for cohort in plan.cohorts for study in cohort.studies]
+    export(studies, folder / "optuna.journal")
+
+
+def finish(space: Space, folder: Path, failed_trials: int) -> None:
+    """The summary table, the report, and where everything is."""
+    try:
+        results = load(folder)
+    except LoadError:
+        err.print("No trial is recorded yet.")
+        return
+    table = conditions_table(results)
+    if not table.empty:
+        out.print(as_rich(table))
+        if table["at_edge"].any():
+            out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
+    path = write_report(folder)
+    if failed_trials:
+        out.print(f"{failed_trials} trials failed; the same command tries them again. Errors: {folder}/failures")
+    work = float(results.trials["seconds"].sum())
+    out.print(f"{len(results.trials)} trials recorded, {duration(work)} of training in all")
+    out.print(f"tables:  {folder}/trials, steps, evals (Parquet; pandas.read_parquet reads a folder)", markup=False)
+    if space.tuned:
+        out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)", markup=False)
+    out.print(f"report:  {path}", markup=False)
+
+
+def as_rich(conditions: Any) -> Table:
+    """The conditions table in the width of a terminal: k of n stable with its interval, and the rest."""
+    shown = readable(conditions)
+    names = {
+        "length": "T",
+        "learning rate": "lr",
+        "P(stable)": "95 % interval",
+        "drops / 1,000 steps": "drops/1000",
+        "median steps to solve": "steps to solve",
+    }
+    hidden = ["P(solved)", "recovered", "lost", "unsolved", "clipped"]
+    shown["P(stable)"] = shown["P(stable)"].str.replace(r"^\S+ ", "", regex=True)
+    shown = shown.drop(columns=hidden).rename(columns=names)
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for name in shown.columns:
+        drawn.add_column(name, justify="left" if name in ("model", "optimizer") else "right", no_wrap=True)
+    for row in shown.itertuples(index=False):
+        drawn.add_row(*(Text(cell) for cell in row))
+    return drawn
+
+
+def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
+    """What a run would do, what is already done, and what the rest costs."""
+    import torch
+
+    torch.set_num_threads(1)
+    recorded = records.read(folder, "trials", columns=["trial_id", "objective"])
+    plan = Plan(space, dict(zip(recorded["trial_id"], recorded["objective"], strict=True)))
+    rows = estimate(space, plan, device)
+    total = {
+        "space": space.name,
+        "scale": space.scale,
+        "folder": str(folder),
+        "device": device,
+        "conditions": len(space.conditions()),
+        "trials": plan.total,
+        "done": plan.done,
+        "core_minutes": round(sum(row["core_minutes"] for row in rows), 1),
+        "core_minutes_at_most": round(sum(row["core_minutes_at_most"] for row in rows), 1),
+    }
+    if style == "json":
+        print(json.dumps({**total, "by_model_and_length": rows}, indent=1))  # noqa: T201
+        return
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        drawn.add_column(name.replace("_", " "), justify="left" if name == "model" else "right")
+    for row in rows:
+        drawn.add_row(*(str(value) for value in row.values()))
+    out.print(drawn)
+    out.print(
+        f"{space.name} ({space.scale}) on {device}: {total['conditions']} conditions, {total['trials']} trials, "
+        f"{total['done']} already done in {folder}"
+    )
+    out.print(
+        f"about {total['core_minutes']:g} core-minutes if every trial runs for max_steps={space.max_steps}, "
+        f"at most {total['core_minutes_at_most']:g} with observe={space.observe}; nothing was started"
+    )
+
+
+def show_list(style: str) -> None:
+    """Everything that can be named on the command line, a line each."""
+    listing: dict[str, dict[str, str]] = {
+        "spaces": {name: load_space(name).summary for name in built_in_spaces()},
+        "tasks": {name: tasks.summary(name) for name in tasks.names()},
+        "models": {name: models.summary(name) for name in models.names()},
+        "optimizers": {name: optimizers.summary(name) for name in optimizers.names()},
+    }
+    if style == "json":
+        print(json.dumps(listing, indent=1))  # noqa: T201
+        return
+    for kind, lines in listing.items():
+        out.print(kind, style="bold")
+        for name, line in lines.items():
+            out.print(f"  {name:<16} {line}", markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,369 @@
+"""A Space: axes and a budget, as data. It loads, takes overrides, checks itself and yields Conditions."""
+
+import dataclasses
+import importlib.util
+import itertools
+import math
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.condition import FIRST_TUNING_SEED, Condition, Value
+from harness.models import models
+from harness.optimizers import optimizers
+from harness.registry import Option, UserError
+from harness.tasks import tasks
+
+BUILT_IN = Path(__file__).parent.parent / "search_spaces"
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """Axes (tuples) and a budget (numbers). One file per space binds one of these to SPACE.
+
+    `learning_rate` is None (every optimizer tunes over its own range), {"low": a, "high": b} (tuned
+    over this range), or a tuple of fixed values (nothing is tuned; the learning rate is an axis).
+    `options` holds the fields that tasks, models and optimizers add, each one value or a tuple of values
+    (an axis). An option reaches the conditions whose task, model or optimizer has it.
+    `paper` replaces fields at `--scale paper`.
+    """
+
+    name: str
+    summary: str
+    task: str = "palindrome"
+    models: tuple[str, ...] = ("rnn", "lstm")
+    optimizers: tuple[str, ...] = ("rmsprop",)
+    lengths: tuple[int, ...] = (5, 10, 20)
+    max_norms: tuple[float, ...] = (math.inf,)
+    hidden_size: tuple[int, ...] | int = (32,)
+    batch_size: tuple[int, ...] | int = (32,)
+    learning_rate: Mapping[str, float] | tuple[float, ...] | None = None
+    lr_trials: int = 8  # learning rates tried per condition
+    lr_batch: int = 5  # learning rates asked for at once
+    tuning_seeds: int = 2  # seeds per learning rate tried
+    seeds: int = 8  # report seeds per condition, at the chosen learning rate
+    max_steps: int = 1_000  # a trial not solved by then is unsolved
+    observe: int = 800  # steps that a solved trial is watched for
+    eval_every: int = 100  # steps between held-out evaluations
+    pack_size: int = 32  # trials trained as one program, at most
+    options: Mapping[str, Any] = field(default_factory=dict)
+    paper: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    scale: str = "laptop"
+
+    def __post_init__(self) -> None:
+        for name in AXES:
+            object.__setattr__(self, name, _checked_axis(name, getattr(self, name)))
+        for name, least in BUDGET.items():
+            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
+        object.__setattr__(self, "learning_rate", _checked_learning_rate(self.learning_rate))
+        object.__setattr__(self, "options", self._checked_options())
+        tasks.get(self.task)
+        for registry, names in ((models, self.models), (optimizers, self.optimizers)):
+            for name in names:
+                registry.get(name)
+        self._check_first_grid()
+        for length in self.lengths:
+            for condition in _first_per(self.conditions(), "task", "length", "encoding"):
+                tasks.build(self.task, dict(condition.options), length=length)
+        for condition in _first_per(self.conditions(), "optimizer", *self.options):
+            optimizers.build(condition.optimizer, dict(condition.options))
+
+    @property
+    def folder_name(self) -> str:
+        """Folder of its results: one per space and scale."""
+        return self.name if self.scale == "laptop" else f"{self.name}-{self.scale}"
+
+    @property
+    def tuned(self) -> bool:
+        """Whether learning rates are tuned, and not fixed."""
+        return not isinstance(self.learning_rate, tuple)
+
+    @property
+    def trials_per_condition(self) -> int:
+        """Tuning and report trials of one condition."""
+        return self.seeds + (self.lr_trials * self.tuning_seeds if self.tuned else 0)
+
+    def range_of(self, optimizer: str) -> Range:
+        """The range over which the learning rate of this optimizer is tuned."""
+        if isinstance(self.learning_rate, Mapping):
+            return self.learning_rate["low"], self.learning_rate["high"]
+        return optimizers.get(optimizer).learning_rates
+
+    def conditions(self) -> list[Condition]:
+        """Every point of the grid, in the order of the axes."""
+        rates = self.learning_rate if isinstance(self.learning_rate, tuple) else (None,)
+        sizes = itertools.product(_axis(self.hidden_size), _axis(self.batch_size))
+        return [
+            Condition(
+                task=self.task,
+                model=model,
+                optimizer=optimizer,
+                length=length,
+                max_norm=max_norm,
+                hidden_size=hidden_size,
+                batch_size=batch_size,
+                learning_rate=rate,
+                options=options,
+            )
+            for (hidden_size, batch_size), model, optimizer in itertools.product(
+                sizes, self.models, self.optimizers
+            )
+            for options in self._option_points(model, optimizer)
+            for length, max_norm, rate in itertools.product(self.lengths, self.max_norms, rates)
+        ]
+
+    def definition(self) -> dict[str, Any]:
+        """Everything that defines the results, as JSON values; inf is the text 'inf'.
+
+        Options appear as {component: {option: [values]}}, defaults included.
+        """
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for name in ("summary", "paper"):
+            del values[name]
+        values["options"] = {
+            component: {name: self.options.get(name, (option.default,)) for name, option in options.items()}
+            for component, options in self._component_options().items()
+        }
+        typed: dict[str, Any] = _json(values)
+        return typed
+
+    def option_columns(self) -> dict[str, type]:
+        """Columns for the options of everything registered, and of what this space imports by path."""
+        every = [r.options(name) for r in (tasks, models, optimizers) for name in r.names()]
+        every += self._component_options().values()
+        return {name: option.type for options in every for name, option in options.items()}
+
+    def override(self, values: Mapping[str, Any]) -> "Space":
+        """A copy with these fields replaced; options are given by their own names.
+
+        Raises UserError for an unknown field, naming those that are known.
+        """
+        fields: dict[str, Any] = {}
+        options = dict(self.options)
+        for name, value in values.items():
+            if name in SETTABLE:
+                fields[name] = value
+            else:
+                options[name] = value
+        return dataclasses.replace(self, **fields, options=options)
+
+    def at_scale(self, scale: str) -> "Space":
+        """The space at its laptop or its paper scale."""
+        if scale == "laptop":
+            return self
+        return dataclasses.replace(self.override(self.paper), scale=scale)
+
+    def _component_options(self) -> dict[str, dict[str, Option]]:
+        """Options of the task, of each model and of each optimizer, by component."""
+        found = {f"task {self.task}": tasks.options(self.task)}
+        found |= {f"model {name}": models.options(name) for name in self.models}
+        found |= {f"optimizer {name}": optimizers.options(name) for name in self.optimizers}
+        return found
+
+    def _checked_options(self) -> dict[str, tuple[Value, ...]]:
+        components = self._component_options()
+        known = {name: option for options in components.values() for name, option in options.items()}
+        checked = {}
+        for name, values in self.options.items():
+            if name not in known:
+                raise UserError(_unknown_field(name, sorted([*SETTABLE, *known])))
+            axis = tuple(known[name].parse(value) for value in _axis(values))
+            checked[name] = _without_repeats(name, axis)
+        return checked
+
+    def _option_points(self, model: str, optimizer: str) -> Iterable[tuple[tuple[str, Value], ...]]:
+        """Every combination of the options that this model, this optimizer and the task have."""
+        known = tasks.options(self.task) | models.options(model) | optimizers.options(optimizer)
+        names = sorted(known)
+        axes = [self.options.get(name, (known[name].default,)) for name in names]
+        for values in itertools.product(*axes):
+            yield tuple(zip(names, values, strict=True))
+
+    def _check_first_grid(self) -> None:
+        """The first batch of learning rates must be a grid no coarser than one per decade."""
+        if not self.tuned:
+            return
+        for optimizer in self.optimizers:
+            low, high = self.range_of(optimizer)
+            needed = grid_size(low, high)
+            if self.lr_trials < needed:
+                raise UserError(
+                    f"lr_trials={self.lr_trials} is too few for {optimizer}: the first grid over "
+                    f"{low:g}:{high:g} needs at least {needed} (one per decade); raise lr_trials, or narrow "
+                    f"or fix learning_rate"
+                )
+
+
+AXES: dict[str, type] = {
+    "models": str,
+    "optimizers": str,
+    "lengths": int,
+    "max_norms": float,
+    "hidden_size": int,
+    "batch_size": int,
+}
+"""Fields that hold one or several values, and the type of a value."""
+
+BUDGET = {
+    "lr_trials": 1,
+    "lr_batch": 1,
+    "tuning_seeds": 1,
+    "seeds": 1,
+    "max_steps": 1,
+    "observe": 0,
+    "eval_every": 1,
+    "pack_size": 1,
+}
+"""Fields that hold one whole number, and the least it may be."""
+
+SETTABLE = ("task", *AXES, "learning_rate", *BUDGET)
+
+
+def grid_size(low: float, high: float) -> int:
+    """Points of a log grid from low to high, both included, at most one decade apart."""
+    return max(2, math.ceil(round(math.log10(high / low), 9)) + 1)
+
+
+def load_space(name: str) -> Space:
+    """A built-in space by name, or the SPACE that a Python file binds, by its path.
+
+    Raises UserError if there is none, if the file cannot be run, or if it binds no SPACE.
+    """
+    path = Path(name) if name.endswith(".py") else BUILT_IN / f"{name}.py"
+    if not path.is_file():
+        raise UserError(f"no space named {name!r}; known: {', '.join(built_in_spaces())}, or a path to FILE.py")
+    spec = importlib.util.spec_from_file_location(f"space_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:  # a user's file may raise anything; it is reported as theirs
+        raise UserError(f"space file {path} cannot be loaded: {type(error).__name__}: {error}") from error
+    space = getattr(module, "SPACE", None)
+    if not isinstance(space, Space):
+        raise UserError(f"space file {path} binds no SPACE = Space(...)")
+    return space
+
+
+def built_in_spaces() -> list[str]:
+    """Names of the spaces that ship with the project."""
+    return sorted(path.stem for path in BUILT_IN.glob("*.py") if not path.stem.startswith("_"))
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """`name=value[,value...]` texts as a mapping from name to values still in text form."""
+    values: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name:
+            raise UserError(f"--set {setting!r} is not of the form name=value or name=value,value")
+        if name in values:
+            raise UserError(f"{name} is set twice")
+        items = tuple(item.strip() for item in text.split(",")) if text.strip() else ()
+        single = name in BUDGET or name == "task"
+        values[name] = items[0] if single and len(items) == 1 else items
+        if name == "learning_rate" and len(items) == 1 and ":" in items[0]:
+            low, _, high = items[0].partition(":")
+            values[name] = {"low": low, "high": high}
+    return values
+
+
+def _axis(values: Any) -> tuple[Any, ...]:
+    return tuple(values) if isinstance(values, list | tuple) else (values,)
+
+
+def _checked_axis(name: str, values: Any) -> tuple[Any, ...]:
+    kind = AXES[name]
+    if kind is str:
+        axis = tuple(str(value) for value in _axis(values))
+    elif kind is int:
+        axis = tuple(_whole(name, value, 1) for value in _axis(values))
+    else:
+        axis = tuple(_positive(name, value, "inf for no clipping") for value in _axis(values))
+    return _without_repeats(name, axis)
+
+
+def _without_repeats(name: str, axis: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not axis:
+        raise UserError(f"{name} is empty; give at least one value")
+    repeated = sorted({str(value) for value in axis if axis.count(value) > 1})
+    if repeated:
+        raise UserError(f"{name} repeats {', '.join(repeated)}; give each value once")
+    return axis
+
+
+def _checked_learning_rate(value: Any) -> Any:
+    if value is None:
+        return None
+    expected = "low:high to tune, or fixed values"
+    if isinstance(value, Mapping):
+        low = _positive("learning_rate", value["low"], expected)
+        high = _positive("learning_rate", value["high"], expected)
+        if not low < high < math.inf:
+            raise UserError(
+                f"learning_rate={low:g}:{high:g} is not a range; expected low:high with low < high < inf"
+            )
+        return {"low": low, "high": high}
+    axis = tuple(_positive("learning_rate", item, expected) for item in _axis(value))
+    if math.inf in axis:
+        raise UserError(f"learning_rate=inf is not allowed; expected {expected}")
+    return _without_repeats("learning_rate", axis)
+
+
+def _positive(name: str, value: Any, expected: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not number > 0:
+        raise UserError(f"{name}={value} is not allowed; expected numbers > 0 ({expected})")
+    return number
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    try:
+        number = int(value)
+        if isinstance(value, bool) or number != float(value):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f"{name}={_text(value)} is not allowed; expected a whole number >= {least}") from None
+    if number < least:
+        raise UserError(f"{name}={_text(value)} is not allowed; expected a whole number >= {least}")
+    if name in ("seeds", "tuning_seeds") and number > FIRST_TUNING_SEED:
+        raise UserError(f"{name}={number} is too many; at most {FIRST_TUNING_SEED}")
+    return number
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _unknown_field(name: str, known: list[str]) -> str:
+    owners = [
+        f"{registry.kind} {component}"
+        for registry in (tasks, models, optimizers)
+        for component in typing.cast("Any", registry).names()
+        if name in typing.cast("Any", registry).options(component)
+    ]
+    belongs = f" (it belongs to {', '.join(owners)}, not in this space)" if owners else ""
+    return f"unknown field {name!r}{belongs}; known: {', '.join(known)}"
+
+
+def _first_per(conditions: list[Condition], *names: str) -> list[Condition]:
+    """One condition for each distinct combination of these fields."""
+    found = {tuple(c.fields().get(name) for name in names): c for c in reversed(conditions)}
+    return list(reversed(found.values()))
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_json(item) for item in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value

@@ -1,0 +1,81 @@
+"""What a task is: it makes batches, and says what its numbers mean."""
+
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from harness.condition import stream_seed
+from harness.registry import Registry
+
+
+class Task(Protocol):
+    """A way to make sequences of one length, a loss, and a score (higher is better).
+
+    The levels at which a score counts are part of the task, so that outcomes mean the same everywhere.
+    """
+
+    length: int
+    input_size: int
+    output_size: int
+    every_step: ClassVar[bool]  # does the loss read an output at every time step, or the last only
+    solved_at: ClassVar[float]  # held-out score from which the task counts as solved
+    drop_at: ClassVar[float]  # training score below which a solved run has dropped
+    recovered_at: ClassVar[float]  # mean training score of 10 batches from which a drop is over
+    chance: float  # score of the best predictor that ignores the input
+    baseline_loss: float  # loss of that predictor; losses are capped here in the tuning objective
+
+    def draw(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+        """`size` sequences: inputs (size, time, input_size) and targets (size, ...)."""
+
+    def draw_control(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor] | None:
+        """Sequences without the shortcut that `draw` leaves open, or None where there is none to close."""
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of each sequence, (batch,); their mean is what is trained and reported."""
+
+    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The score of each sequence, (batch,), higher is better; their mean is reported."""
+
+
+tasks: Registry[Task] = Registry("task", given=("length",))
+
+HELDOUT_SIZE = 2_000
+"""Sequences in each held-out set: a binomial standard deviation of 0.2 % at an accuracy of 0.99."""
+
+CHUNK_STEPS = 10
+"""Training batches are drawn this many steps at a time. Part of the data's definition: do not tune."""
+
+
+def heldout_set(task: Task, name: str, split: str) -> tuple[Tensor, Tensor] | None:
+    """The fixed held-out set of a task: split is 'validation', 'test' or 'control'.
+
+    The same for every model, optimizer, clipping threshold and seed. None for the control of a task
+    that has none.
+    """
+    generator = torch.Generator().manual_seed(stream_seed("heldout", name, task.length, split))
+    draw = task.draw_control if split == "control" else task.draw
+    return draw(generator, HELDOUT_SIZE)
+
+
+class Stream:
+    """The training batches of one seed, in order: a pure function of task, length, batch size and seed."""
+
+    def __init__(self, task: Task, name: str, batch_size: int, seed: int, device: str) -> None:
+        self._task = task
+        self._batch_size = batch_size
+        self._device = device
+        self._generator = torch.Generator().manual_seed(stream_seed("data", name, task.length, seed))
+        self._step = 0
+        self._inputs: Tensor
+        self._targets: Tensor
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """The next batch: inputs (batch, time, input) and targets (batch, ...)."""
+        index = self._step % CHUNK_STEPS
+        if index == 0:
+            inputs, targets = self._task.draw(self._generator, CHUNK_STEPS * self._batch_size)
+            self._inputs = inputs.unflatten(0, (CHUNK_STEPS, -1)).to(self._device)
+            self._targets = targets.unflatten(0, (CHUNK_STEPS, -1)).to(self._device)
+        self._step += 1
+        return self._inputs[index], self._targets[index]

@@ -1,0 +1,278 @@
+"""The one training loop: a pack of trials in, a result for each out.
+
+Needs torch and numpy only: neither Ray nor Optuna. Shape letters: R replicas, P parameters,
+B batch, T time, I input, N steps of a block.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.condition import Condition, Pack, Result, Trial
+from harness.history import kept_steps
+from harness.optimizers import Optimizer, State, optimizers
+from harness.probes import Curves, Levels, divergence, measure, outcome
+from harness.probes.base import Floats
+from harness.replicas import Buffers, Replicas, build_model, stack
+from harness.tasks import Stream, Task, heldout_set, tasks
+
+SCALARS = ("loss", "score", "grad_norm", "clip_coefficient")
+"""What one step reports for every replica."""
+
+Step = Callable[[Tensor, State, Buffers, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, State, Tensor]]
+
+
+def train(pack: Pack, device: str = "cpu") -> list[Result]:
+    """Train every trial of the pack and say how each ended, in the order of the pack."""
+    return [run.result() for run in run_pack(pack, device)]
+
+
+def build_task(condition: Condition) -> Task:
+    """The task of a condition."""
+    return tasks.build(condition.task, dict(condition.options), length=condition.length)
+
+
+def make_step(replicas: Replicas, optimizer: Optimizer) -> Step:
+    """One update of all replicas as a pure function of weights, state and batch.
+
+    The returned scalars are (4, R), in the order of SCALARS. Nothing is copied to the host.
+    """
+
+    def step(
+        weights_RP: Tensor,
+        state: State,
+        buffers: Buffers,
+        inputs_RBTI: Tensor,
+        targets_RB: Tensor,
+        learning_rate_R1: Tensor,
+        max_norm_R1: Tensor,
+    ) -> tuple[Tensor, State, Tensor]:
+        loss_R, score_R, grads_RP = replicas.gradients(weights_RP, buffers, inputs_RBTI, targets_RB)
+        norm_R1, coefficient_R1 = clip_coefficients(grads_RP, max_norm_R1)
+        weights_RP, state = optimizer.update(weights_RP, grads_RP * coefficient_R1, state, learning_rate_R1)
+        return weights_RP, state, torch.stack([loss_R, score_R, norm_R1[:, 0], coefficient_R1[:, 0]])
+
+    return step
+
+
+def clip_coefficients(grads_RP: Tensor, max_norm_R1: Tensor) -> tuple[Tensor, Tensor]:
+    """Global L2 norm of each replica's gradient and the factor that clips it: (R, 1) each.
+
+    The factor is min(1, max_norm / (norm + 1e-6)), as in torch.nn.utils.clip_grad_norm_ (Pascanu et
+    al. 2013); 1 when max_norm is inf. A norm that is not finite gives no usable factor: such a
+    step is a divergence, found from the norm.
+    """
+    norm_R1 = torch.linalg.vector_norm(grads_RP, dim=1, keepdim=True)
+    return norm_R1, (max_norm_R1 / (norm_R1 + 1e-6)).clamp(max=1.0)
+
+
+@dataclass
+class Run:
+    """One trial while it trains, and what it has recorded so far."""
+
+    trial: Trial
+    levels: Levels
+    weights: Tensor | None = None  # flat (P,), after the last block
+    blocks: list[Floats] = field(default_factory=list)  # each (4, N)
+    step_seconds: list[Floats] = field(default_factory=list)
+    eval_seconds: float = 0.0
+    evals: list[tuple[int, float, float]] = field(default_factory=list)
+    solved_step: int | None = None
+    diverged_step: int | None = None
+    diverged_reason: str | None = None
+    control_score: float = float("nan")
+
+    @property
+    def stop_step(self) -> int:
+        """The last step, as far as is known now."""
+        if self.solved_step is None:
+            return self.trial.max_steps
+        return self.solved_step + self.trial.observe
+
+    def add_block(self, after_step: int, scalars: Floats, seconds_per_step: float) -> None:
+        """Store the scalars (4, N) of the steps after `after_step`, up to a divergence if there is one."""
+        earlier = np.concatenate([block[0] for block in self.blocks[-200:]]) if self.blocks else np.zeros(0)
+        found = divergence(scalars[0], scalars[2], earlier, self.evals[0][1])
+        if found is not None:
+            index, self.diverged_reason = found
+            self.diverged_step = after_step + index + 1
+            scalars = scalars[:, : index + 1]
+        self.blocks.append(scalars)
+        self.step_seconds.append(np.full(scalars.shape[1], seconds_per_step))
+
+    def add_eval(self, step: int, loss: float, score: float, seconds: float) -> None:
+        """Store a held-out evaluation; the first at the solved level, by max_steps, solves the trial."""
+        score = round(score, 6)  # 1980 of 2000 is .99, not the float below it
+        self.evals.append((step, loss, score))
+        self.eval_seconds += seconds
+        if self.solved_step is None and score >= self.levels.solved_at and step <= self.trial.max_steps:
+            self.solved_step = step
+
+    def curves(self) -> Curves:
+        """The whole record as arrays."""
+        loss, score, grad_norm, clip_coefficient = np.concatenate(self.blocks, axis=1)
+        eval_step, eval_loss, eval_score = (np.array(column) for column in zip(*self.evals, strict=True))
+        return Curves(
+            trial=self.trial,
+            levels=self.levels,
+            loss=loss,
+            score=score,
+            grad_norm=grad_norm,
+            clip_coefficient=clip_coefficient,
+            eval_step=eval_step,
+            eval_loss=eval_loss,
+            eval_score=eval_score,
+            solved_step=self.solved_step,
+            diverged_step=self.diverged_step,
+        )
+
+    def result(self) -> Result:
+        """Outcome, summary and histories of the finished run."""
+        curves = self.curves()
+        seconds = np.concatenate(self.step_seconds)
+        kept = kept_steps({name: getattr(curves, name) for name in SCALARS})
+        steps: dict[str, Any] = {name: getattr(curves, name)[kept] for name in SCALARS}
+        steps["step"] = kept + 1
+        steps["learning_rate"] = np.full(len(kept), self.trial.learning_rate)
+        steps["seconds"] = seconds[kept]
+        return Result(
+            trial=self.trial,
+            outcome=outcome(curves),
+            summary={
+                "steps": len(curves.loss),
+                "solved_step": self.solved_step,
+                "diverged_step": self.diverged_step,
+                "diverged_reason": self.diverged_reason,
+                "initial_loss": float(curves.eval_loss[0]),
+                "final_loss": float(curves.eval_loss[-1]),
+                "final_score": float(curves.eval_score[-1]),
+                "best_score": float(curves.eval_score.max()),
+                "control_score": self.control_score,
+                "above_baseline": bool(curves.eval_loss[-1] > self.levels.baseline_loss),
+                "seconds": float(seconds.sum() + self.eval_seconds),
+                **measure(curves),
+            },
+            steps=steps,
+            evals={"step": curves.eval_step, "loss": curves.eval_loss, "score": curves.eval_score},
+        )
+
+
+@dataclass
+class Population:
+    """The runs that are still training, and the rows of the tensors that are theirs."""
+
+    runs: list[Run]
+    weights_RP: Tensor
+    state: State
+    buffers: Buffers
+
+    def select(self, rows: list[int]) -> "Population":
+        """Only these rows, in this order."""
+        if rows == list(range(len(self.runs))):
+            return self
+        index = torch.tensor(rows, dtype=torch.long, device=self.weights_RP.device)
+        return Population(
+            [self.runs[row] for row in rows],
+            self.weights_RP[index],
+            tuple(tensor[index] for tensor in self.state),
+            {name: buffer[index] for name, buffer in self.buffers.items()},
+        )
+
+
+def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
+    """Train the pack; the runs come back finished, in the order of the pack.
+
+    Replicas that diverge or finish leave at the end of a block, so that the rest stay packed tightly.
+    Nothing that happens to one changes the numbers of another.
+    """
+    first = pack.trials[0]
+    task = build_task(first.condition)
+    optimizer = optimizers.build(first.condition.optimizer, dict(first.condition.options))
+    seeds = sorted({trial.seed for trial in pack.trials})
+    by_seed = {seed: build_model(first.condition, task, seed).to(device) for seed in seeds}
+    replicas = Replicas(by_seed[seeds[0]], task)
+    heldout = held_out(task, first.condition.task, first.heldout_split, device)
+    control = held_out(task, first.condition.task, "control", device)
+    assert heldout is not None, "only the control set may be missing"
+
+    def stream(seed: int) -> Stream:
+        return Stream(task, first.condition.task, first.condition.batch_size, seed, device)
+
+    streams = {seed: stream(seed) for seed in seeds}
+    replicas.check_plain_path(stream(seeds[0]).next(), heldout)
+    step_function = make_step(replicas, optimizer)
+
+    weights_RP, buffers = stack([by_seed[trial.seed] for trial in pack.trials])
+    levels = Levels(
+        solved_at=task.solved_at,
+        drop_at=task.drop_at,
+        recovered_at=task.recovered_at,
+        baseline_loss=task.baseline_loss,
+    )
+    runs = [Run(trial, levels) for trial in pack.trials]
+    active = Population(runs, weights_RP, optimizer.init(weights_RP), buffers)
+    evaluate(replicas, active, heldout, step=0)
+    step = 0
+    while active.runs:
+        end = min((step // first.eval_every + 1) * first.eval_every, *(run.stop_step for run in active.runs))
+        train_block(step_function, active, streams, step, end)
+        step = end
+        for run, weights in zip(active.runs, active.weights_RP, strict=True):
+            run.weights = weights
+        active = active.select([r for r, run in enumerate(active.runs) if run.diverged_step is None])
+        due = [r for r, run in enumerate(active.runs) if step % first.eval_every == 0 or step == run.stop_step]
+        evaluate(replicas, active.select(due), heldout, step)
+        finished = [r for r, run in enumerate(active.runs) if step >= run.stop_step]
+        if control is not None and finished:
+            leaving = active.select(finished)
+            _, score_R = replicas.evaluate(leaving.weights_RP, leaving.buffers, *control)
+            for run, score in zip(leaving.runs, score_R.tolist(), strict=True):
+                run.control_score = round(score, 6)
+        active = active.select([r for r, run in enumerate(active.runs) if step < run.stop_step])
+    return runs
+
+
+def train_block(
+    step_function: Step, active: Population, streams: dict[int, Stream], begin: int, end: int
+) -> None:
+    """Updates begin + 1 to end, in place in `active`; one synchronisation with the device at the end."""
+    device = active.weights_RP.device
+    seeds = [run.trial.seed for run in active.runs]
+    learning_rate_R1 = torch.tensor([[run.trial.learning_rate] for run in active.runs], device=device)
+    max_norm_R1 = torch.tensor([[run.trial.condition.max_norm] for run in active.runs], device=device)
+    started = time.perf_counter()
+    scalars = []
+    for _ in range(begin, end):
+        drawn = {seed: streams[seed].next() for seed in dict.fromkeys(seeds)}
+        inputs, targets = (torch.stack(rows) for rows in zip(*(drawn[seed] for seed in seeds), strict=True))
+        active.weights_RP, active.state, scalars_4R = step_function(
+            active.weights_RP, active.state, active.buffers, inputs, targets, learning_rate_R1, max_norm_R1
+        )
+        scalars.append(scalars_4R)
+    scalars_R4N = torch.stack(scalars, dim=-1).transpose(0, 1).cpu().numpy()
+    seconds_per_step = (time.perf_counter() - started) / (end - begin) / len(active.runs)
+    for run, scalars_4N in zip(active.runs, scalars_R4N, strict=True):
+        run.add_block(begin, scalars_4N, seconds_per_step)
+
+
+def evaluate(replicas: Replicas, population: Population, heldout: Sequence[Tensor], step: int) -> None:
+    """Evaluate these runs on the held-out set and let each store the result."""
+    if not population.runs:
+        return
+    started = time.perf_counter()
+    loss_R, score_R = replicas.evaluate(population.weights_RP, population.buffers, *heldout)
+    losses, scores = loss_R.tolist(), score_R.tolist()
+    seconds = (time.perf_counter() - started) / len(population.runs)
+    for run, loss, score in zip(population.runs, losses, scores, strict=True):
+        run.add_eval(step, loss, score, seconds)
+
+
+def held_out(task: Task, name: str, split: str, device: str) -> tuple[Tensor, Tensor] | None:
+    """A fixed held-out set of the task on the device: see `heldout_set`."""
+    found = heldout_set(task, name, split)
+    return None if found is None else (found[0].to(device), found[1].to(device))
