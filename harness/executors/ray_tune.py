@@ -15,7 +15,7 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
     "TUNE_WARN_THRESHOLD_S": "60",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    "RAY_DEDUP_LOGS": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0, no tables and banners
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -55,7 +55,14 @@ class PackTrainable(tune.Trainable):
         """Nothing to load."""
 
 
-class PackSearcher(Searcher):
+class StaysWithDriver:
+    """Pickles empty: Tune saves its searcher and callbacks, but the driver's state is not for saving."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class PackSearcher(StaysWithDriver, Searcher):
     """Suggests the packs of a source, in the source's order."""
 
     def __init__(self, source: Source, device: str) -> None:
@@ -79,7 +86,7 @@ class PackSearcher(Searcher):
         """Nothing to restore."""
 
 
-class Handover(tune.Callback):
+class Handover(StaysWithDriver, tune.Callback):
     """Gives results and lost workers to the source, and leaves Tune an empty result."""
 
     def __init__(self, source: Source) -> None:
