@@ -1,0 +1,37 @@
+"""What every test starts from: one thread, and short ways to name trials."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from harness.condition import Condition, Pack, Trial
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def make_condition(**changes: Any) -> Condition:
+    fields: dict[str, Any] = dict(
+        task="palindrome",
+        model="rnn",
+        optimizer="sgd",
+        length=5,
+        max_norm=1.0,
+        hidden_size=8,
+        batch_size=16,
+        options=(("encoding", "one_hot"), ("init", "xavier")),
+    )
+    return Condition(**fields | changes)
+
+
+def make_trial(seed: int = 0, learning_rate: float = 0.1, **changes: Any) -> Trial:
+    budget = {k: changes.pop(k) for k in ("max_steps", "observe", "eval_every") if k in changes}
+    fields = dict(max_steps=30, observe=20, eval_every=10) | budget
+    return Trial(condition=make_condition(**changes), learning_rate=learning_rate, seed=seed, **fields)
+
+
+def make_pack(seeds: int = 1, **changes: Any) -> Pack:
+    return Pack(tuple(make_trial(seed, **changes) for seed in range(seeds)))

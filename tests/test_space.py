@@ -1,0 +1,148 @@
+import math
+
+import pytest
+
+from harness.registry import UserError
+from harness.space import Space, built_in_spaces, grid_size, load_space, parse_settings
+
+
+def space(**changes) -> Space:
+    return Space(name="test", summary="A test.", **changes)
+
+
+REFUSED = {
+    "lengthz=3": "unknown field 'lengthz'; known:",
+    "models=lstn": "no model named 'lstn'; known: .*lstm.*rnn",
+    "optimizers=sdg": "no optimizer named 'sdg'; known: .*sgd",
+    "task=palindrom": "no task named 'palindrom'; known: .*palindrome",
+    "lengths=": "lengths is empty",
+    "lengths=5,5": "lengths repeats 5",
+    "lengths=-3": "lengths=-3",
+    "lengths=2.5": "lengths=2.5",
+    "lengths=1": "lengths=1 is too short",
+    "max_norms=0": "max_norms=0",
+    "max_norms=-1": "max_norms=-1",
+    "max_norms=nan": "max_norms=nan",
+    "max_norms=x": "max_norms=x",
+    "learning_rate=1:1e-3": "learning_rate=1:0.001 is not a range",
+    "learning_rate=1e-3:1e-3": "learning_rate=0.001:0.001 is not a range",
+    "learning_rate=1e-3:inf": "learning_rate=0.001:inf is not a range",
+    "learning_rate=nan": "learning_rate=nan",
+    "learning_rate=-1": "learning_rate=-1",
+    "learning_rate=inf": "learning_rate=inf",
+    "seeds=0": "seeds=0.*>= 1",
+    "seeds=1,2": "seeds=1,2",
+    "seeds=true": "seeds=true",
+    "max_steps=0": "max_steps=0",
+    "observe=-1": "observe=-1.*>= 0",
+    "lr_trials=2": "lr_trials=2 is too few for rmsprop.*at least 5",
+    "init=xaver": "init=xaver.*xavier",
+    "encoding=hot": "encoding=hot.*one_hot | scalar",
+    "alpha=2": "alpha=2.*0 <= alpha < 1",
+    "momentum=0.9": "unknown field 'momentum' .it belongs to optimizer momentum",
+    "lengths": "not of the form name=value",
+}
+
+
+@pytest.mark.parametrize("setting", REFUSED)
+def test_bad_settings_are_refused_in_one_line_that_names_them(setting):
+    with pytest.raises(UserError, match=REFUSED[setting]) as error:
+        space().override(parse_settings([setting]))
+    assert "\n" not in str(error.value)
+
+
+def test_setting_a_field_twice_is_refused():
+    with pytest.raises(UserError, match="seeds is set twice"):
+        parse_settings(["seeds=1", "seeds=2"])
+
+
+def test_settings_are_typed():
+    changed = space().override(
+        parse_settings(["lengths=5, 10", "max_norms=0.5,inf", "seeds=3", "hidden_size=8,16", "forget_bias=0,1"])
+    )
+    assert changed.lengths == (5, 10)
+    assert changed.max_norms == (0.5, math.inf)
+    assert changed.seeds == 3
+    assert changed.hidden_size == (8, 16)
+    assert changed.options == {"forget_bias": (0.0, 1.0)}
+
+
+def test_learning_rate_is_a_range_or_fixed_values():
+    tuned = space().override(parse_settings(["learning_rate=1e-4:1e-2"]))
+    fixed = space().override(parse_settings(["learning_rate=1e-3,1e-2"]))
+    assert (tuned.tuned, tuned.range_of("sgd")) == (True, (1e-4, 1e-2))
+    assert not fixed.tuned
+    assert {c.learning_rate for c in fixed.conditions()} == {1e-3, 1e-2}
+
+
+def test_left_out_the_learning_rate_range_is_the_optimizers_own():
+    assert space().range_of("sgd") == (1e-3, 10)
+    assert space().range_of("momentum") == (1e-4, 1)
+    assert space().range_of("rmsprop") == space().range_of("adam") == (1e-5, 1e-1)
+
+
+@pytest.mark.parametrize(("low", "high", "size"), [(1e-5, 1e-1, 5), (1e-3, 10, 5), (0.1, 0.2, 2), (1e-3, 5e-1, 4)])
+def test_first_grid_is_at_most_a_decade_apart(low, high, size):
+    assert grid_size(low, high) == size
+    assert (high / low) ** (1 / (size - 1)) <= 10 * (1 + 1e-9)
+
+
+def test_conditions_are_the_product_of_the_axes():
+    grid = space(lengths=(5, 6, 7), max_norms=(1.0, math.inf), optimizers=("sgd", "adam")).conditions()
+    assert len(grid) == 2 * 3 * 2 * 2
+    assert len({c.condition_id for c in grid}) == len(grid)
+
+
+def test_an_option_axis_multiplies_only_the_conditions_that_have_it():
+    grid = space(options={"forget_bias": (0.0, 1.0)}).conditions()
+    assert sum(c.model == "lstm" for c in grid) == 2 * sum(c.model == "rnn" for c in grid)
+
+
+def test_conditions_carry_the_defaults_of_all_their_options():
+    grid = space(models=("lstm",), optimizers=("adam",)).conditions()
+    assert dict(grid[0].options) == {
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "encoding": "one_hot",
+        "eps": 1e-8,
+        "forget_bias": 1.0,
+        "init": "xavier",
+    }
+
+
+def test_built_in_spaces_have_both_scales_and_their_own_folders():
+    assert {"clipping_study", "length_study", "optimizer_study", "smoke"} <= set(built_in_spaces())
+    for name in built_in_spaces():
+        laptop = load_space(name)
+        assert laptop.name == name
+        assert laptop.conditions()
+        assert laptop.at_scale("paper").folder_name == f"{name}-paper"
+
+
+def test_clipping_study_has_the_thresholds_of_the_source_and_its_paper_sizes():
+    paper = load_space("clipping_study").at_scale("paper")
+    assert paper.max_norms == (0.5, 1, 2, 5, 10, math.inf)
+    assert (paper.hidden_size, paper.batch_size, paper.max_steps, paper.seeds) == ((128,), (128,), 10_000, 10)
+    assert (min(paper.lengths), max(paper.lengths)) == (5, 50)
+
+
+def test_a_space_is_loaded_from_a_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from harness.space import Space\nSPACE = Space(name='mine', summary='Mine.', lengths=(7,))\n")
+    assert load_space(str(file)).lengths == (7,)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("x = 1", "binds no SPACE"), ("1 / 0", "ZeroDivisionError"), ("from harness.space import Space\nSPACE = 3", "no SPACE")],
+)
+def test_a_file_that_binds_no_space_is_a_clear_error(tmp_path, content, message):
+    file = tmp_path / "bad.py"
+    file.write_text(content)
+    with pytest.raises(UserError, match=message):
+        load_space(str(file))
+
+
+def test_an_unknown_space_lists_the_known_ones():
+    with pytest.raises(UserError, match=r"no space named 'cliping'; known: clipping_study"):
+        load_space("cliping")
