@@ -32,9 +32,9 @@ def estimate(space: Space, plan: Plan, device: str) -> list[dict[str, Any]]:
                 "length": kind[1],
                 "conditions": len(conditions),
                 "trials_left": left[kind],
-                "core_minutes": round(left[kind] * space.max_steps * per_step / 60, 2),
-                "core_minutes_at_most": round(
-                    left[kind] * (space.max_steps + space.observe) * per_step / 60, 2
+                "core_minutes": _rounded(left[kind] * space.max_steps * per_step / 60),
+                "core_minutes_at_most": _rounded(
+                    left[kind] * (space.max_steps + space.observe) * per_step / 60
                 ),
             }
         )
@@ -54,3 +54,8 @@ def time_one(space: Space, condition: Condition, device: str) -> tuple[float, fl
 def short(trial: Trial) -> Trial:
     """The same trial for a few steps."""
     return dataclasses.replace(trial, max_steps=TIMED_STEPS, observe=0, eval_every=TIMED_STEPS)
+
+
+def _rounded(value: float) -> float:
+    """To three digits: an estimate has no more."""
+    return float(f"{value:.3g}")

@@ -304,8 +304,8 @@ def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
         "conditions": len(space.conditions()),
         "trials": plan.total,
         "done": plan.done,
-        "core_minutes": round(sum(row["core_minutes"] for row in rows), 1),
-        "core_minutes_at_most": round(sum(row["core_minutes_at_most"] for row in rows), 1),
+        "core_minutes": sum(row["core_minutes"] for row in rows),
+        "core_minutes_at_most": sum(row["core_minutes_at_most"] for row in rows),
     }
     if style == "json":
         print(json.dumps({**total, "by_model_and_length": rows}, indent=1))  # noqa: T201
@@ -321,8 +321,8 @@ def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
         f"{total['done']} already done in {folder}"
     )
     out.print(
-        f"about {total['core_minutes']:g} core-minutes if every trial runs for max_steps={space.max_steps}, "
-        f"at most {total['core_minutes_at_most']:g} with observe={space.observe}; nothing was started"
+        f"about {total['core_minutes']:.3g} core-minutes if every trial runs for max_steps={space.max_steps}, "
+        f"at most {total['core_minutes_at_most']:.3g} with observe={space.observe}; nothing was started"
     )
 
 

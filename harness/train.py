@@ -97,7 +97,7 @@ class Run:
     def add_block(self, after_step: int, scalars: Floats, seconds_per_step: float) -> None:
         """Store the scalars (4, N) of the steps after `after_step`, up to a divergence if there is one."""
         earlier = np.concatenate([block[0] for block in self.blocks[-200:]]) if self.blocks else np.zeros(0)
-        found = divergence(scalars[0], scalars[2], earlier, self.evals[0][1])
+        found = divergence(scalars[0], scalars[2], earlier, self.evals[0][1], self.trial.max_steps)
         if found is not None:
             index, self.diverged_reason = found
             self.diverged_step = after_step + index + 1

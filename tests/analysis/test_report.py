@@ -1,0 +1,128 @@
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.conditions import conditions_table, median_steps_to_solve
+from analysis.load import LoadError, load
+from analysis.report import alarms, main, write_report
+from analysis.sections import stability
+from harness import probes
+from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
+from harness.records import Records, write_definition
+from harness.space import Space
+from tests.conftest import make_trial
+
+EXTRA = {"encoding": str, "init": str, "forget_bias": float} | probes.columns()
+SOLVED_STEPS = {Outcome.STABLE: 100, Outcome.RECOVERED: 200, Outcome.LOST: 300}
+
+
+def result(trial, outcome: Outcome) -> Result:
+    solved = SOLVED_STEPS.get(outcome)
+    drops = 2 if outcome == Outcome.RECOVERED else 0
+    return Result(
+        trial=trial,
+        outcome=outcome,
+        summary={
+            "objective": 1.0 if outcome == Outcome.DIVERGED else 0.3,
+            "solved_step": solved,
+            "drops": drops,
+            "watched_steps": 500 if solved else 0,
+            "clipped_share": 0.25,
+            "seconds": 1.0,
+        },
+        steps={n: np.zeros(1) for n in ("step", "loss", "score", "grad_norm", "clip_coefficient", "learning_rate", "seconds")},
+        evals={n: np.zeros(1) for n in ("step", "loss", "score")},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """max_norm 1: stable, stable, recovered, diverged. max_norm inf: unsolved, lost, and 2 failed."""
+    folder = tmp_path / "made_up"
+    space = Space(name="made_up", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), seeds=4)
+    write_definition(folder, space.definition())
+    recorder = Records(folder, "made_up", EXTRA, {"git_commit": "abc123"})
+    outcomes = {
+        1.0: [Outcome.STABLE, Outcome.STABLE, Outcome.RECOVERED, Outcome.DIVERGED],
+        math.inf: [Outcome.UNSOLVED, Outcome.LOST],
+    }
+    for max_norm, ends in outcomes.items():
+        for seed, outcome in enumerate(ends):
+            trial = make_trial(seed, max_norm=max_norm, learning_rate=0.1)
+            recorder.write_pack(Pack((trial,)), [result(trial, outcome)])
+        for rate in (0.01, 0.1, 1.0) if max_norm == 1 else (0.1, 1.0):
+            trial = make_trial(FIRST_TUNING_SEED, max_norm=max_norm, learning_rate=rate)
+            recorder.write_pack(Pack((trial,)), [result(trial, Outcome.STABLE)])
+    failed = Pack(tuple(make_trial(seed, max_norm=math.inf) for seed in (2, 3)))
+    recorder.write_failure(failed, "MemoryError")
+    recorder.close()
+    return folder
+
+
+def test_the_conditions_table_counts_exactly(folder):
+    table = conditions_table(load(folder)).set_index("max_norm")
+    clipped, free = table.loc[1.0], table.loc[math.inf]
+    assert clipped[["n", "missing", "stable", "recovered", "lost", "solved", "unsolved", "diverged"]].tolist() == [
+        4, 0, 2, 1, 0, 3, 0, 1,
+    ]  # fmt: skip
+    assert free[["n", "missing", "stable", "recovered", "lost", "solved", "unsolved", "diverged"]].tolist() == [
+        2, 2, 0, 0, 1, 1, 1, 0,
+    ]  # fmt: skip
+    assert (clipped["p_stable"], clipped["p_solved"]) == (0.5, 0.75)
+    assert clipped["drops_per_1000"] == pytest.approx(1000 * 2 / 1500)
+    assert clipped["median_steps_to_solve"] == 100
+    assert not clipped["at_edge"]
+    assert free["at_edge"], "the lowest rate tried was chosen"
+    assert free["median_steps_to_solve"] == 300
+
+
+def test_divergence_counts_in_the_denominator(folder):
+    clipped = conditions_table(load(folder)).set_index("max_norm").loc[1.0]
+    assert clipped["n"] == 4
+    assert clipped["p_stable_low"] < 0.5 < clipped["p_stable_high"]
+
+
+def test_a_run_that_diverged_after_it_was_solved_is_infinitely_late():
+    trials = pd.DataFrame(
+        {
+            "outcome": ["stable", "diverged", "diverged"],
+            "solved_step": pd.array([100, 50, None], dtype="Int64"),
+        }
+    )
+    assert median_steps_to_solve(trials) == math.inf
+    assert median_steps_to_solve(trials.iloc[:2]) == 100
+
+
+def test_the_page_is_self_contained_and_names_what_is_missing(folder):
+    page = write_report(folder).read_text()
+    assert "<svg" in page
+    assert not re.search(r"<(script|link|img)|url\(http|src=", page)
+    assert "2 of 4" in page
+    assert "2 trials failed" in page
+    assert "2 report trials are missing" in page
+    assert "abc123" in page
+    assert "NaN" not in page.partition("<h2>Provenance")[0]
+
+
+def test_alarms_flag_an_optimum_at_the_edge(folder):
+    assert any("1 of 2 conditions the best learning rate is the lowest" in alarm for alarm in alarms(load(folder)))
+
+
+def test_the_figure_has_a_panel_per_measure_and_an_arm_per_max_norm(folder):
+    figure = stability.render(stability.table(load(folder)))
+    axes = figure.get_axes()
+    assert len(axes) == 2
+    handles, labels = axes[0].get_legend_handles_labels()
+    assert labels == ["max_norm 1", "no clipping"]
+    assert handles[0].lines[0].get_ydata().tolist() == [0.5]
+
+
+def test_an_empty_or_foreign_folder_is_a_clear_error(tmp_path, capsys):
+    with pytest.raises(LoadError, match="holds no results"):
+        load(tmp_path / "nowhere")
+    assert main([str(tmp_path)]) == 2
+    assert "holds no results" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,143 @@
+import math
+import random
+
+import pytest
+
+from harness.condition import Outcome, Pack, Result
+from harness.plan import Plan, tuning_batches
+from harness.space import Space
+
+
+def space(**changes) -> Space:
+    fields = dict(
+        models=("rnn",),
+        optimizers=("rmsprop", "sgd"),
+        lengths=(5, 6),
+        max_norms=(1.0, math.inf),
+        lr_trials=7,
+        tuning_seeds=2,
+        seeds=3,
+        pack_size=8,
+    )
+    return Space(name="test", summary="A test.", **fields | changes)
+
+
+def fake_results(pack: Pack) -> list[Result]:
+    """An objective that is a function of the trial."""
+    return [
+        Result(
+            trial=t,
+            outcome=Outcome.STABLE,
+            summary={"objective": min(1.0, abs(math.log10(t.learning_rate / 3e-3)) / 4 + t.seed % 3 / 100)},
+        )
+        for t in pack.trials
+    ]
+
+
+def run_plan(plan: Plan, workers: int = 1, stop_after: int | None = None, seed: int = 0) -> dict[str, Pack]:
+    """Train with several packs out at a time, returned in random order; the packs by trial_id."""
+    order, out, trained = random.Random(seed), [], {}
+    told = 0
+    while not plan.finished and told != stop_after:
+        while len(out) < workers and (pack := plan.ask()) is not None:
+            out.append(pack)
+        pack = out.pop(order.randrange(len(out)))
+        results = fake_results(pack)
+        plan.tell(pack, results)
+        told += 1
+        for result in results:
+            assert result.trial.trial_id not in trained, "trained twice"
+            trained[result.trial.trial_id] = (pack.pack_id, result)
+    return trained
+
+
+def test_every_condition_gets_the_same_budget():
+    trained = run_plan(Plan(space(), {}))
+    budgets: dict = {}
+    for _, result in trained.values():
+        trial = result.trial
+        budgets.setdefault(trial.condition, {"tune": [], "report": []})[trial.phase].append(trial)
+    assert len(budgets) == len(space().conditions())
+    for condition, phases in budgets.items():
+        assert len(phases["tune"]) == 7 * 2
+        assert len({t.learning_rate for t in phases["tune"]}) == 7
+        assert len(phases["report"]) == 3
+        (chosen,) = {t.learning_rate for t in phases["report"]}
+        assert chosen in {t.learning_rate for t in phases["tune"]}, condition
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_trials_rates_and_packs_do_not_depend_on_workers_or_order(workers):
+    serial = {k: pack for k, (pack, _) in run_plan(Plan(space(), {})).items()}
+    parallel = {k: pack for k, (pack, _) in run_plan(Plan(space(), {}), workers, seed=workers).items()}
+    assert serial == parallel
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 9, 14])
+def test_an_interrupted_plan_goes_on_with_the_same_trials_in_the_same_packs(stop_after):
+    whole = run_plan(Plan(space(), {}))
+    first = run_plan(Plan(space(), {}), workers=3, stop_after=stop_after)
+    recorded = {k: result.summary["objective"] for k, (_, result) in first.items()}
+    plan = Plan(space(), recorded)
+    assert plan.done == len(first)
+    second = run_plan(plan, workers=2)
+    assert not first.keys() & second.keys()
+    assert {k: pack for k, (pack, _) in (first | second).items()} == {k: pack for k, (pack, _) in whole.items()}
+
+
+def test_a_finished_plan_asks_for_nothing():
+    recorded = {k: r.summary["objective"] for k, (_, r) in run_plan(Plan(space(), {})).items()}
+    plan = Plan(space(), recorded)
+    assert plan.finished
+    assert plan.ask() is None
+    assert plan.done == plan.total == len(recorded)
+
+
+@pytest.mark.parametrize("grown", [{"seeds": 5}, {"lengths": (5, 6, 7)}, {"max_norms": (0.5, 1.0, math.inf)}])
+def test_a_grown_space_trains_only_what_is_new(grown):
+    recorded = {k: r.summary["objective"] for k, (_, r) in run_plan(Plan(space(), {})).items()}
+    new = run_plan(Plan(space(**grown), recorded))
+    everything = run_plan(Plan(space(**grown), {}))
+    assert recorded.keys() | new.keys() == everything.keys()
+    assert not recorded.keys() & new.keys()
+
+
+def test_a_failure_stops_its_cohort_and_no_other():
+    plan = Plan(space(), {})
+    failed = plan.ask()
+    plan.fail(failed)
+    trained = run_plan(plan)
+    key = failed.trials[0].condition.siblings_key()
+    assert plan.finished
+    assert not any(r.trial.phase == "report" for _, r in trained.values() if r.trial.condition.siblings_key() == key)
+    others = [r for _, r in trained.values() if r.trial.condition.siblings_key() != key]
+    assert sum(r.trial.phase == "report" for r in others) == 3 * 2 * 3
+    assert plan.left().total() == plan.total - len(trained)
+
+
+def test_fixed_learning_rates_are_an_axis_and_nothing_is_tuned():
+    fixed = space(learning_rate=(1e-3, 1e-2))
+    trained = run_plan(Plan(fixed, {}))
+    assert len(trained) == len(fixed.conditions()) * 3
+    assert {r.trial.phase for _, r in trained.values()} == {"report"}
+
+
+def test_packs_hold_siblings_sorted_by_max_norm_rate_and_seed():
+    plan = Plan(space(), {})
+    pack = plan.ask()
+    keys = [(t.condition.max_norm, t.learning_rate, t.seed) for t in pack.trials]
+    assert keys == sorted(keys)
+    assert len(pack.trials) == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "sizes"),
+    [
+        ({"lr_trials": 7, "lr_batch": 5}, [5, 2]),
+        ({"lr_trials": 12, "lr_batch": 3}, [5, 3, 3, 1]),
+        ({"lr_trials": 6, "lr_batch": 6}, [6]),
+        ({"lr_trials": 4, "learning_rate": {"low": 1e-2, "high": 2e-2}, "lr_batch": 1}, [2, 1, 1]),
+    ],
+)
+def test_batches_start_with_the_grid_and_add_up_to_lr_trials(changes, sizes):
+    assert tuning_batches(space(**changes), "rmsprop") == sizes

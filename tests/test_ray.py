@@ -1,0 +1,90 @@
+"""What needs Ray: started once on this machine, on loopback."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness.records import read
+from tests.test_run import assert_same_tables, command, run, start, wait_for_packs
+
+pytestmark = pytest.mark.ray
+
+ON_RAY = ["--executor", "ray", "--workers", "2"]
+
+
+def test_serial_and_ray_give_identical_rates_and_results_and_ray_is_quiet(tmp_path):
+    assert run(tmp_path / "serial") == 0
+    process = start(tmp_path / "ray", *ON_RAY)
+    output, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert_same_tables(tmp_path / "ray" / "smoke", tmp_path / "serial" / "smoke")
+    lines = error.strip().splitlines()
+    assert len(lines) <= 3, f"Ray should be quiet: {error}"
+    assert "stability-tune" not in output + error
+
+
+def test_killed_on_ray_the_same_command_finishes_the_rest(tmp_path):
+    process = start(tmp_path / "ray", *ON_RAY)
+    wait_for_packs(tmp_path / "ray" / "smoke", 2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert run(tmp_path / "ray", *ON_RAY) == 0
+    assert run(tmp_path / "serial") == 0
+    assert_same_tables(tmp_path / "ray" / "smoke", tmp_path / "serial" / "smoke")
+
+
+MODEL = '''
+import os, signal
+from pathlib import Path
+from harness.models.rnn import RNN
+
+class Fragile(RNN):
+    """Kills its worker the first time it is built, and raises when it has few units."""
+
+    def __init__(self, input_size, hidden_size, output_size):
+        mark = Path(os.environ["FRAGILE_MARK"])
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if hidden_size == 3:
+            raise RuntimeError("three units are too few")
+        super().__init__(input_size, hidden_size, output_size)
+'''
+
+
+def test_a_lost_worker_is_retried_and_a_users_bug_is_recorded(tmp_path):
+    """The model is the user's own, by import path; Ray's workers find it where the driver did."""
+    (tmp_path / "fragile.py").write_text(MODEL)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "FRAGILE_MARK": str(tmp_path / "mark")}
+    arguments = command(tmp_path, *ON_RAY, models="fragile:Fragile", hidden_size="3,8")
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.run", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert (tmp_path / "mark").exists(), "a worker was lost"
+    assert "three units are too few" in done.stderr
+    trials, failures = read(tmp_path / "smoke", "trials"), read(tmp_path / "smoke", "failures")
+    assert set(trials["hidden_size"]) == {8}
+    assert len(trials) == 10
+    assert failures["error"].str.contains("three units are too few").all()
+
+
+def test_ctrl_c_on_ray_exits_130_and_leaves_no_ray_behind(tmp_path):
+    process = start(tmp_path, *ON_RAY, seeds="40")
+    wait_for_packs(tmp_path / "smoke", 2)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "the same command does the rest" in error
+    assert "Traceback" not in error
+    time.sleep(1)
+    assert subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, check=False).stdout == b""

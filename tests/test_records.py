@@ -1,0 +1,187 @@
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness import probes, records
+from harness.condition import Outcome, Pack, Result
+from harness.records import Records, RecordsError, check_growth, read
+from harness.space import Space
+from tests.conftest import make_pack, make_trial
+
+EXTRA = {"encoding": str, "init": str, "forget_bias": float} | probes.columns()
+
+
+def open_records(folder) -> Records:
+    return Records(folder, "test", EXTRA, {"git_commit": "abc"})
+
+
+def fake(pack: Pack) -> list[Result]:
+    return [
+        Result(
+            trial=trial,
+            outcome=Outcome.DIVERGED,
+            summary={"objective": 1.0, "grad_norm_max": math.inf, "final_loss": math.nan, "diverged_step": 3},
+            steps={
+                "step": np.arange(1, 4),
+                "loss": np.array([2.0, 1e30, np.nan], dtype=np.float32),
+                "score": np.zeros(3),
+                "grad_norm": np.array([1.0, np.inf, np.nan]),
+                "clip_coefficient": np.ones(3),
+                "learning_rate": np.full(3, 0.1),
+                "seconds": np.full(3, 1e-3),
+            },
+            evals={"step": np.array([0]), "loss": np.array([2.3]), "score": np.array([0.1])},
+        )
+        for trial in pack.trials
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "results" / "test"
+
+
+def test_tables_are_read_by_plain_pandas_and_nan_and_inf_survive(folder):
+    recorder = open_records(folder)
+    for length in (5, 6):
+        pack = make_pack(2, length=length)
+        recorder.write_pack(pack, fake(pack))
+    trials = pd.read_parquet(folder / "trials")
+    assert len(trials) == 4
+    assert set(trials["outcome"]) == {"diverged"}
+    assert np.isinf(trials["grad_norm_max"]).all()
+    assert trials["final_loss"].isna().all()
+    steps = pd.read_parquet(folder / "steps")
+    assert list(steps.columns) == [
+        "trial_id", "step", "loss", "score", "grad_norm", "clip_coefficient", "learning_rate", "seconds",
+    ]  # fmt: skip
+    assert len(steps) == 12
+    assert np.isinf(steps["grad_norm"]).sum() == 4
+    assert steps["loss"].isna().sum() == 4
+    assert list(pd.read_parquet(folder / "evals").columns) == ["trial_id", "step", "loss", "score"]
+
+
+NEEDED = """trial_id, condition_id, pack_id, phase, space, task, model, optimizer, length, max_norm, hidden_size,
+batch_size, encoding, init, forget_bias, learning_rate, seed, outcome, steps, solved_step, diverged_step,
+diverged_reason, final_score, best_score, control_score, initial_loss, final_loss, objective, grad_norm_p50,
+grad_norm_p99, grad_norm_max, clipped_share, drops, seconds"""
+
+
+def test_trials_have_their_columns(folder):
+    pack = make_pack()
+    open_records(folder).write_pack(pack, fake(pack))
+    assert {name.strip() for name in NEEDED.split(",")} <= set(read(folder, "trials").columns)
+
+
+def test_provenance_is_in_every_footer(folder):
+    pack = make_pack()
+    open_records(folder).write_pack(pack, fake(pack))
+    assert records.provenance(folder) == [{"git_commit": "abc"}]
+
+
+def test_a_pack_without_its_trials_file_does_not_exist_and_is_cleared_away(folder):
+    recorder = open_records(folder)
+    kept, cut = make_pack(length=5), make_pack(length=6)
+    recorder.write_pack(kept, fake(kept))
+    recorder.write_pack(cut, fake(cut))
+    (folder / "trials" / f"{cut.pack_id}.parquet").unlink()  # killed just before the last file
+    (folder / "steps" / ".x.parquet.part").write_bytes(b"half")
+    assert len(read(folder, "steps")) == 3
+    recorder.close()
+    open_records(folder)
+    assert sorted(p.name for p in (folder / "steps").iterdir()) == [f"{kept.pack_id}.parquet"]
+    assert sorted(p.name for p in (folder / "evals").iterdir()) == [f"{kept.pack_id}.parquet"]
+
+
+def test_a_write_that_fails_leaves_nothing_behind(folder, monkeypatch):
+    recorder, pack = open_records(folder), make_pack()
+
+    def disk_full(table, file, **options):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(records.pq, "write_table", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        recorder.write_pack(pack, fake(pack))
+    assert [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"] == []
+
+
+def test_two_runs_cannot_write_to_one_folder(folder):
+    recorder = open_records(folder)
+    with pytest.raises(RecordsError, match="another run is writing"):
+        open_records(folder)
+    recorder.close()
+    open_records(folder)
+
+
+def test_failures_are_named_counted_and_cleared_once_made_good(folder):
+    recorder, pack = open_records(folder), make_pack(2)
+    for attempts in (1, 2):
+        recorder.write_failure(pack, "RuntimeError: no luck")
+        failures = pd.read_parquet(folder / "failures")
+        assert failures["attempts"].tolist() == [attempts] * 2
+        assert failures["trial_id"].tolist() == [t.trial_id for t in pack.trials]
+        assert set(failures["error"]) == {"RuntimeError: no luck"}
+    recorder.write_pack(pack, fake(pack))
+    assert len(read(folder, "failures")) == 0
+
+
+def test_failures_made_good_in_other_packs_are_cleared_on_opening(folder):
+    recorder, pack = open_records(folder), make_pack(2)
+    recorder.write_failure(pack, "x")
+    for seed in (0, 1):
+        single = Pack((make_trial(seed),))
+        recorder.write_pack(single, fake(single))
+    recorder.close()
+    open_records(folder)
+    assert len(read(folder, "failures")) == 0
+
+
+def test_reading_a_folder_that_is_not_there_gives_no_rows(tmp_path):
+    assert read(tmp_path / "none", "trials", columns=["trial_id"]).empty
+
+
+def definition(**changes):
+    return Space(name="test", summary="", **changes).definition()
+
+
+@pytest.mark.parametrize(
+    "grown",
+    [
+        {"seeds": 9},
+        {"lengths": (5, 10, 15, 20)},
+        {"max_norms": (math.inf, 1.0)},
+        {"models": ("rnn", "lstm"), "optimizers": ("rmsprop", "sgd")},
+        {"options": {"forget_bias": (0.0, 1.0)}},
+        {"hidden_size": (32, 64)},
+    ],
+)
+def test_axes_and_report_seeds_may_grow(grown, tmp_path):
+    check_growth(definition(), definition(**grown), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"seeds": 7}, "seeds: 8 here, 7 asked for"),
+        ({"tuning_seeds": 3}, "tuning_seeds: 2 here, 3 asked for"),
+        ({"lr_trials": 9}, "lr_trials: 8 here, 9"),
+        ({"max_steps": 999}, "max_steps: 1000 here, 999"),
+        ({"lengths": (5, 10)}, r"lengths: \[5, 10, 20\] here, \[5, 10\]"),
+        ({"learning_rate": (0.1,)}, r"learning_rate: null here, \[0.1\]"),
+        ({"options": {"forget_bias": (0.0,)}}, "options: .*forget_bias"),
+        ({"pack_size": 8}, "pack_size: 32 here, 8"),
+        ({"scale": "paper"}, "scale"),
+    ],
+)
+def test_any_other_change_is_refused_by_name(changed, named, tmp_path):
+    with pytest.raises(RecordsError, match=named):
+        check_growth(definition(), definition(**changed), tmp_path)
+
+
+def test_a_definition_survives_json():
+    one = definition(max_norms=(0.5, math.inf), learning_rate={"low": 1e-3, "high": 1e-1})
+    assert json.loads(json.dumps(one)) == one

@@ -1,0 +1,84 @@
+import math
+
+import numpy as np
+import optuna
+import pytest
+
+from harness.study import Study, export
+from tests.conftest import make_condition
+
+BATCHES = [5, 3, 2]
+
+
+def bowl(rate: float) -> float:
+    """Lowest at 3e-3, between 0 and 1."""
+    return min(1.0, abs(math.log10(rate / 3e-3)) / 3)
+
+
+def run_study(condition=None, objective=bowl, until: int = len(BATCHES)) -> tuple[Study, list[list[float]]]:
+    study = Study(condition or make_condition(), 1e-5, 1e-1, BATCHES)
+    asked = []
+    for number in range(until):
+        asked.append(study.ask(number))
+        study.tell({rate: objective(rate) for rate in asked[-1]})
+    return study, asked
+
+
+def test_the_first_batch_is_a_log_grid_over_the_whole_range():
+    _, asked = run_study(until=1)
+    assert np.allclose(asked[0], [1e-5, 1e-4, 1e-3, 1e-2, 1e-1], rtol=1e-9)
+    assert (asked[0][0], asked[0][-1]) == (1e-5, 1e-1), "the ends exactly"
+
+
+def test_later_batches_are_proposed_within_the_range_and_batches_have_their_sizes():
+    _, asked = run_study()
+    assert [len(batch) for batch in asked] == BATCHES
+    assert all(1e-5 <= rate <= 1e-1 for batch in asked for rate in batch)
+    assert len({rate for batch in asked for rate in batch}) == sum(BATCHES)
+
+
+def test_proposals_are_a_function_of_condition_and_objectives():
+    assert run_study()[1] == run_study()[1]
+    assert run_study()[1] != run_study(make_condition(length=9))[1]
+    assert run_study()[1][2] != run_study(objective=lambda rate: 1 - bowl(rate))[1][2]
+
+
+def test_proposals_gather_where_the_objective_is_low():
+    """Uniform proposals would be a median of one decade away from the best rate."""
+    study = Study(make_condition(), 1e-5, 1e-1, [5] + [3] * 8)
+    for number in range(9):
+        study.tell({rate: bowl(rate) for rate in study.ask(number)})
+    proposed = list(study.table())[5:]
+    assert np.median([abs(math.log10(rate / 3e-3)) for rate in proposed]) < 0.6
+
+
+def test_best_is_the_lowest_objective_and_at_the_edge_when_nothing_lies_beyond_it():
+    study, _ = run_study()
+    assert study.best == min(study.table(), key=study.table().get)
+    assert not study.best_at_edge
+    edge, _ = run_study(objective=lambda rate: 1 - math.log10(rate / 1e-5) / 4)
+    assert edge.best == 1e-1
+    assert edge.best_at_edge
+
+
+def test_among_equals_the_lowest_rate_is_best():
+    study, asked = run_study(objective=lambda rate: 1.0)
+    assert study.best == min(rate for batch in asked for rate in batch)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_objective_that_is_not_finite_is_refused(value):
+    study = Study(make_condition(), 1e-5, 1e-1, BATCHES)
+    with pytest.raises(ValueError, match="must be finite"):
+        study.tell({rate: value for rate in study.ask(0)})
+
+
+def test_the_export_opens_as_optuna_studies(tmp_path):
+    path = tmp_path / "optuna.journal"
+    for _ in range(2):  # rewritten, not appended to
+        export([("one", run_study()[0]), ("two", run_study(make_condition(length=9))[0])], path)
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    assert optuna.get_all_study_names(storage) == ["one", "two"]
+    loaded = optuna.load_study(study_name="one", storage=storage)
+    assert len(loaded.trials) == sum(BATCHES)
+    assert loaded.best_params["learning_rate"] == run_study()[0].best

@@ -1,0 +1,252 @@
+import dataclasses
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import harness.train
+from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
+from harness.models import models
+from harness.optimizers import optimizers
+from harness.replicas import Replicas, build_model, stack
+from harness.tasks import tasks
+from harness.train import clip_coefficients, make_step, run_pack, train
+from tests.conftest import make_condition, make_pack, make_trial
+
+SIZES = dict(hidden_size=16, batch_size=32, length=6, optimizer="rmsprop", max_steps=60, observe=20, eval_every=20)
+
+
+def same_numbers(one, other) -> bool:
+    a, b = one.curves(), other.curves()
+    return (
+        torch.equal(one.weights, other.weights)
+        and all(np.array_equal(getattr(a, n), getattr(b, n), equal_nan=True) for n in harness.train.SCALARS)
+        and one.evals == other.evals
+        and one.diverged_step == other.diverged_step
+    )
+
+
+@pytest.mark.parametrize("model", models.names())
+@pytest.mark.parametrize("options", [{}, {"options": (("encoding", "scalar"),)}, {"batch_size": 1}, {"hidden_size": 128, "batch_size": 128}])
+def test_numbers_are_bit_equal_in_packs_of_1_2_and_8(model, options):
+    """Also where plain matrix products would round differently, as with a batch of one."""
+    trials = [make_trial(seed, learning_rate=3e-3, model=model, **{**SIZES, **options}) for seed in range(8)]
+    alone = run_pack(Pack((trials[0],)))[0]
+    assert same_numbers(alone, run_pack(Pack(tuple(trials[:2])))[0])
+    assert same_numbers(alone, run_pack(Pack(tuple(trials)))[0])
+
+
+def test_numbers_are_bit_equal_after_replicas_drop_out():
+    """Rates from hopeless to explosive: some solve and leave early, some diverge, the slow one stays."""
+    rates = [1e-6, 1e-2, 3e-2, 1e-2, 1e3]
+    trials = [
+        make_trial(seed, learning_rate=rate, **SIZES | {"length": 3, "optimizer": "sgd", "max_norm": 1e9})
+        for seed, rate in enumerate(rates)
+    ]
+    trials = [dataclasses.replace(t, max_steps=600, learning_rate=r) for t, r in zip(trials, [1e-6, 1, 0.5, 2, 1e30], strict=True)]
+    packed = run_pack(Pack(tuple(trials)))
+    assert len({len(run.curves().loss) for run in packed}) >= 3, "replicas should leave at different times"
+    for trial, run in zip(trials, packed, strict=True):
+        assert same_numbers(run_pack(Pack((trial,)))[0], run)
+
+
+def test_a_diverging_replica_does_not_change_its_neighbours():
+    calm = [make_trial(seed, learning_rate=1e-2, **SIZES) for seed in (0, 2)]
+    wild = make_trial(1, learning_rate=1e30, **SIZES)
+    together = run_pack(Pack((calm[0], wild, calm[1])))
+    assert together[1].diverged_step is not None
+    apart = run_pack(Pack(tuple(calm)))
+    assert same_numbers(together[0], apart[0])
+    assert same_numbers(together[2], apart[1])
+
+
+def test_a_model_that_cannot_be_vectorised_is_looped_with_the_same_numbers(monkeypatch):
+    trials = tuple(make_trial(seed, learning_rate=1e-2, **SIZES) for seed in range(3))
+    packed = run_pack(Pack(trials))
+    monkeypatch.setattr(models.get("rnn"), "vectorizable", False)
+    assert all(same_numbers(a, b) for a, b in zip(packed, run_pack(Pack(trials)), strict=True))
+
+
+def test_every_max_norm_and_rate_starts_from_the_same_weights_and_sees_the_same_data():
+    a, b = (make_trial(learning_rate=rate, max_norm=norm) for rate, norm in [(0.1, 1.0), (0.2, math.inf)])
+    first = [run.curves() for run in run_pack(Pack((a, b)))]
+    assert first[0].loss[0] == first[1].loss[0]
+    assert first[0].grad_norm[0] == first[1].grad_norm[0]
+    assert first[0].eval_loss[0] == first[1].eval_loss[0]
+
+
+class ScaledLoss:
+    """A task whose loss, and so whose gradient, is a thousand times larger."""
+
+    def __init__(self, task):
+        self.task = task
+
+    def __getattr__(self, name):
+        return getattr(self.task, name)
+
+    def loss(self, outputs, targets):
+        return 1e3 * self.task.loss(outputs, targets)
+
+
+def sgd_changes(max_norm: float, learning_rate: float) -> torch.Tensor:
+    """Norm of the change of the parameters in one SGD step on the scaled loss, for three replicas."""
+    task = ScaledLoss(tasks.build("palindrome", {}, length=5))
+    modules = [build_model(make_condition(), task, seed) for seed in range(3)]
+    weights, buffers = stack(modules)
+    step = make_step(Replicas(modules[0], task), optimizers.build("sgd", {}))
+    inputs, targets = task.draw(torch.Generator().manual_seed(0), 16)
+    column = torch.ones(3, 1)
+    new, _, _ = step(
+        weights,
+        (),
+        buffers,
+        inputs.expand(3, *inputs.shape),
+        targets.expand(3, *targets.shape),
+        learning_rate * column,
+        max_norm * column,
+    )
+    return (new - weights).norm(dim=1)
+
+
+def assert_clipping_acts() -> None:
+    expected = torch.full((3,), 0.1 * 0.5)
+    assert torch.allclose(sgd_changes(max_norm=0.5, learning_rate=0.1), expected, rtol=1e-4)
+
+
+def test_clipping_acts_on_the_step_that_is_taken():
+    assert_clipping_acts()
+    assert (sgd_changes(max_norm=math.inf, learning_rate=0.1) > 1).all()
+
+
+def test_a_loop_that_clips_before_the_backward_pass_is_caught(monkeypatch):
+    """Before backward() the gradients are still zero: clipping them changes nothing."""
+
+    def clips_too_early(grads, max_norm):
+        return clip_coefficients(torch.zeros_like(grads), max_norm)
+
+    monkeypatch.setattr(harness.train, "clip_coefficients", clips_too_early)
+    with pytest.raises(AssertionError):
+        assert_clipping_acts()
+
+
+def test_gradient_above_max_norm_is_scaled_to_it_per_replica():
+    grads = torch.tensor([[3.0, 4.0], [0.3, 0.4], [30.0, 40.0]])
+    norm, coefficient = clip_coefficients(grads, torch.tensor([[1.0], [1.0], [math.inf]]))
+    assert torch.allclose(norm, torch.tensor([[5.0], [0.5], [50.0]]))
+    assert torch.allclose((grads * coefficient).norm(dim=1), torch.tensor([1.0, 0.5, 50.0]))
+    assert coefficient[1:].tolist() == [[1.0], [1.0]]
+
+
+def test_clip_coefficient_equals_torch_clip_grad_norm():
+    parameter = torch.nn.Parameter(torch.zeros(50))
+    parameter.grad = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    grads = parameter.grad.clone()[None]
+    torch.nn.utils.clip_grad_norm_([parameter], 0.7)
+    _, coefficient = clip_coefficients(grads, torch.tensor([[0.7]]))
+    assert torch.allclose((grads * coefficient)[0], parameter.grad, rtol=1e-6)
+
+
+def test_gradients_of_a_pack_equal_those_of_plain_autograd():
+    task = tasks.build("palindrome", {}, length=7)
+    modules = [build_model(make_condition(model="lstm"), task, seed) for seed in range(3)]
+    weights, buffers = stack(modules)
+    draws = [task.draw(torch.Generator().manual_seed(seed), 16) for seed in range(3)]
+    inputs, targets = (torch.stack(column) for column in zip(*draws, strict=True))
+    _, _, grads = Replicas(modules[0], task).gradients(weights, buffers, inputs, targets)
+    for module, x, y, row in zip(modules, inputs, targets, grads, strict=True):
+        torch.nn.functional.cross_entropy(module(x), y).backward()
+        expected = torch.cat([p.grad.flatten() for p in module.parameters()])
+        assert torch.allclose(row, expected, atol=1e-7)
+
+
+def test_sgd_at_a_rate_of_1000_diverges_and_its_history_is_kept():
+    (result,) = train(make_pack(learning_rate=1e3, max_norm=math.inf, max_steps=2_000, eval_every=100))
+    assert result.outcome == Outcome.DIVERGED
+    assert result.summary["diverged_reason"] in ("loss_not_finite", "grad_norm_not_finite", "loss_above_3x_initial")
+    assert result.summary["diverged_step"] == result.summary["steps"] == len(result.steps["loss"])
+    assert result.summary["objective"] == 1.0
+
+
+def test_an_overflowing_gradient_is_a_divergence_and_not_a_silent_zero():
+    """A finite loss of 1e25 has a gradient norm that overflows float32."""
+    task = tasks.build("palindrome", {}, length=5)
+    huge = ScaledLoss(task)
+    huge.loss = lambda outputs, targets: 1e25 * task.loss(outputs, targets)
+    modules = [build_model(make_condition(), huge, 0)]
+    weights, buffers = stack(modules)
+    inputs, targets = task.draw(torch.Generator().manual_seed(0), 16)
+    loss, _, grads = Replicas(modules[0], huge).gradients(weights, buffers, inputs[None], targets[None])
+    norm, _ = clip_coefficients(grads, torch.ones(1, 1))
+    assert torch.isfinite(loss).all()
+    assert torch.isfinite(grads).all()
+    assert harness.train.divergence(loss.numpy(), norm[0].numpy(), np.zeros(0), 2.3, 100) == (0, "grad_norm_not_finite")
+
+
+def test_a_trial_that_is_not_solved_stops_at_max_steps():
+    (result,) = train(make_pack(learning_rate=1e-6, max_steps=25))
+    assert result.outcome == Outcome.UNSOLVED
+    assert (result.summary["steps"], result.summary["solved_step"]) == (25, None)
+    assert result.evals["step"].tolist() == [0, 10, 20, 25]
+
+
+def test_a_solved_trial_is_observed_for_as_long_as_asked_whatever_max_steps_is():
+    (result,) = train(
+        make_pack(learning_rate=1.0, length=2, max_steps=400, observe=415, batch_size=64, max_norm=math.inf)
+    )
+    solved = result.summary["solved_step"]
+    assert result.outcome == Outcome.STABLE
+    assert result.summary["steps"] == solved + 415 > 400
+    assert result.evals["score"][list(result.evals["step"]).index(solved)] >= 0.99
+    assert (result.evals["score"][: list(result.evals["step"]).index(solved)] < 0.99).all()
+    assert result.evals["step"][-1] == solved + 415
+    assert result.summary["control_score"] >= 0.99, "at T = 2 the control is the task itself"
+
+
+def test_tuning_trials_are_judged_on_the_validation_set():
+    report, tune = (run_pack(Pack((make_trial(seed),)))[0] for seed in (0, FIRST_TUNING_SEED))
+    weights, _ = stack([build_model(make_condition(), tasks.build("palindrome", {}, length=5), FIRST_TUNING_SEED)])
+    assert report.evals[0][1] != tune.evals[0][1]
+    task = tasks.build("palindrome", {}, length=5)
+    replicas = Replicas(build_model(make_condition(), task, FIRST_TUNING_SEED), task)
+    from harness.tasks import heldout_set
+
+    loss, _ = replicas.evaluate(weights, {}, *heldout_set(task, "palindrome", "validation"))
+    assert tune.evals[0][1] == pytest.approx(loss.item(), rel=1e-6)
+
+
+def test_initial_loss_is_near_chance():
+    (result,) = train(make_pack(hidden_size=32))
+    assert result.summary["initial_loss"] == pytest.approx(math.log(10), abs=0.15)
+
+
+def test_step_rows_say_everything_about_each_step():
+    (result,) = train(make_pack(learning_rate=0.1, max_norm=0.5))
+    assert result.steps["step"].tolist() == list(range(1, 31))
+    assert set(result.steps) == {"step", "loss", "score", "grad_norm", "clip_coefficient", "learning_rate", "seconds"}
+    norm, coefficient = result.steps["grad_norm"], result.steps["clip_coefficient"]
+    assert np.allclose(coefficient, np.minimum(1, 0.5 / (norm + 1e-6)), rtol=1e-5)
+    assert (result.steps["seconds"] > 0).all()
+    assert result.summary["clipped_share"] == (norm > 0.5).mean()
+
+
+def test_training_works_without_ray_and_optuna():
+    program = (
+        "import sys; sys.modules['ray'] = sys.modules['optuna'] = None\n"
+        "from harness.train import train\n"
+        "from tests.conftest import make_pack\n"
+        "print(train(make_pack())[0].outcome)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "unsolved"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("seeds", [1, 64])
+def test_gpu_agrees_with_cpu_over_20_steps(seeds):
+    pack = make_pack(seeds, learning_rate=1e-2, max_steps=20, eval_every=20, hidden_size=32)
+    for cpu, gpu in zip(run_pack(pack), run_pack(pack, "cuda"), strict=True):
+        assert torch.allclose(cpu.weights, gpu.weights.cpu(), atol=1e-4)
