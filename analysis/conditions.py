@@ -36,7 +36,8 @@ def conditions_table(results: Results) -> pd.DataFrame:
     lowest, highest = tried.min(), tried.max()
     rows: list[dict[str, Any]] = []
     for condition_id, trials in results.report_trials.groupby("condition_id", sort=False):
-        row: dict[str, Any] = {"condition_id": condition_id, **trials.iloc[0][keys].to_dict()}
+        row: dict[str, Any] = {"condition_id": condition_id}
+        row |= {key: trials[key].iloc[0] for key in keys}
         row["learning_rate"] = trials["learning_rate"].iloc[0]
         row["at_edge"] = row["learning_rate"] in (lowest.get(condition_id), highest.get(condition_id))
         row["n"] = len(trials)

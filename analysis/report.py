@@ -72,8 +72,8 @@ def alarms(results: Results) -> list[str]:
         )
     if not table.empty and table["at_edge"].any():
         found.append(
-            f"In {int(table['at_edge'].sum())} of {len(table)} conditions the best learning rate is the lowest "
-            f"or highest tried (marked *): the optimum may lie outside the range."
+            f"In {int(table['at_edge'].sum())} of {len(table)} conditions the best learning rate is the "
+            f"lowest or highest tried (marked *): the optimum may lie outside the range."
         )
     return found
 
@@ -83,16 +83,16 @@ def view(section: Section, results: Results) -> dict[str, Any]:
     table = section.table(results)
     figure = section.render(table)
     shown = readable(table)
-    numeric = [pd.api.types.is_numeric_dtype(table[name]) if name in table else True for name in shown.columns]
+    numeric = [
+        pd.api.types.is_numeric_dtype(table[name]) if name in table else True for name in shown.columns
+    ]
     kinds = ["" if is_number else "text" for is_number in numeric]
     return {
         "title": section.title,
         "question": section.question,
         "note": section.note,
         "svg": "" if figure is None else svg(figure),
-        "heads": [
-            {"label": name, "kind": kind} for name, kind in zip(shown.columns, kinds, strict=True)
-        ],
+        "heads": [{"label": name, "kind": kind} for name, kind in zip(shown.columns, kinds, strict=True)],
         "rows": [
             [{"label": value, "kind": kind} for value, kind in zip(row, kinds, strict=True)]
             for row in shown.itertuples(index=False)
@@ -101,7 +101,7 @@ def view(section: Section, results: Results) -> dict[str, Any]:
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The conditions table as a person reads it: k of n, intervals, a star at an edge; constant sizes hidden."""
+    """The conditions table as a person reads it: k of n, intervals, a star at an edge."""
     if table.empty:
         return table
     known = table.columns.tolist()
@@ -126,7 +126,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         shown[name] = table[name].map(text)
     if table["missing"].any():
         shown["missing"] = table["missing"].map(text)
-    shown["drops / 1,000 steps"] = table["drops_per_1000"].map(lambda rate: "-" if math.isnan(rate) else f"{rate:.2f}")
+    shown["drops / 1,000 steps"] = table["drops_per_1000"].map(
+        lambda rate: "-" if math.isnan(rate) else f"{rate:.2f}"
+    )
     shown["median steps to solve"] = table["median_steps_to_solve"].map(text)
     shown["clipped"] = table["clipped_share"].map(lambda share: f"{100 * share:.0f} %")
     return pd.DataFrame(shown)

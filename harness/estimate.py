@@ -4,8 +4,7 @@ import dataclasses
 from typing import Any
 
 from harness.condition import Condition, Pack, Trial
-from harness.plan import Kind, Plan, make_trial
-from harness.progress import kind_of
+from harness.plan import Kind, Plan, kind_of, make_trial
 from harness.space import Space
 from harness.train import run_pack
 

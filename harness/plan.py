@@ -105,10 +105,9 @@ class Plan:
         """Trials that are not recorded, by model and length."""
         left: Counter[Kind] = Counter()
         for cohort in self.cohorts:
-            condition = cohort.conditions[0]
             recorded = cohort.done + len(cohort.batch or []) - len(cohort.missing(self._objectives))
             total = len(cohort.conditions) * self.space.trials_per_condition
-            left[condition.model, condition.length] += total - recorded
+            left[kind_of(cohort.conditions[0])] += total - recorded
         return left
 
     @property
@@ -146,6 +145,11 @@ class Plan:
         for begin in range(0, len(trials), self.space.pack_size):
             self._queue.append((cohort, Pack(tuple(trials[begin : begin + self.space.pack_size]))))
             cohort.packs_out += 1
+
+
+def kind_of(condition: Condition) -> Kind:
+    """Model and length of a condition."""
+    return condition.model, condition.length
 
 
 def make_trial(space: Space, condition: Condition, learning_rate: float, seed: int) -> Trial:

@@ -9,11 +9,12 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from harness.condition import Condition, Outcome, Result
-from harness.plan import Kind
+from harness.condition import Outcome, Result
+from harness.plan import Kind, kind_of
 
 PLAIN_EVERY = 15.0
 """Seconds between lines when the output is not a terminal."""
+
 
 class Cost:
     """Seconds of work per trial by model and length, learnt from the trials that have ended."""
@@ -26,7 +27,7 @@ class Cost:
         self._seconds.setdefault(kind_of(result.trial.condition), []).append(result.summary["seconds"])
 
     def of(self, kind: Kind) -> float:
-        """Expected seconds of one trial: from its kind, else from the same model, else from any, by length."""
+        """Expected seconds of one trial: of its kind, else of the same model by length, else of any."""
         if kind in self._seconds:
             return sum(self._seconds[kind]) / len(self._seconds[kind])
         same_model = [k for k in self._seconds if k[0] == kind[0]]
@@ -112,11 +113,6 @@ class RunProgress:
         if not self._console.is_terminal and now - self._last_line > PLAIN_EVERY:
             self._last_line = now
             self._console.print(self.line(), soft_wrap=True, highlight=False)
-
-
-def kind_of(condition: Condition) -> Kind:
-    """Model and length of a condition."""
-    return condition.model, condition.length
 
 
 def duration(seconds: float) -> str:

@@ -106,7 +106,9 @@ class RecordsError(RuntimeError):
 class Records:
     """One results folder, open for writing by this process alone."""
 
-    def __init__(self, folder: Path, space_name: str, extra_columns: Mapping[str, type], provenance: Any) -> None:
+    def __init__(
+        self, folder: Path, space_name: str, extra_columns: Mapping[str, type], provenance: Any
+    ) -> None:
         """Open the folder, making it if need be, and clear away what an interrupted run left half done.
 
         `extra_columns` are the options and measures of this space. Raises RecordsError if another
@@ -323,6 +325,7 @@ def _lock(folder: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise RecordsError(f"another run is writing to {folder}; wait for it or use another --results") from None
+        raise RecordsError(
+            f"another run is writing to {folder}; wait for it or use another --results"
+        ) from None
     return file
-

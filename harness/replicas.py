@@ -35,7 +35,7 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
             output_size=task.output_size,
         )
     if hasattr(model, "every_step"):
-        model.every_step = task.every_step
+        model.every_step = task.every_step  # type: ignore[assignment]
     return model
 
 
@@ -55,18 +55,24 @@ class Replicas:
         self._names = list(parameters)
         self._shapes = [p.shape for p in parameters.values()]
         self._sizes = [p.numel() for p in parameters.values()]
-        self._vectorizable = bool(getattr(model, "vectorizable", True))
+        self._vectorizable = getattr(model, "vectorizable", True) is not False
         self._plain_is_exact = True
 
-    def check_plain_path(self, batch: Sequence[Tensor], heldout: Sequence[Tensor]) -> None:
+    def check_plain_path(self, batch: tuple[Tensor, Tensor], heldout: tuple[Tensor, Tensor]) -> None:
         """Find out, on one real batch, whether the plain path rounds as the vectorised one does."""
         weights_1P, buffers = stack([self.model])
         if not self._vectorizable or weights_1P.is_cuda:
             return
-        one = (weights_1P, buffers, *(x.unsqueeze(0) for x in batch))
-        two = tuple(_twice(argument) for argument in one)
-        plain = (*self.gradients(*one), *self.evaluate(*one[:2], *heldout))
-        twins = (*self.gradients(*two), *self.evaluate(*two[:2], *heldout))
+        inputs, targets = (x.unsqueeze(0) for x in batch)
+        plain = [
+            *self.gradients(weights_1P, buffers, inputs, targets),
+            *self.evaluate(weights_1P, buffers, *heldout),
+        ]
+        weights_2P, buffers = _twice(weights_1P), _twice(buffers)
+        twins = [
+            *self.gradients(weights_2P, buffers, _twice(inputs), _twice(targets)),
+            *self.evaluate(weights_2P, buffers, *heldout),
+        ]
         self._plain_is_exact = all(torch.equal(a[0], b[0]) for a, b in zip(plain, twins, strict=True))
 
     def forward(
@@ -104,7 +110,9 @@ class Replicas:
         """Mean loss and score of every replica on one held-out set: (R,) and (R,)."""
         replicas = len(weights_RP)
         totals = torch.zeros(2, replicas, device=weights_RP.device)
-        for inputs, targets in zip(inputs_NTI.split(EVAL_CHUNK), targets_N.split(EVAL_CHUNK), strict=True):
+        for inputs, targets in zip(
+            torch.split(inputs_NTI, EVAL_CHUNK), torch.split(targets_N, EVAL_CHUNK), strict=True
+        ):
             copies = (x.expand(replicas, *x.shape) for x in (inputs, targets))
             totals += torch.stack(self.forward(weights_RP, buffers, *copies)) * len(inputs)
         loss_R, score_R = totals / len(inputs_NTI)
@@ -117,9 +125,9 @@ class Replicas:
         return self.task.loss(outputs, targets_B), self.task.score(outputs.detach(), targets_B)
 
     def _unflatten(self, weights_RP: Tensor) -> Buffers:
-        parts = weights_RP.split(self._sizes, dim=1)
+        parts = torch.split(weights_RP, self._sizes, dim=1)
         return {
-            name: part.unflatten(1, shape)
+            name: part.view(-1, *shape)
             for name, part, shape in zip(self._names, parts, self._shapes, strict=True)
         }
 

@@ -88,7 +88,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="FIELD=VALUE[,VALUE...]",
         help="replace a field of the space, such as lengths=5,10 or max_norms=0.5,inf; may be repeated",
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
+    )
     parser.add_argument("--scale", choices=("laptop", "paper"), default="laptop")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="default: ray")
     parser.add_argument("--address", help="join a running Ray cluster: auto or host:port")
@@ -198,7 +200,9 @@ class Driver:
                 self.failed_trials += len(pack.trials)
                 self._progress.add_failed(len(pack.trials))
                 reason = outcome.error.strip().splitlines()[-1]
-                err.print(f"failed: {len(pack.trials)} trials of {pack.trials[0].condition}: {reason}", markup=False)
+                err.print(
+                    f"failed: {len(pack.trials)} trials of {pack.trials[0].condition}: {reason}", markup=False
+                )
             else:
                 self._recorder.write_pack(pack, outcome)
                 self._plan.tell(pack, outcome)
@@ -258,10 +262,14 @@ def finish(space: Space, folder: Path, failed_trials: int) -> None:
             out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
     path = write_report(folder)
     if failed_trials:
-        out.print(f"{failed_trials} trials failed; the same command tries them again. Errors: {folder}/failures")
+        out.print(
+            f"{failed_trials} trials failed; the same command tries them again. Errors: {folder}/failures"
+        )
     work = float(results.trials["seconds"].sum())
     out.print(f"{len(results.trials)} trials recorded, {duration(work)} of training in all")
-    out.print(f"tables:  {folder}/trials, steps, evals (Parquet; pandas.read_parquet reads a folder)", markup=False)
+    out.print(
+        f"tables:  {folder}/trials, steps, evals (Parquet; pandas.read_parquet reads a folder)", markup=False
+    )
     if space.tuned:
         out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)", markup=False)
     out.print(f"report:  {path}", markup=False)
@@ -317,12 +325,12 @@ def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
         drawn.add_row(*(str(value) for value in row.values()))
     out.print(drawn)
     out.print(
-        f"{space.name} ({space.scale}) on {device}: {total['conditions']} conditions, {total['trials']} trials, "
-        f"{total['done']} already done in {folder}"
+        f"{space.name} ({space.scale}) on {device}: {total['conditions']} conditions, "
+        f"{total['trials']} trials, {total['done']} already done in {folder}"
     )
     out.print(
-        f"about {total['core_minutes']:.3g} core-minutes if every trial runs for max_steps={space.max_steps}, "
-        f"at most {total['core_minutes_at_most']:.3g} with observe={space.observe}; nothing was started"
+        f"about {total['core_minutes']:.3g} core-minutes if every trial runs for "
+        f"max_steps={space.max_steps}, at most {total['core_minutes_at_most']:.3g} with observe={space.observe}; nothing was started"
     )
 
 

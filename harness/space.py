@@ -235,7 +235,9 @@ def load_space(name: str) -> Space:
     """
     path = Path(name) if name.endswith(".py") else BUILT_IN / f"{name}.py"
     if not path.is_file():
-        raise UserError(f"no space named {name!r}; known: {', '.join(built_in_spaces())}, or a path to FILE.py")
+        raise UserError(
+            f"no space named {name!r}; known: {', '.join(built_in_spaces())}, or a path to FILE.py"
+        )
     spec = importlib.util.spec_from_file_location(f"space_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -280,6 +282,7 @@ def _axis(values: Any) -> tuple[Any, ...]:
 
 def _checked_axis(name: str, values: Any) -> tuple[Any, ...]:
     kind = AXES[name]
+    axis: tuple[Any, ...]
     if kind is str:
         axis = tuple(str(value) for value in _axis(values))
     elif kind is int:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from harness.condition import Condition, stream_seed
 
@@ -86,8 +88,7 @@ def export(studies: Iterable[tuple[str, Study]], path: Path) -> None:
     """
     temporary = path.with_name(f".{path.name}.part")
     temporary.unlink(missing_ok=True)
-    backend = optuna.storages.journal.JournalFileBackend(str(temporary))
-    storage = optuna.storages.JournalStorage(backend)
+    storage = JournalStorage(JournalFileBackend(str(temporary)))
     for name, study in studies:
         if study.table():
             copy = optuna.create_study(storage=storage, study_name=name, direction="minimize")

@@ -5,7 +5,7 @@ B batch, T time, I input, N steps of a block.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -225,7 +225,9 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
         for run, weights in zip(active.runs, active.weights_RP, strict=True):
             run.weights = weights
         active = active.select([r for r, run in enumerate(active.runs) if run.diverged_step is None])
-        due = [r for r, run in enumerate(active.runs) if step % first.eval_every == 0 or step == run.stop_step]
+        due = [
+            r for r, run in enumerate(active.runs) if step % first.eval_every == 0 or step == run.stop_step
+        ]
         evaluate(replicas, active.select(due), heldout, step)
         finished = [r for r, run in enumerate(active.runs) if step >= run.stop_step]
         if control is not None and finished:
@@ -260,7 +262,7 @@ def train_block(
         run.add_block(begin, scalars_4N, seconds_per_step)
 
 
-def evaluate(replicas: Replicas, population: Population, heldout: Sequence[Tensor], step: int) -> None:
+def evaluate(replicas: Replicas, population: Population, heldout: tuple[Tensor, Tensor], step: int) -> None:
     """Evaluate these runs on the held-out set and let each store the result."""
     if not population.runs:
         return

@@ -56,13 +56,20 @@ def test_tuning_and_report_seeds_are_disjoint_and_judged_on_different_sets():
 
 
 def test_streams_differ_by_every_name():
-    seeds = {stream_seed(*names) for names in [("data", "a", 1), ("data", "a", 2), ("data", "b", 1), ("x", "a", 1)]}
+    seeds = {
+        stream_seed(*names) for names in [("data", "a", 1), ("data", "a", 2), ("data", "b", 1), ("x", "a", 1)]
+    }
     assert len(seeds) == 4
 
 
 @pytest.mark.parametrize(
     "other",
-    [make_trial(length=6), make_trial(max_steps=40), make_trial(seed=FIRST_TUNING_SEED), make_trial(model="lstm")],
+    [
+        make_trial(length=6),
+        make_trial(max_steps=40),
+        make_trial(seed=FIRST_TUNING_SEED),
+        make_trial(model="lstm"),
+    ],
 )
 def test_a_pack_refuses_trials_that_differ_in_more_than_seed_rate_and_max_norm(other):
     with pytest.raises(ValueError, match="may differ only in"):

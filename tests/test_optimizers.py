@@ -54,7 +54,12 @@ def test_update_changes_nothing_in_place_and_state_rows_are_replicas(name):
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("momentum", {"momentum": 1.0}), ("rmsprop", {"alpha": -0.1}), ("adam", {"beta2": 1.0}), ("adam", {"eps": -1.0})],
+    [
+        ("momentum", {"momentum": 1.0}),
+        ("rmsprop", {"alpha": -0.1}),
+        ("adam", {"beta2": 1.0}),
+        ("adam", {"eps": -1.0}),
+    ],
 )
 def test_options_out_of_range_are_refused_by_name(name, options):
     with pytest.raises(UserError, match=next(iter(options))):

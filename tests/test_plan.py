@@ -82,7 +82,9 @@ def test_an_interrupted_plan_goes_on_with_the_same_trials_in_the_same_packs(stop
     assert plan.done == len(first)
     second = run_plan(plan, workers=2)
     assert not first.keys() & second.keys()
-    assert {k: pack for k, (pack, _) in (first | second).items()} == {k: pack for k, (pack, _) in whole.items()}
+    assert {k: pack for k, (pack, _) in (first | second).items()} == {
+        k: pack for k, (pack, _) in whole.items()
+    }
 
 
 def test_a_finished_plan_asks_for_nothing():
@@ -109,7 +111,9 @@ def test_a_failure_stops_its_cohort_and_no_other():
     trained = run_plan(plan)
     key = failed.trials[0].condition.siblings_key()
     assert plan.finished
-    assert not any(r.trial.phase == "report" for _, r in trained.values() if r.trial.condition.siblings_key() == key)
+    assert not any(
+        r.trial.phase == "report" for _, r in trained.values() if r.trial.condition.siblings_key() == key
+    )
     others = [r for _, r in trained.values() if r.trial.condition.siblings_key() != key]
     assert sum(r.trial.phase == "report" for r in others) == 3 * 2 * 3
     assert plan.left().total() == plan.total - len(trained)

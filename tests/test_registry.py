@@ -53,7 +53,9 @@ def test_a_bad_import_path_is_a_clear_error(things, path):
         things.get(path)
 
 
-@pytest.mark.parametrize(("name", "value"), [("colour", "green"), ("depth", "2.5"), ("depth", "x"), ("wet", "maybe")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("colour", "green"), ("depth", "2.5"), ("depth", "x"), ("wet", "maybe")]
+)
 def test_a_value_of_the_wrong_kind_is_refused_by_name(things, name, value):
     with pytest.raises(UserError, match=f"{name}={value}"):
         things.options("thing")[name].parse(value)

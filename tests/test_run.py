@@ -94,7 +94,11 @@ def test_growing_the_seeds_adds_and_keeps(whole, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value", "named"),
-    [("max_steps", "150", "max_steps: 100 here, 150"), ("lengths", "5", "lengths"), ("seeds", "1", "seeds: 2 here")],
+    [
+        ("max_steps", "150", "max_steps: 100 here, 150"),
+        ("lengths", "5", "lengths"),
+        ("seeds", "1", "seeds: 2 here"),
+    ],
 )
 def test_another_definition_is_refused_by_name_and_nothing_is_touched(whole, name, value, named, capsys):
     before = {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file()}

@@ -58,7 +58,9 @@ def test_setting_a_field_twice_is_refused():
 
 def test_settings_are_typed():
     changed = space().override(
-        parse_settings(["lengths=5, 10", "max_norms=0.5,inf", "seeds=3", "hidden_size=8,16", "forget_bias=0,1"])
+        parse_settings(
+            ["lengths=5, 10", "max_norms=0.5,inf", "seeds=3", "hidden_size=8,16", "forget_bias=0,1"]
+        )
     )
     assert changed.lengths == (5, 10)
     assert changed.max_norms == (0.5, math.inf)
@@ -81,7 +83,9 @@ def test_left_out_the_learning_rate_range_is_the_optimizers_own():
     assert space().range_of("rmsprop") == space().range_of("adam") == (1e-5, 1e-1)
 
 
-@pytest.mark.parametrize(("low", "high", "size"), [(1e-5, 1e-1, 5), (1e-3, 10, 5), (0.1, 0.2, 2), (1e-3, 5e-1, 4)])
+@pytest.mark.parametrize(
+    ("low", "high", "size"), [(1e-5, 1e-1, 5), (1e-3, 10, 5), (0.1, 0.2, 2), (1e-3, 5e-1, 4)]
+)
 def test_first_grid_is_at_most_a_decade_apart(low, high, size):
     assert grid_size(low, high) == size
     assert (high / low) ** (1 / (size - 1)) <= 10 * (1 + 1e-9)
@@ -128,13 +132,19 @@ def test_clipping_study_has_the_thresholds_of_the_source_and_its_paper_sizes():
 
 def test_a_space_is_loaded_from_a_file(tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text("from harness.space import Space\nSPACE = Space(name='mine', summary='Mine.', lengths=(7,))\n")
+    file.write_text(
+        "from harness.space import Space\nSPACE = Space(name='mine', summary='Mine.', lengths=(7,))\n"
+    )
     assert load_space(str(file)).lengths == (7,)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("x = 1", "binds no SPACE"), ("1 / 0", "ZeroDivisionError"), ("from harness.space import Space\nSPACE = 3", "no SPACE")],
+    [
+        ("x = 1", "binds no SPACE"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("from harness.space import Space\nSPACE = 3", "no SPACE"),
+    ],
 )
 def test_a_file_that_binds_no_space_is_a_clear_error(tmp_path, content, message):
     file = tmp_path / "bad.py"

@@ -62,7 +62,7 @@ def test_best_is_the_lowest_objective_and_at_the_edge_when_nothing_lies_beyond_i
 
 
 def test_among_equals_the_lowest_rate_is_best():
-    study, asked = run_study(objective=lambda rate: 1.0)
+    study, asked = run_study(objective=lambda _rate: 1.0)
     assert study.best == min(rate for batch in asked for rate in batch)
 
 
@@ -70,7 +70,7 @@ def test_among_equals_the_lowest_rate_is_best():
 def test_an_objective_that_is_not_finite_is_refused(value):
     study = Study(make_condition(), 1e-5, 1e-1, BATCHES)
     with pytest.raises(ValueError, match="must be finite"):
-        study.tell({rate: value for rate in study.ask(0)})
+        study.tell(dict.fromkeys(study.ask(0), value))
 
 
 def test_the_export_opens_as_optuna_studies(tmp_path):

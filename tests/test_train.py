@@ -16,7 +16,9 @@ from harness.tasks import tasks
 from harness.train import clip_coefficients, make_step, run_pack, train
 from tests.conftest import make_condition, make_pack, make_trial
 
-SIZES = dict(hidden_size=16, batch_size=32, length=6, optimizer="rmsprop", max_steps=60, observe=20, eval_every=20)
+SIZES = dict(
+    hidden_size=16, batch_size=32, length=6, optimizer="rmsprop", max_steps=60, observe=20, eval_every=20
+)
 
 
 def same_numbers(one, other) -> bool:
@@ -30,7 +32,10 @@ def same_numbers(one, other) -> bool:
 
 
 @pytest.mark.parametrize("model", models.names())
-@pytest.mark.parametrize("options", [{}, {"options": (("encoding", "scalar"),)}, {"batch_size": 1}, {"hidden_size": 128, "batch_size": 128}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"options": (("encoding", "scalar"),)}, {"batch_size": 1}, {"hidden_size": 128, "batch_size": 128}],
+)
 def test_numbers_are_bit_equal_in_packs_of_1_2_and_8(model, options):
     """Also where plain matrix products would round differently, as with a batch of one."""
     trials = [make_trial(seed, learning_rate=3e-3, model=model, **{**SIZES, **options}) for seed in range(8)]
@@ -46,7 +51,10 @@ def test_numbers_are_bit_equal_after_replicas_drop_out():
         make_trial(seed, learning_rate=rate, **SIZES | {"length": 3, "optimizer": "sgd", "max_norm": 1e9})
         for seed, rate in enumerate(rates)
     ]
-    trials = [dataclasses.replace(t, max_steps=600, learning_rate=r) for t, r in zip(trials, [1e-6, 1, 0.5, 2, 1e30], strict=True)]
+    trials = [
+        dataclasses.replace(t, max_steps=600, learning_rate=r)
+        for t, r in zip(trials, [1e-6, 1, 0.5, 2, 1e30], strict=True)
+    ]
     packed = run_pack(Pack(tuple(trials)))
     assert len({len(run.curves().loss) for run in packed}) >= 3, "replicas should leave at different times"
     for trial, run in zip(trials, packed, strict=True):
@@ -165,7 +173,11 @@ def test_gradients_of_a_pack_equal_those_of_plain_autograd():
 def test_sgd_at_a_rate_of_1000_diverges_and_its_history_is_kept():
     (result,) = train(make_pack(learning_rate=1e3, max_norm=math.inf, max_steps=2_000, eval_every=100))
     assert result.outcome == Outcome.DIVERGED
-    assert result.summary["diverged_reason"] in ("loss_not_finite", "grad_norm_not_finite", "loss_above_3x_initial")
+    assert result.summary["diverged_reason"] in (
+        "loss_not_finite",
+        "grad_norm_not_finite",
+        "loss_above_3x_initial",
+    )
     assert result.summary["diverged_step"] == result.summary["steps"] == len(result.steps["loss"])
     assert result.summary["objective"] == 1.0
 
@@ -182,7 +194,10 @@ def test_an_overflowing_gradient_is_a_divergence_and_not_a_silent_zero():
     norm, _ = clip_coefficients(grads, torch.ones(1, 1))
     assert torch.isfinite(loss).all()
     assert torch.isfinite(grads).all()
-    assert harness.train.divergence(loss.numpy(), norm[0].numpy(), np.zeros(0), 2.3, 100) == (0, "grad_norm_not_finite")
+    assert harness.train.divergence(loss.numpy(), norm[0].numpy(), np.zeros(0), 2.3, 100) == (
+        0,
+        "grad_norm_not_finite",
+    )
 
 
 def test_a_trial_that_is_not_solved_stops_at_max_steps():
@@ -207,7 +222,9 @@ def test_a_solved_trial_is_observed_for_as_long_as_asked_whatever_max_steps_is()
 
 def test_tuning_trials_are_judged_on_the_validation_set():
     report, tune = (run_pack(Pack((make_trial(seed),)))[0] for seed in (0, FIRST_TUNING_SEED))
-    weights, _ = stack([build_model(make_condition(), tasks.build("palindrome", {}, length=5), FIRST_TUNING_SEED)])
+    weights, _ = stack(
+        [build_model(make_condition(), tasks.build("palindrome", {}, length=5), FIRST_TUNING_SEED)]
+    )
     assert report.evals[0][1] != tune.evals[0][1]
     task = tasks.build("palindrome", {}, length=5)
     replicas = Replicas(build_model(make_condition(), task, FIRST_TUNING_SEED), task)
@@ -225,7 +242,15 @@ def test_initial_loss_is_near_chance():
 def test_step_rows_say_everything_about_each_step():
     (result,) = train(make_pack(learning_rate=0.1, max_norm=0.5))
     assert result.steps["step"].tolist() == list(range(1, 31))
-    assert set(result.steps) == {"step", "loss", "score", "grad_norm", "clip_coefficient", "learning_rate", "seconds"}
+    assert set(result.steps) == {
+        "step",
+        "loss",
+        "score",
+        "grad_norm",
+        "clip_coefficient",
+        "learning_rate",
+        "seconds",
+    }
     norm, coefficient = result.steps["grad_norm"], result.steps["clip_coefficient"]
     assert np.allclose(coefficient, np.minimum(1, 0.5 / (norm + 1e-6)), rtol=1e-5)
     assert (result.steps["seconds"] > 0).all()

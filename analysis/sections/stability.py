@@ -83,4 +83,3 @@ SECTION = Section(
         "unless the table says they were fixed."
     ),
 )
-

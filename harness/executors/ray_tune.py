@@ -23,12 +23,12 @@ QUIET = {
 for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)
 
-import ray  # noqa: E402 - the settings above are read on import
-import torch  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
+import ray
+import torch
+from ray import tune
+from ray.tune.search import Searcher
 
-from harness.executors.base import Failure, Source, attempt  # noqa: E402
+from harness.executors.base import Failure, Source, attempt
 
 LOST_WORKER_RETRIES = 2
 """How often a pack is tried again when its worker dies (killed, out of memory, node lost)."""
@@ -108,7 +108,7 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
     started on this machine, bound to loopback, and stopped at the end. On GPUs each holds
     ceil(workers / GPUs) packs, by fractional resources.
     """
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:
         ray.init(address=address, **quiet)
     else:
@@ -144,6 +144,7 @@ def resources(device: str, workers: int | None) -> dict[str, float]:
     """What one pack holds while it trains: a core, and a share of a GPU on one."""
     if device == "cpu":
         return {"cpu": 1}
-    gpus = ray.cluster_resources().get("GPU", 0)
+    cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    gpus = cluster.get("GPU", 0)
     per_gpu = max(1, -(-(workers or 1) // int(gpus))) if gpus else 1
     return {"cpu": 1, "gpu": 1 / per_gpu}

@@ -15,15 +15,30 @@ class Task(Protocol):
     The levels at which a score counts are part of the task, so that outcomes mean the same everywhere.
     """
 
-    length: int
-    input_size: int
-    output_size: int
     every_step: ClassVar[bool]  # does the loss read an output at every time step, or the last only
     solved_at: ClassVar[float]  # held-out score from which the task counts as solved
     drop_at: ClassVar[float]  # training score below which a solved run has dropped
     recovered_at: ClassVar[float]  # mean training score of 10 batches from which a drop is over
-    chance: float  # score of the best predictor that ignores the input
-    baseline_loss: float  # loss of that predictor; losses are capped here in the tuning objective
+
+    @property
+    def length(self) -> int:
+        """Time steps of a sequence, as the space's axis counts them."""
+
+    @property
+    def input_size(self) -> int:
+        """Numbers that the model reads at each time step."""
+
+    @property
+    def output_size(self) -> int:
+        """Numbers that the model answers."""
+
+    @property
+    def chance(self) -> float:
+        """Score of the best predictor that ignores the input."""
+
+    @property
+    def baseline_loss(self) -> float:
+        """Loss of that predictor; losses are capped here in the tuning objective."""
 
     def draw(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
         """`size` sequences: inputs (size, time, input_size) and targets (size, ...)."""
@@ -31,10 +46,10 @@ class Task(Protocol):
     def draw_control(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor] | None:
         """Sequences without the shortcut that `draw` leaves open, or None where there is none to close."""
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, /) -> Tensor:
         """The loss of each sequence, (batch,); their mean is what is trained and reported."""
 
-    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def score(self, outputs: Tensor, targets: Tensor, /) -> Tensor:
         """The score of each sequence, (batch,), higher is better; their mean is reported."""
 
 
@@ -75,7 +90,7 @@ class Stream:
         index = self._step % CHUNK_STEPS
         if index == 0:
             inputs, targets = self._task.draw(self._generator, CHUNK_STEPS * self._batch_size)
-            self._inputs = inputs.unflatten(0, (CHUNK_STEPS, -1)).to(self._device)
-            self._targets = targets.unflatten(0, (CHUNK_STEPS, -1)).to(self._device)
+            self._inputs = inputs.reshape(CHUNK_STEPS, -1, *inputs.shape[1:]).to(self._device)
+            self._targets = targets.reshape(CHUNK_STEPS, -1, *targets.shape[1:]).to(self._device)
         self._step += 1
         return self._inputs[index], self._targets[index]

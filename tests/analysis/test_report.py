@@ -33,7 +33,10 @@ def result(trial, outcome: Outcome) -> Result:
             "clipped_share": 0.25,
             "seconds": 1.0,
         },
-        steps={n: np.zeros(1) for n in ("step", "loss", "score", "grad_norm", "clip_coefficient", "learning_rate", "seconds")},
+        steps={
+            n: np.zeros(1)
+            for n in ("step", "loss", "score", "grad_norm", "clip_coefficient", "learning_rate", "seconds")
+        },
         evals={n: np.zeros(1) for n in ("step", "loss", "score")},
     )
 
@@ -65,12 +68,9 @@ def folder(tmp_path):
 def test_the_conditions_table_counts_exactly(folder):
     table = conditions_table(load(folder)).set_index("max_norm")
     clipped, free = table.loc[1.0], table.loc[math.inf]
-    assert clipped[["n", "missing", "stable", "recovered", "lost", "solved", "unsolved", "diverged"]].tolist() == [
-        4, 0, 2, 1, 0, 3, 0, 1,
-    ]  # fmt: skip
-    assert free[["n", "missing", "stable", "recovered", "lost", "solved", "unsolved", "diverged"]].tolist() == [
-        2, 2, 0, 0, 1, 1, 1, 0,
-    ]  # fmt: skip
+    counts = ["n", "missing", "stable", "recovered", "lost", "solved", "unsolved", "diverged"]
+    assert clipped[counts].tolist() == [4, 0, 2, 1, 0, 3, 0, 1]
+    assert free[counts].tolist() == [2, 2, 0, 0, 1, 1, 1, 0]
     assert (clipped["p_stable"], clipped["p_solved"]) == (0.5, 0.75)
     assert clipped["drops_per_1000"] == pytest.approx(1000 * 2 / 1500)
     assert clipped["median_steps_to_solve"] == 100
@@ -108,7 +108,9 @@ def test_the_page_is_self_contained_and_names_what_is_missing(folder):
 
 
 def test_alarms_flag_an_optimum_at_the_edge(folder):
-    assert any("1 of 2 conditions the best learning rate is the lowest" in alarm for alarm in alarms(load(folder)))
+    assert any(
+        "1 of 2 conditions the best learning rate is the lowest" in alarm for alarm in alarms(load(folder))
+    )
 
 
 def test_the_figure_has_a_panel_per_measure_and_an_arm_per_max_norm(folder):

@@ -94,7 +94,9 @@ def test_lstm_step_jacobian_equals_the_closed_form():
     new_c = g * i + c[0] * f
     tanh_c = torch.tanh(new_c)
     expected_dc_dh = (
-        torch.diag(i * (1 - g**2)) @ W_g + torch.diag(g * i * (1 - i)) @ W_i + torch.diag(c[0] * f * (1 - f)) @ W_f
+        torch.diag(i * (1 - g**2)) @ W_g
+        + torch.diag(g * i * (1 - i)) @ W_i
+        + torch.diag(c[0] * f * (1 - f)) @ W_f
     )
     squash = torch.diag(o * (1 - tanh_c**2))
     for got, expected in [

@@ -1,4 +1,5 @@
 import numpy as np
+
 from harness.probes import Levels
 from harness.probes.drops import Drop, armed_from, find_drops, trailing_means
 

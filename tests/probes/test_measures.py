@@ -13,7 +13,9 @@ from tests.conftest import make_trial
 LEVELS = Levels(solved_at=0.99, drop_at=0.90, recovered_at=0.98, baseline_loss=2.0)
 
 
-def curves(score=None, evals=None, solved=None, diverged=None, norm=None, max_norm=1.0, max_steps=400, batch_size=128):
+def curves(
+    score=None, evals=None, solved=None, diverged=None, norm=None, max_norm=1.0, max_steps=400, batch_size=128
+):
     score = np.ones(500) if score is None else np.asarray(score, dtype=float)
     norm = np.ones(len(score)) if norm is None else np.asarray(norm, dtype=float)
     step, loss, accuracy = zip(*(evals or [(0, 2.0, 0.1), (len(score), 0.0, 1.0)]), strict=True)
@@ -52,7 +54,10 @@ ENDS = [(0, 2.0, 0.1), (100, 0.0, 1.0), (500, 0.0, 1.0)]
         (Outcome.UNSOLVED, dict(evals=[(0, 2.0, 0.1), (500, 2.0, 0.5)])),
         (Outcome.DIVERGED, dict(evals=ENDS, solved=100, diverged=500)),
         (Outcome.DIVERGED, dict(evals=[(0, 2.0, 0.1)], diverged=3)),
-        (Outcome.STABLE, dict(evals=ENDS, solved=100, score=dropping(60, 5)), ),
+        (
+            Outcome.STABLE,
+            dict(evals=ENDS, solved=100, score=dropping(60, 5)),
+        ),
     ],
 )
 def test_outcomes_of_hand_made_runs(expected, arguments):
