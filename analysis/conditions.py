@@ -29,7 +29,7 @@ def conditions_table(results: Results) -> pd.DataFrame:
     them); stable, solved, recovered, lost, unsolved, diverged (counts; solved = stable + recovered +
     lost); p_stable and p_solved with Wilson 95 % limits _low and _high; drops_per_1000 (drops per 1,000
     watched steps, NaN if none were watched); median_steps_to_solve (inf if half or more did not
-    solve); clipped_share (mean over trials).
+    solve); clipped_share (mean over trials). `attrs["keys"]` lists the keys. No rows, no columns.
     """
     keys = condition_keys(results)
     tried = results.trials[results.trials["phase"] == "tune"].groupby("condition_id")["learning_rate"]
@@ -53,8 +53,10 @@ def conditions_table(results: Results) -> pd.DataFrame:
         row["clipped_share"] = trials["clipped_share"].mean()
         rows.append(row)
     if not rows:
-        return pd.DataFrame(columns=[*keys, "learning_rate", "n"])
-    return pd.DataFrame(rows).sort_values(keys, ignore_index=True)
+        return pd.DataFrame()
+    table = pd.DataFrame(rows).sort_values(keys, ignore_index=True)
+    table.attrs["keys"] = keys
+    return table
 
 
 NOT_MEASURED = (Outcome.FAILED, Outcome.PRUNED)

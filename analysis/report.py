@@ -104,13 +104,11 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The conditions table as a person reads it: k of n, intervals, a star at an edge."""
     if table.empty:
         return table
-    known = table.columns.tolist()
-    keys = known[known.index("model") : known.index("n")]
     names = ("model", "optimizer", "length", "max_norm")
     shown: dict[str, Any] = {
         key: table[key].map(text)
-        for key in keys
-        if key not in ("learning_rate", "at_edge") and (key in names or table[key].nunique() > 1)
+        for key in table.attrs["keys"]
+        if key != "learning_rate" and (key in names or table[key].nunique(dropna=False) > 1)
     }
     star = table["at_edge"].map({True: "*", False: ""})
     shown["learning rate"] = table["learning_rate"].map(lambda rate: f"{rate:.2g}") + star

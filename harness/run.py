@@ -329,8 +329,9 @@ def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
         f"{total['trials']} trials, {total['done']} already done in {folder}"
     )
     out.print(
-        f"about {total['core_minutes']:.3g} core-minutes if every trial runs for "
-        f"max_steps={space.max_steps}, at most {total['core_minutes_at_most']:.3g} with observe={space.observe}; nothing was started"
+        f"about {total['core_minutes']:.3g} core-minutes if every trial runs for max_steps, "
+        f"{space.max_steps} steps; at most {total['core_minutes_at_most']:.3g} if every one goes on for "
+        f"observe, {space.observe} more. Nothing was started."
     )
 
 

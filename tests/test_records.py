@@ -65,9 +65,9 @@ def test_tables_are_read_by_plain_pandas_and_nan_and_inf_survive(folder):
 
 
 NEEDED = """trial_id, condition_id, pack_id, phase, space, task, model, optimizer, length, max_norm,
-hidden_size, batch_size, encoding, init, forget_bias, learning_rate, seed, outcome, steps, solved_step, diverged_step,
-diverged_reason, final_score, best_score, control_score, initial_loss, final_loss, objective, grad_norm_p50,
-grad_norm_p99, grad_norm_max, clipped_share, drops, seconds"""
+hidden_size, batch_size, encoding, init, forget_bias, learning_rate, seed, outcome, steps, solved_step,
+diverged_step, diverged_reason, final_score, best_score, control_score, initial_loss, final_loss, objective,
+grad_norm_p50, grad_norm_p99, grad_norm_max, clipped_share, drops, seconds"""
 
 
 def test_trials_have_their_columns(folder):

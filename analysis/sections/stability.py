@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.conditions import conditions_table
+from analysis.conditions import KEYS, conditions_table
 from analysis.load import Results
 from analysis.sections import Section
 
@@ -20,28 +20,37 @@ def table(results: Results) -> pd.DataFrame:
 
 
 def render(conditions: pd.DataFrame) -> Figure | None:
-    """P(stable) and P(solved) against length: a panel per model and optimizer, a colour per max_norm.
+    """P(stable) and P(solved) against length: a panel per model, optimizer and option, a colour per max_norm.
 
     Points are shares, bars Wilson 95 % intervals; the points of one length stand side by side.
     """
     if conditions.empty:
         return None
-    shown = conditions
-    columns = list(dict.fromkeys(zip(shown["model"], shown["optimizer"], strict=True)))
-    arms = sorted(shown["max_norm"].unique())
+    keys = panel_keys(conditions)
+    columns = list(conditions.groupby(keys))
+    arms = sorted(conditions["max_norm"].unique())
     figure = Figure(figsize=(2.9 * max(2, len(columns)) + 0.6, 5.6), layout="constrained")
     axes = figure.subplots(2, len(columns), sharex=True, sharey=True, squeeze=False)
-    for column, (model, optimizer) in enumerate(columns):
-        panel = shown[(shown["model"] == model) & (shown["optimizer"] == optimizer)]
+    for column, (names, panel) in enumerate(columns):
         for row, measure in enumerate(("p_stable", "p_solved")):
             draw_arms(axes[row, column], panel, measure, arms)
-        axes[0, column].set_title(f"{model}, {optimizer}", fontsize=10)
+        title = [
+            str(name) if key in KEYS[:2] else f"{key} {name}" for key, name in zip(keys, names, strict=True)
+        ]
+        axes[0, column].set_title(", ".join(title), fontsize=10)
         axes[1, column].set_xlabel("sequence length T (time steps)")
     axes[0, 0].set_ylabel("P(stable)")
     axes[1, 0].set_ylabel("P(solved)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(arms), fontsize=9, frameon=False)
     return figure
+
+
+def panel_keys(conditions: pd.DataFrame) -> list[str]:
+    """What tells panels apart: model, optimizer, and any other key that varies but length and max_norm."""
+    keys: list[str] = conditions.attrs["keys"]
+    varying = [key for key in keys[2:] if conditions[key].nunique(dropna=False) > 1]
+    return keys[:2] + [key for key in varying if key not in ("length", "max_norm")]
 
 
 def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[float]) -> None:

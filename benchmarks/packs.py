@@ -1,0 +1,95 @@
+"""What training in packs gains: time per trial and step, side by side with one plain torch loop per trial.
+
+    python benchmarks/packs.py [--model lstm] [--length 10] [--hidden 32] [--batch 32]
+
+Both sides run on one thread and draw the same data. The plain loop is what a user would write: the model
+as an nn.Module, torch.optim and clip_grad_norm_. The rounds alternate, so that a machine that slows down slows
+both; quote the ratio.
+"""
+
+import argparse
+import math
+import statistics
+import time
+
+import torch
+
+from harness.condition import Condition, Pack, Trial
+from harness.optimizers import optimizers
+from harness.replicas import Replicas, build_model, stack
+from harness.tasks import Stream
+from harness.train import Population, Run, build_task, make_step, train_block
+
+ROUNDS = 7
+STEPS = 20
+
+
+def plain_loop(trial: Trial) -> float:
+    """Seconds per step of one trial in a plain torch loop."""
+    task = build_task(trial.condition)
+    model = build_model(trial.condition, task, 0)
+    optimizer = torch.optim.RMSprop(model.parameters(), lr=trial.learning_rate)
+    stream = Stream(task, "palindrome", trial.condition.batch_size, 0, "cpu")
+    started = time.perf_counter()
+    for _ in range(STEPS):
+        inputs, targets = stream.next()
+        optimizer.zero_grad()
+        task.loss(model(inputs), targets).mean().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), trial.condition.max_norm)
+        optimizer.step()
+    return (time.perf_counter() - started) / STEPS
+
+
+def packed(pack: Pack) -> float:
+    """Seconds per trial and step of a pack."""
+    condition = pack.trials[0].condition
+    task = build_task(condition)
+    modules = [build_model(condition, task, trial.seed) for trial in pack.trials]
+    rule = optimizers.build("rmsprop", {})
+    weights, buffers = stack(modules)
+    runs = [Run(trial, levels=None, evals=[(0, math.inf, 0.0)]) for trial in pack.trials]
+    active = Population(runs, weights, rule.init(weights), buffers)
+    streams = {t.seed: Stream(task, "palindrome", condition.batch_size, t.seed, "cpu") for t in pack.trials}
+    step = make_step(Replicas(modules[0], task), rule)
+    started = time.perf_counter()
+    train_block(step, active, streams, 0, STEPS)
+    return (time.perf_counter() - started) / STEPS / len(pack.trials)
+
+
+def main() -> None:
+    """Print a line per pack size."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="lstm")
+    for name, default in (("length", 10), ("hidden", 32), ("batch", 32)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    condition = Condition(
+        task="palindrome",
+        model=arguments.model,
+        optimizer="rmsprop",
+        length=arguments.length,
+        max_norm=1.0,
+        hidden_size=arguments.hidden,
+        batch_size=arguments.batch,
+    )
+    print(
+        f"{condition}, hidden {arguments.hidden}, batch {arguments.batch}, one thread, {ROUNDS} rounds of {STEPS} steps"
+    )
+    print("pack   ms per trial and step   plain loop / pack, median (min to max)")
+    for size in (1, 2, 8, 32, 64):
+        trials = tuple(
+            Trial(condition=condition, learning_rate=1e-3, seed=s, max_steps=1000, observe=0, eval_every=1000)
+            for s in range(size)
+        )
+        plain_loop(trials[0]), packed(Pack(trials))  # warm up
+        rounds = [(plain_loop(trials[0]), packed(Pack(trials))) for _ in range(ROUNDS)]
+        ratios = [plain / ours for plain, ours in rounds]
+        ours = 1e3 * statistics.median(ours for _, ours in rounds)
+        print(
+            f"{size:4}   {ours:21.3f}   {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+
+
+if __name__ == "__main__":
+    main()

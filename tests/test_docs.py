@@ -1,0 +1,33 @@
+import re
+from pathlib import Path
+
+from harness import probes
+from harness.records import EVAL_SCHEMA, FAILURE_SCHEMA, STEP_SCHEMA, TRIAL_COLUMNS
+from harness.space import load_space
+from harness.tasks import tasks
+
+ROOT = Path(__file__).parent.parent
+MEASURES = (ROOT / "docs" / "measures.md").read_text()
+RESULTS = (ROOT / "docs" / "results.md").read_text()
+
+
+def test_every_column_is_documented():
+    documented = set(re.findall(r"`(\w+)`", MEASURES + RESULTS))
+    columns = set(TRIAL_COLUMNS) | set(probes.columns()) | set(load_space("smoke").option_columns())
+    assert columns - documented == set()
+    for schema in (STEP_SCHEMA, EVAL_SCHEMA, FAILURE_SCHEMA):
+        assert f"`{', '.join(schema.names)}`" in RESULTS
+
+
+def test_the_levels_of_every_task_are_documented():
+    for name in tasks.names():
+        task = tasks.build(name, {}, length=10)
+        (row,) = [line for line in MEASURES.splitlines() if line.startswith(f"| `{name}` |")]
+        for level in (task.solved_at, task.drop_at, task.recovered_at):
+            assert f"{level:.2f}" in row
+
+
+def test_links_within_the_docs_lead_somewhere():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
