@@ -2,9 +2,9 @@
 
     python benchmarks/packs.py [--model lstm] [--length 10] [--hidden 32] [--batch 32]
 
-Both sides run on one thread and draw the same data. The plain loop is what a user would write: the model
-as an nn.Module, torch.optim and clip_grad_norm_. The rounds alternate, so that a machine that slows down slows
-both; quote the ratio.
+Both sides run on one thread and draw the same data. The plain loop is what a user would write: the
+model as an nn.Module, torch.optim and clip_grad_norm_. The rounds alternate, so that a machine that slows
+down slows both; quote the ratio.
 """
 
 import argparse
@@ -73,9 +73,7 @@ def main() -> None:
         hidden_size=arguments.hidden,
         batch_size=arguments.batch,
     )
-    print(
-        f"{condition}, hidden {arguments.hidden}, batch {arguments.batch}, one thread, {ROUNDS} rounds of {STEPS} steps"
-    )
+    print(f"{condition}, hidden {arguments.hidden}, batch {arguments.batch}, one thread")
     print("pack   ms per trial and step   plain loop / pack, median (min to max)")
     for size in (1, 2, 8, 32, 64):
         trials = tuple(
@@ -86,9 +84,8 @@ def main() -> None:
         rounds = [(plain_loop(trials[0]), packed(Pack(trials))) for _ in range(ROUNDS)]
         ratios = [plain / ours for plain, ours in rounds]
         ours = 1e3 * statistics.median(ours for _, ours in rounds)
-        print(
-            f"{size:4}   {ours:21.3f}   {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
+        spread = f"({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"{size:4}   {ours:21.3f}   {statistics.median(ratios):.2f} {spread}")
 
 
 if __name__ == "__main__":

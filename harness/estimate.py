@@ -10,6 +10,9 @@ from harness.train import run_pack
 
 TIMED_STEPS = 20
 
+TIMED_WORK = 2_000_000
+"""Replicas x batch x length x units to time, at most: packing gains little where one trial is so big."""
+
 
 def estimate(space: Space, plan: Plan, device: str) -> list[dict[str, Any]]:
     """Per model and length: conditions, trials left, and core-minutes to train them.
@@ -41,8 +44,10 @@ def estimate(space: Space, plan: Plan, device: str) -> list[dict[str, Any]]:
 
 
 def time_one(space: Space, condition: Condition, device: str) -> tuple[float, float]:
-    """Seconds per step and per evaluation of one trial within a full pack."""
-    trials = tuple(short(make_trial(space, condition, 1e-3, seed)) for seed in range(space.pack_size))
+    """Seconds per step and per evaluation of one trial within a pack."""
+    size = condition.batch_size * condition.length * condition.hidden_size
+    replicas = max(1, min(space.pack_size, TIMED_WORK // size))
+    trials = tuple(short(make_trial(space, condition, 1e-3, seed)) for seed in range(replicas))
     run_pack(Pack(trials[:1]), device)  # the first pack of a process pays for loading kernels
     runs = run_pack(Pack(trials), device)
     step_seconds = [float(block[-1]) for run in runs for block in run.step_seconds]

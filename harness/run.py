@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return OK
         space = load_space(arguments.space).at_scale(arguments.scale)
         space = space.override(parse_settings(arguments.set))
-        device = choose_device(arguments.device)
+        device = choose_device(arguments.device, arguments.address)
         check_installed(space, arguments.executor)
         folder = arguments.results / space.folder_name
         definition = {"schema_version": records.SCHEMA_VERSION, **space.definition()}
@@ -109,14 +109,14 @@ def positive(text: str) -> int:
     return number
 
 
-def choose_device(wanted: str) -> str:
-    """The device to train on; 'auto' is the GPU if there is one."""
+def choose_device(wanted: str, address: str | None) -> str:
+    """The device to train on; 'auto' is this machine's GPU if there is one."""
     import torch
 
     available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
+    if wanted == "cuda" and not available and address is None:  # a cluster's GPUs may be on other hosts
         raise UserError("--device cuda: torch sees no GPU here; known: cpu")
-    return "cuda" if available and wanted != "cpu" else "cpu"
+    return wanted if wanted != "auto" else "cuda" if available else "cpu"
 
 
 def check_installed(space: Space, executor: str) -> None:
@@ -303,7 +303,8 @@ def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
     torch.set_num_threads(1)
     recorded = records.read(folder, "trials", columns=["trial_id", "objective"])
     plan = Plan(space, dict(zip(recorded["trial_id"], recorded["objective"], strict=True)))
-    rows = estimate(space, plan, device)
+    with err.status("timing a short pack of every model and length"):
+        rows = estimate(space, plan, device)
     total = {
         "space": space.name,
         "scale": space.scale,

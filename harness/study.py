@@ -71,11 +71,6 @@ class Study:
         """The learning rate with the lowest objective told; the lowest such rate if several tie."""
         return min(self._told, key=lambda rate: (self._told[rate], rate))
 
-    @property
-    def best_at_edge(self) -> bool:
-        """Whether the best learning rate is the lowest or highest tried: the optimum may lie outside."""
-        return self.best in (min(self._told), max(self._told))
-
     def table(self) -> dict[float, float]:
         """Objective by learning rate, in the order told."""
         return dict(self._told)

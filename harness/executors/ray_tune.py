@@ -28,6 +28,7 @@ import torch
 from ray import tune
 from ray.tune.search import Searcher
 
+from harness.condition import Pack, Result
 from harness.executors.base import Failure, Source, attempt
 
 LOST_WORKER_RETRIES = 2
@@ -91,14 +92,22 @@ class Handover(StaysWithDriver, tune.Callback):
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.error: BaseException | None = None  # of the source, which Tune would wrap beyond recognition
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
-        self._source.done(trial.config["pack"], result.pop("came_of_it"))
+        self._hand_over(trial.config["pack"], result.pop("came_of_it"))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         tries = LOST_WORKER_RETRIES + 1
         error = f"the worker was lost {tries} times (killed, out of memory, or its node went away)"
-        self._source.done(trial.config["pack"], Failure(error))
+        self._hand_over(trial.config["pack"], Failure(error))
+
+    def _hand_over(self, pack: Pack, outcome: list[Result] | Failure) -> None:
+        try:
+            self._source.done(pack, outcome)
+        except BaseException as error:
+            self.error = error
+            raise
 
 
 def run_ray(source: Source, device: str, workers: int | None, address: str | None) -> None:
@@ -115,6 +124,7 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
         ray.init(num_cpus=workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
     for name in ("ray", "ray.tune", "ray.data", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    handover = Handover(source)
     try:
         with tempfile.TemporaryDirectory(prefix="stability-tune-") as scratch:
             tune.Tuner(
@@ -130,12 +140,16 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
                 run_config=tune.RunConfig(
                     name="packs",
                     storage_path=scratch,
-                    callbacks=[Handover(source)],
+                    callbacks=[handover],
                     failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     verbose=0,
                 ),
             ).fit()
+    except Exception:
+        if handover.error is not None:
+            raise handover.error from None
+        raise
     finally:
         ray.shutdown()
 
