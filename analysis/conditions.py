@@ -14,11 +14,11 @@ KEYS = ["model", "optimizer", "length", "max_norm", "hidden_size", "batch_size"]
 
 
 def condition_keys(results: Results) -> list[str]:
-    """KEYS and whatever else distinguishes conditions here: options, and a learning rate that is fixed."""
-    options = sorted({name for known in results.definition["options"].values() for name in known})
-    varying = [name for name in options if results.trials[name].nunique(dropna=False) > 1]
+    """KEYS and whatever else tells conditions apart here: options that are axes, fixed learning rates."""
+    components = results.definition["options"].values()
+    axes = {name for options in components for name, values in options.items() if len(values) > 1}
     fixed = ["learning_rate"] if isinstance(results.definition["learning_rate"], list) else []
-    return KEYS + varying + fixed
+    return KEYS + sorted(axes) + fixed
 
 
 def conditions_table(results: Results) -> pd.DataFrame:

@@ -27,7 +27,7 @@ def render(conditions: pd.DataFrame) -> Figure | None:
     if conditions.empty:
         return None
     keys = panel_keys(conditions)
-    columns = list(conditions.groupby(keys))
+    columns = list(conditions.groupby(keys, dropna=False))
     arms = sorted(conditions["max_norm"].unique())
     figure = Figure(figsize=(2.9 * max(2, len(columns)) + 0.6, 5.6), layout="constrained")
     axes = figure.subplots(2, len(columns), sharex=True, sharey=True, squeeze=False)

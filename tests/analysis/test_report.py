@@ -10,12 +10,11 @@ from analysis.load import LoadError, load
 from analysis.report import alarms, main, write_report
 from analysis.sections import stability
 from harness import probes
-from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
+from harness.condition import FIRST_TUNING_SEED, Condition, Outcome, Pack, Result, Trial
 from harness.records import Records, write_definition
 from harness.space import Space
 from tests.conftest import make_trial
 
-EXTRA = {"encoding": str, "init": str, "forget_bias": float} | probes.columns()
 SOLVED_STEPS = {Outcome.STABLE: 100, Outcome.RECOVERED: 200, Outcome.LOST: 300}
 
 
@@ -41,28 +40,36 @@ def result(trial, outcome: Outcome) -> Result:
     )
 
 
+def make_folder(folder, space: Space, trials: list[tuple[Trial, Outcome]], failed: list[Trial]):
+    write_definition(folder, space.definition())
+    recorder = Records(
+        folder, space.name, space.option_columns() | probes.columns(), {"git_commit": "abc123"}
+    )
+    for trial, outcome in trials:
+        recorder.write_pack(Pack((trial,)), [result(trial, outcome)])
+    if failed:
+        recorder.write_failure(Pack(tuple(failed)), "MemoryError")
+    recorder.close()
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path):
     """max_norm 1: stable, stable, recovered, diverged. max_norm inf: unsolved, lost, and 2 failed."""
-    folder = tmp_path / "made_up"
     space = Space(name="made_up", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), seeds=4)
-    write_definition(folder, space.definition())
-    recorder = Records(folder, "made_up", EXTRA, {"git_commit": "abc123"})
-    outcomes = {
+    ends = {
         1.0: [Outcome.STABLE, Outcome.STABLE, Outcome.RECOVERED, Outcome.DIVERGED],
         math.inf: [Outcome.UNSOLVED, Outcome.LOST],
     }
-    for max_norm, ends in outcomes.items():
-        for seed, outcome in enumerate(ends):
-            trial = make_trial(seed, max_norm=max_norm, learning_rate=0.1)
-            recorder.write_pack(Pack((trial,)), [result(trial, outcome)])
-        for rate in (0.01, 0.1, 1.0) if max_norm == 1 else (0.1, 1.0):
-            trial = make_trial(FIRST_TUNING_SEED, max_norm=max_norm, learning_rate=rate)
-            recorder.write_pack(Pack((trial,)), [result(trial, Outcome.STABLE)])
-    failed = Pack(tuple(make_trial(seed, max_norm=math.inf) for seed in (2, 3)))
-    recorder.write_failure(failed, "MemoryError")
-    recorder.close()
-    return folder
+    report = [(make_trial(s, max_norm=m), o) for m, outcomes in ends.items() for s, o in enumerate(outcomes)]
+    rates = {1.0: (0.01, 0.1, 1.0), math.inf: (0.1, 1.0)}
+    tune = [
+        (make_trial(FIRST_TUNING_SEED, max_norm=max_norm, learning_rate=rate), Outcome.STABLE)
+        for max_norm, tried in rates.items()
+        for rate in tried
+    ]
+    failed = [make_trial(seed, max_norm=math.inf) for seed in (2, 3)]
+    return make_folder(tmp_path / "made_up", space, report + tune, failed)
 
 
 def test_the_conditions_table_counts_exactly(folder):
@@ -128,3 +135,25 @@ def test_an_empty_or_foreign_folder_is_a_clear_error(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
     assert "holds no results" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_are_keys_and_panels_only_where_they_are_axes(tmp_path):
+    """RMSprop has an alpha and SGD has none; only the forget bias of the LSTM varies here."""
+    space = Space(
+        name="axes",
+        summary="",
+        optimizers=("rmsprop", "sgd"),
+        lengths=(5,),
+        seeds=1,
+        options={"forget_bias": (0.0, 1.0)},
+    )
+    trials = [(make_trial_of(condition), Outcome.STABLE) for condition in space.conditions()]
+    table = stability.table(load(make_folder(tmp_path / "axes", space, trials, [])))
+    assert table.attrs["keys"][-1] == "forget_bias"
+    assert stability.panel_keys(table) == ["model", "optimizer", "forget_bias"]
+    assert len(table) == 2 * 2 + 2
+    assert len(stability.render(table).get_axes()) == 2 * (2 * 2 + 2)
+
+
+def make_trial_of(condition: Condition) -> Trial:
+    return Trial(condition=condition, learning_rate=0.1, seed=0, max_steps=30, observe=20, eval_every=10)
