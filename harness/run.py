@@ -244,8 +244,7 @@ def write_studies(plan: Plan, folder: Path) -> None:
     """Export the Optuna studies for Optuna Dashboard."""
     from harness.study import export
 
-    studies = [(str(study.condition), study) for cohort in plan.cohorts for study in cohort.studies]
-    export(studies, folder / "optuna.journal")
+    export([study for cohort in plan.cohorts for study in cohort.studies], folder / "optuna.journal")
 
 
 def finish(space: Space, folder: Path, failed_trials: int) -> None:
@@ -276,19 +275,20 @@ def finish(space: Space, folder: Path, failed_trials: int) -> None:
 
 
 def as_rich(conditions: Any) -> Table:
-    """The conditions table in the width of a terminal: k of n stable with its interval, and the rest."""
+    """The conditions table within 80 columns: k of n stable with its interval, and the rest."""
     shown = readable(conditions)
     names = {
         "length": "T",
+        "max_norm": "max\nnorm",
         "learning rate": "lr",
-        "P(stable)": "95 % interval",
-        "drops / 1,000 steps": "drops/1000",
-        "median steps to solve": "steps to solve",
+        "P(stable)": "95 %\ninterval",
+        "drops / 1,000 steps": "drops\n/1000",
+        "median steps to solve": "steps\nto\nsolve",
     }
     hidden = ["P(solved)", "recovered", "lost", "unsolved", "clipped"]
     shown["P(stable)"] = shown["P(stable)"].str.replace(r"^\S+ ", "", regex=True)
     shown = shown.drop(columns=hidden).rename(columns=names)
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    drawn = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in shown.columns:
         drawn.add_column(name, justify="left" if name in ("model", "optimizer") else "right", no_wrap=True)
     for row in shown.itertuples(index=False):

@@ -76,16 +76,17 @@ class Study:
         return dict(self._told)
 
 
-def export(studies: Iterable[tuple[str, Study]], path: Path) -> None:
-    """Write the studies, each under its name, as a journal file that Optuna Dashboard opens.
+def export(studies: Iterable[Study], path: Path) -> None:
+    """Write the studies, each named by its condition, as a journal file that Optuna Dashboard opens.
 
     Rewritten whole, and never read back: the Parquet tables are the truth.
     """
     temporary = path.with_name(f".{path.name}.part")
     temporary.unlink(missing_ok=True)
     storage = JournalStorage(JournalFileBackend(str(temporary)))
-    for name, study in studies:
+    for study in studies:
         if study.table():
+            name = f"{study.condition} ({study.condition.condition_id})"
             copy = optuna.create_study(storage=storage, study_name=name, direction="minimize")
             copy.add_trials(study._study.trials)
     if temporary.exists():

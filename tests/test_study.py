@@ -72,10 +72,12 @@ def test_an_objective_that_is_not_finite_is_refused(value):
 
 def test_the_export_opens_as_optuna_studies(tmp_path):
     path = tmp_path / "optuna.journal"
+    conditions = [make_condition(), make_condition(hidden_size=99)]
     for _ in range(2):  # rewritten, not appended to
-        export([("one", run_study()[0]), ("two", run_study(make_condition(length=9))[0])], path)
+        export([run_study(condition)[0] for condition in conditions], path)
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
-    assert optuna.get_all_study_names(storage) == ["one", "two"]
-    loaded = optuna.load_study(study_name="one", storage=storage)
+    names = optuna.get_all_study_names(storage)
+    assert [name.rpartition(" ")[2] for name in names] == [f"({c.condition_id})" for c in conditions]
+    loaded = optuna.load_study(study_name=names[0], storage=storage)
     assert len(loaded.trials) == sum(BATCHES)
     assert loaded.best_params["learning_rate"] == run_study()[0].best
