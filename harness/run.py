@@ -12,24 +12,22 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from analysis.conditions import conditions_table
-from analysis.load import LoadError, load
-from analysis.report import readable, write_report
 from harness import probes, records
 from harness.condition import Pack, Result
 from harness.estimate import estimate
 from harness.executors.base import Failure
 from harness.executors.serial import run_serial
+from harness.fields import parse_settings
 from harness.models import models
 from harness.optimizers import optimizers
 from harness.plan import Plan
-from harness.progress import RunProgress, duration
+from harness.progress import RunProgress
 from harness.provenance import provenance
 from harness.records import Records, RecordsError
 from harness.registry import UserError
-from harness.space import Space, built_in_spaces, load_space, parse_settings
+from harness.space import Space, built_in_spaces, load_space
+from harness.summary import summarise
 from harness.tasks import tasks
 
 OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -151,7 +149,7 @@ def run(space: Space, folder: Path, definition: dict[str, Any], device: str, arg
             interrupted = True
     if space.tuned:
         write_studies(plan, folder)
-    finish(space, folder, driver.failed_trials)
+    summarise(space, folder, driver.failed_trials, out)
     recorder.close()
     if interrupted:
         err.print(
@@ -245,55 +243,6 @@ def write_studies(plan: Plan, folder: Path) -> None:
     from harness.study import export
 
     export([study for cohort in plan.cohorts for study in cohort.studies], folder / "optuna.journal")
-
-
-def finish(space: Space, folder: Path, failed_trials: int) -> None:
-    """The summary table, the report, and where everything is."""
-    try:
-        results = load(folder)
-    except LoadError:
-        err.print("No trial is recorded yet.")
-        return
-    table = conditions_table(results)
-    if not table.empty:
-        out.print(as_rich(table))
-        if table["at_edge"].any():
-            out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
-    path = write_report(folder)
-    if failed_trials:
-        out.print(
-            f"{failed_trials} trials failed; the same command tries them again. Errors: {folder}/failures"
-        )
-    work = float(results.trials["seconds"].sum())
-    out.print(f"{len(results.trials)} trials recorded, {duration(work)} of training in all")
-    out.print(
-        f"tables:  {folder}/trials, steps, evals (Parquet; pandas.read_parquet reads a folder)", markup=False
-    )
-    if space.tuned:
-        out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)", markup=False)
-    out.print(f"report:  {path}", markup=False)
-
-
-def as_rich(conditions: Any) -> Table:
-    """The conditions table within 80 columns: k of n stable with its interval, and the rest."""
-    shown = readable(conditions)
-    names = {
-        "length": "T",
-        "max_norm": "max\nnorm",
-        "learning rate": "lr",
-        "P(stable)": "95 %\ninterval",
-        "drops / 1,000 steps": "drops\n/1000",
-        "median steps to solve": "steps\nto\nsolve",
-    }
-    hidden = ["P(solved)", "recovered", "lost", "unsolved", "clipped"]
-    shown["P(stable)"] = shown["P(stable)"].str.replace(r"^\S+ ", "", regex=True)
-    shown = shown.drop(columns=hidden).rename(columns=names)
-    drawn = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for name in shown.columns:
-        drawn.add_column(name, justify="left" if name in ("model", "optimizer") else "right", no_wrap=True)
-    for row in shown.itertuples(index=False):
-        drawn.add_row(*(Text(cell) for cell in row))
-    return drawn
 
 
 def show_plan(space: Space, folder: Path, device: str, style: str) -> None:

@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.condition import FIRST_TUNING_SEED, Condition, Value
+from harness.condition import Condition, Value
+from harness.fields import (
+    AXES,
+    BUDGET,
+    SETTABLE,
+    as_axis,
+    checked_axis,
+    checked_learning_rate,
+    checked_whole,
+    without_repeats,
+)
 from harness.models import models
 from harness.optimizers import optimizers
 from harness.registry import Option, UserError
@@ -56,10 +66,10 @@ class Space:
 
     def __post_init__(self) -> None:
         for name in AXES:
-            object.__setattr__(self, name, _checked_axis(name, getattr(self, name)))
+            object.__setattr__(self, name, checked_axis(name, getattr(self, name)))
         for name, least in BUDGET.items():
-            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
-        object.__setattr__(self, "learning_rate", _checked_learning_rate(self.learning_rate))
+            object.__setattr__(self, name, checked_whole(name, getattr(self, name), least))
+        object.__setattr__(self, "learning_rate", checked_learning_rate(self.learning_rate))
         object.__setattr__(self, "options", self._checked_options())
         tasks.get(self.task)
         for registry, names in ((models, self.models), (optimizers, self.optimizers)):
@@ -96,7 +106,7 @@ class Space:
     def conditions(self) -> list[Condition]:
         """Every point of the grid, in the order of the axes."""
         rates = self.learning_rate if isinstance(self.learning_rate, tuple) else (None,)
-        sizes = itertools.product(_axis(self.hidden_size), _axis(self.batch_size))
+        sizes = itertools.product(as_axis(self.hidden_size), as_axis(self.batch_size))
         return [
             Condition(
                 task=self.task,
@@ -171,8 +181,8 @@ class Space:
         for name, values in self.options.items():
             if name not in known:
                 raise UserError(_unknown_field(name, sorted([*SETTABLE, *known])))
-            axis = tuple(known[name].parse(value) for value in _axis(values))
-            checked[name] = _without_repeats(name, axis)
+            axis = tuple(known[name].parse(value) for value in as_axis(values))
+            checked[name] = without_repeats(name, axis)
         return checked
 
     def _option_points(self, model: str, optimizer: str) -> Iterable[tuple[tuple[str, Value], ...]]:
@@ -196,31 +206,6 @@ class Space:
                     f"{low:g}:{high:g} needs at least {needed} (one per decade); raise lr_trials, or narrow "
                     f"or fix learning_rate"
                 )
-
-
-AXES: dict[str, type] = {
-    "models": str,
-    "optimizers": str,
-    "lengths": int,
-    "max_norms": float,
-    "hidden_size": int,
-    "batch_size": int,
-}
-"""Fields that hold one or several values, and the type of a value."""
-
-BUDGET = {
-    "lr_trials": 1,
-    "lr_batch": 1,
-    "tuning_seeds": 1,
-    "seeds": 1,
-    "max_steps": 1,
-    "observe": 0,
-    "eval_every": 1,
-    "pack_size": 1,
-}
-"""Fields that hold one whole number, and the least it may be."""
-
-SETTABLE = ("task", *AXES, "learning_rate", *BUDGET)
 
 
 def grid_size(low: float, high: float) -> int:
@@ -256,95 +241,6 @@ def load_space(name: str) -> Space:
 def built_in_spaces() -> list[str]:
     """Names of the spaces that ship with the project."""
     return sorted(path.stem for path in BUILT_IN.glob("*.py") if not path.stem.startswith("_"))
-
-
-def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """`name=value[,value...]` texts as a mapping from name to values still in text form."""
-    values: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or not name:
-            raise UserError(f"--set {setting!r} is not of the form name=value or name=value,value")
-        if name in values:
-            raise UserError(f"{name} is set twice")
-        items = tuple(item.strip() for item in text.split(",")) if text.strip() else ()
-        single = name in BUDGET or name == "task"
-        values[name] = items[0] if single and len(items) == 1 else items
-        if name == "learning_rate" and len(items) == 1 and ":" in items[0]:
-            low, _, high = items[0].partition(":")
-            values[name] = {"low": low, "high": high}
-    return values
-
-
-def _axis(values: Any) -> tuple[Any, ...]:
-    return tuple(values) if isinstance(values, list | tuple) else (values,)
-
-
-def _checked_axis(name: str, values: Any) -> tuple[Any, ...]:
-    kind = AXES[name]
-    axis: tuple[Any, ...]
-    if kind is str:
-        axis = tuple(str(value) for value in _axis(values))
-    elif kind is int:
-        axis = tuple(_whole(name, value, 1) for value in _axis(values))
-    else:
-        axis = tuple(_positive(name, value, "inf for no clipping") for value in _axis(values))
-    return _without_repeats(name, axis)
-
-
-def _without_repeats(name: str, axis: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not axis:
-        raise UserError(f"{name} is empty; give at least one value")
-    repeated = sorted({str(value) for value in axis if axis.count(value) > 1})
-    if repeated:
-        raise UserError(f"{name} repeats {', '.join(repeated)}; give each value once")
-    return axis
-
-
-def _checked_learning_rate(value: Any) -> Any:
-    if value is None:
-        return None
-    expected = "low:high to tune, or fixed values"
-    if isinstance(value, Mapping):
-        low = _positive("learning_rate", value["low"], expected)
-        high = _positive("learning_rate", value["high"], expected)
-        if not low < high < math.inf:
-            raise UserError(
-                f"learning_rate={low:g}:{high:g} is not a range; expected low:high with low < high < inf"
-            )
-        return {"low": low, "high": high}
-    axis = tuple(_positive("learning_rate", item, expected) for item in _axis(value))
-    if math.inf in axis:
-        raise UserError(f"learning_rate=inf is not allowed; expected {expected}")
-    return _without_repeats("learning_rate", axis)
-
-
-def _positive(name: str, value: Any, expected: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not number > 0:
-        raise UserError(f"{name}={value} is not allowed; expected numbers > 0 ({expected})")
-    return number
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    try:
-        number = int(value)
-        if isinstance(value, bool) or number != float(value):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{name}={_text(value)} is not allowed; expected a whole number >= {least}") from None
-    if number < least:
-        raise UserError(f"{name}={_text(value)} is not allowed; expected a whole number >= {least}")
-    if name in ("seeds", "tuning_seeds") and number > FIRST_TUNING_SEED:
-        raise UserError(f"{name}={number} is too many; at most {FIRST_TUNING_SEED}")
-    return number
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _unknown_field(name: str, known: list[str]) -> str:

@@ -2,8 +2,9 @@ import math
 
 import pytest
 
+from harness.fields import parse_settings
 from harness.registry import UserError
-from harness.space import Space, built_in_spaces, grid_size, load_space, parse_settings
+from harness.space import Space, built_in_spaces, grid_size, load_space
 
 
 def space(**changes) -> Space:

@@ -1,0 +1,63 @@
+"""The end of a run: the summary table, the report, and where everything is."""
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from analysis.conditions import conditions_table
+from analysis.load import LoadError, load
+from analysis.report import readable, write_report
+from harness.progress import duration
+from harness.space import Space
+
+
+def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> None:
+    """Print the table of conditions, write the report, and print the paths to open."""
+    try:
+        results = load(folder)
+    except LoadError:
+        out.print("No trial is recorded yet.")
+        return
+    table = conditions_table(results)
+    if not table.empty:
+        out.print(as_rich(table))
+        if table["at_edge"].any():
+            out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
+    path = write_report(folder)
+    if failed_trials:
+        out.print(
+            f"{failed_trials} trials failed; the same command tries them again. Errors: {folder}/failures"
+        )
+    work = float(results.trials["seconds"].sum())
+    out.print(f"{len(results.trials)} trials recorded, {duration(work)} of training in all")
+    out.print(
+        f"tables:  {folder}/trials, steps, evals (Parquet; pandas.read_parquet reads a folder)", markup=False
+    )
+    if space.tuned:
+        out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)", markup=False)
+    out.print(f"report:  {path}", markup=False)
+
+
+def as_rich(conditions: pd.DataFrame) -> Table:
+    """The conditions table within 80 columns: k of n stable with its interval, and the rest."""
+    shown = readable(conditions)
+    names = {
+        "length": "T",
+        "max_norm": "max\nnorm",
+        "learning rate": "lr",
+        "P(stable)": "95 %\ninterval",
+        "drops / 1,000 steps": "drops\n/1000",
+        "median steps to solve": "steps\nto\nsolve",
+    }
+    hidden = ["P(solved)", "recovered", "lost", "unsolved", "clipped"]
+    shown["P(stable)"] = shown["P(stable)"].str.replace(r"^\S+ ", "", regex=True)
+    shown = shown.drop(columns=hidden).rename(columns=names)
+    drawn = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in shown.columns:
+        drawn.add_column(name, justify="left" if name in ("model", "optimizer") else "right", no_wrap=True)
+    for row in shown.itertuples(index=False):
+        drawn.add_row(*(Text(cell) for cell in row))
+    return drawn
