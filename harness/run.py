@@ -62,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return REFUSED
     except OSError as error:
         err.print(
-            f"error: {error}. What was finished is kept; the same command does the rest.",
+            f"error: {error} (below {arguments.results}). What was finished is kept; "
+            "the same command does the rest.",
             markup=False,
             soft_wrap=True,
         )
