@@ -133,7 +133,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def text(value: Any) -> str:
-    """A value as a person reads it."""
+    """A value as a person reads it; - where there is none."""
+    if value is None or value != value:
+        return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
