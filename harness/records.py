@@ -295,9 +295,9 @@ def _grown(name: str, before: Any, now: Any) -> bool:
         return bool(now >= before)
     if name == "options":  # {component: {option: [values]}}
         return all(
-            set(values) <= set(now.get(component, {}).get(option, []))
+            options.keys() == now.get(component, {}).keys()
+            and all(set(values) <= set(now[component][option]) for option, values in options.items())
             for component, options in before.items()
-            for option, values in options.items()
         )
     is_axis = name in GROWING or name == "learning_rate"
     return is_axis and isinstance(before, list) and isinstance(now, list) and set(before) <= set(now)

@@ -98,16 +98,20 @@ class Registry(Generic[T]):
     def options(self, name: str) -> dict[str, Option]:
         """The options of `name`, read off its constructor."""
         cls = self.get(name)
-        hints = typing.get_type_hints(cls.__init__)
+        try:
+            hints = typing.get_type_hints(cls.__init__)
+            parameters = inspect.signature(cls).parameters.values()
+        except (NameError, TypeError, ValueError) as error:
+            raise UserError(f"{self.kind} {name!r}: cannot read its constructor: {error}") from None
         found = {}
-        for parameter in inspect.signature(cls).parameters.values():
+        for parameter in parameters:
             if parameter.name in self.given or parameter.default is inspect.Parameter.empty:
                 continue
             hint = hints.get(parameter.name, type(parameter.default))
             choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else None
             kind = type(choices[0]) if choices else hint
             if kind in (bool, int, float, str):
-                found[parameter.name] = Option(parameter.name, kind, choices, parameter.default)
+                found[parameter.name] = Option(parameter.name, kind, choices, kind(parameter.default))
         return found
 
     def build(self, name: str, options: dict[str, Value], **given: Any) -> T:
@@ -119,8 +123,8 @@ class Registry(Generic[T]):
         module_name, _, class_name = path.partition(":")
         try:
             cls = getattr(importlib.import_module(module_name), class_name)
-        except (ImportError, AttributeError) as error:
-            raise UserError(f"cannot import {self.kind} {path!r}: {error}") from None
+        except Exception as error:  # a user's module may raise anything; it is reported as theirs
+            raise UserError(f"cannot import {self.kind} {path!r}: {type(error).__name__}: {error}") from None
         if not inspect.isclass(cls):
             raise UserError(f"{self.kind} {path!r} is not a class")
         return typing.cast("type[T]", cls)

@@ -1,6 +1,7 @@
 """Tuning the learning rate of one condition: ask for a batch, tell it whole. The only Optuna import."""
 
 import math
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -17,37 +18,36 @@ PARAMETER = "learning_rate"
 
 
 class Study:
-    """One Optuna study over the learning rate of one condition, log scale, minimising the objective.
+    """The search for the learning rate of one condition, on a log scale, minimising the objective.
 
     The first batch is a log grid over the whole range, ends included; later batches are proposed by
     TPE, its generator seeded by the condition and the number of the batch. So the proposals are a
     function of what was told, and a study rebuilt from recorded objectives goes on as the first one
-    would have.
+    would have. Proposals are rounded to six digits, so that they do not hang on the last bit of a
+    machine's arithmetic.
     """
 
     def __init__(self, condition: Condition, low: float, high: float, batches: list[int]) -> None:
         """`batches` are the numbers of learning rates to ask for, one batch after the other."""
         self.condition = condition
         self._batches = batches
-        self._low, self._high = low, high
         self._distribution = optuna.distributions.FloatDistribution(low, high, log=True)
         self._told: dict[float, float] = {}
-        self._study = optuna.create_study(direction="minimize")
-        self._open: dict[float, optuna.Trial] = {}
 
     def ask(self, batch: int) -> list[float]:
         """The learning rates of batch number `batch`; each batch is asked for once, in order."""
         size = self._batches[batch]
+        low, high = self._distribution.low, self._distribution.high
         if batch == 0:
-            return [float(rate) for rate in np.geomspace(self._low, self._high, size)]
-        seed = stream_seed("tpe", self.condition.condition_id, batch) % 2**32
-        self._study.sampler = optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=self._batches[0], constant_liar=True
+            return [low, *(_rounded(rate) for rate in np.geomspace(low, high, size)[1:-1]), high]
+        study = self.as_optuna()
+        study.sampler = optuna.samplers.TPESampler(
+            seed=stream_seed("tpe", self.condition.condition_id, batch) % 2**32,
+            n_startup_trials=self._batches[0],
+            constant_liar=True,
         )
-        for _ in range(size):
-            trial = self._study.ask({PARAMETER: self._distribution})
-            self._open[trial.params[PARAMETER]] = trial
-        return list(self._open)
+        asked = [study.ask({PARAMETER: self._distribution}).params[PARAMETER] for _ in range(size)]
+        return [min(max(_rounded(rate), low), high) for rate in asked]
 
     def tell(self, objectives: Mapping[float, float]) -> None:
         """The objectives of the whole batch, in the order asked: finite, from 0 (best) to 1."""
@@ -55,16 +55,6 @@ class Study:
             if not math.isfinite(value):
                 raise ValueError(f"the objective of learning rate {rate:g} is {value}; it must be finite")
             self._told[rate] = value
-            if rate in self._open:
-                self._study.tell(self._open.pop(rate), value)
-            else:
-                self._study.add_trial(
-                    optuna.trial.create_trial(
-                        params={PARAMETER: rate},
-                        distributions={PARAMETER: self._distribution},
-                        value=value,
-                    )
-                )
 
     @property
     def best(self) -> float:
@@ -75,19 +65,38 @@ class Study:
         """Objective by learning rate, in the order told."""
         return dict(self._told)
 
+    def as_optuna(self, storage: JournalStorage | None = None) -> optuna.Study:
+        """An Optuna study of what was told, named by the condition."""
+        name = f"{self.condition} ({self.condition.condition_id})"
+        study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
+        study.add_trials(
+            [
+                optuna.trial.create_trial(
+                    params={PARAMETER: rate}, distributions={PARAMETER: self._distribution}, value=value
+                )
+                for rate, value in self._told.items()
+            ]
+        )
+        return study
+
 
 def export(studies: Iterable[Study], path: Path) -> None:
-    """Write the studies, each named by its condition, as a journal file that Optuna Dashboard opens.
+    """Write the studies as a journal file that Optuna Dashboard opens.
 
-    Rewritten whole, and never read back: the Parquet tables are the truth.
+    Rewritten whole, and never read back: the Parquet tables are the truth. Optuna writes elsewhere,
+    because a lock that it left here when killed would stop the next run.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.unlink(missing_ok=True)
-    storage = JournalStorage(JournalFileBackend(str(temporary)))
-    for study in studies:
-        if study.table():
-            name = f"{study.condition} ({study.condition.condition_id})"
-            copy = optuna.create_study(storage=storage, study_name=name, direction="minimize")
-            copy.add_trials(study._study.trials)
-    if temporary.exists():
-        temporary.replace(path)
+    with tempfile.TemporaryDirectory(prefix="stability-optuna-") as scratch:
+        written = Path(scratch) / "journal"
+        storage = JournalStorage(JournalFileBackend(str(written)))
+        for study in studies:
+            if study.table():
+                study.as_optuna(storage)
+        if written.exists():
+            temporary = path.with_name(f".{path.name}.part")
+            temporary.write_bytes(written.read_bytes())
+            temporary.replace(path)
+
+
+def _rounded(rate: float) -> float:
+    return float(f"{rate:.6g}")

@@ -29,11 +29,12 @@ def render(conditions: pd.DataFrame) -> Figure | None:
     keys = panel_keys(conditions)
     columns = list(conditions.groupby(keys, dropna=False))
     arms = sorted(conditions["max_norm"].unique())
+    lengths = sorted(conditions["length"].unique())
     figure = Figure(figsize=(2.9 * max(2, len(columns)) + 0.6, 5.6), layout="constrained")
     axes = figure.subplots(2, len(columns), sharex=True, sharey=True, squeeze=False)
     for column, (names, panel) in enumerate(columns):
         for row, measure in enumerate(("p_stable", "p_solved")):
-            draw_arms(axes[row, column], panel, measure, arms)
+            draw_arms(axes[row, column], panel, measure, arms, lengths)
         title = [
             str(name) if key in KEYS[:2] else f"{key} {name}" for key, name in zip(keys, names, strict=True)
         ]
@@ -53,9 +54,10 @@ def panel_keys(conditions: pd.DataFrame) -> list[str]:
     return keys[:2] + [key for key in varying if key not in ("length", "max_norm")]
 
 
-def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[float]) -> None:
-    """One measure against length in one panel, one dodged series per arm."""
-    lengths = sorted(panel["length"].unique())
+def draw_arms(
+    axis: Axes, panel: pd.DataFrame, measure: str, arms: list[float], lengths: list[int]
+) -> None:
+    """One measure against length in one panel, one dodged series per arm; all panels share `lengths`."""
     position = {length: index for index, length in enumerate(lengths)}
     for number, arm in enumerate(arms):
         points = panel[panel["max_norm"] == arm]

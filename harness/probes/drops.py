@@ -27,14 +27,23 @@ class Drop:
     lowest: float  # lowest pooled score within the drop
 
 
-def armed_from(score: Floats, solved_step: int | None, levels: Levels) -> int | None:
-    """First step whose batch may begin a drop: after the run was solved, held-out or by 50 batches."""
+def armed_from(score: Floats, solved_step: int | None, batch_size: int, levels: Levels) -> int | None:
+    """First step at which a drop may begin, or None.
+
+    The run has been solved by then, held-out or by the mean of 50 batches, and a whole pool of batches
+    has come since: batches from before say nothing about a drop.
+    """
     means = trailing_means(score, ARMING_BATCHES)
     converged = np.flatnonzero(means[ARMING_BATCHES - 1 :] >= levels.solved_at)
     candidates = [] if solved_step is None else [solved_step + 1]
     if len(converged):
         candidates.append(int(converged[0]) + ARMING_BATCHES + 1)
-    return min(candidates) if candidates else None
+    return min(candidates) + pool_size(batch_size) - 1 if candidates else None
+
+
+def pool_size(batch_size: int) -> int:
+    """Batches over which a score is pooled."""
+    return max(1, math.ceil(POOLED_SEQUENCES / batch_size))
 
 
 def find_drops(score: Floats, armed: int | None, batch_size: int, levels: Levels) -> list[Drop]:
@@ -47,7 +56,7 @@ def find_drops(score: Floats, armed: int | None, batch_size: int, levels: Levels
     """
     if armed is None:
         return []
-    pool = max(1, math.ceil(POOLED_SEQUENCES / batch_size))
+    pool = pool_size(batch_size)
     pooled = trailing_means(score, pool)
     begins = pooled < levels.drop_at
     recovers = trailing_means(score, max(RECOVERY_BATCHES, pool)) >= levels.recovered_at
@@ -69,8 +78,9 @@ def drops(curves: Curves) -> dict[str, Any]:
 
     Drops per 1,000 steps are 1000 * drops / watched_steps, summed over trials before dividing.
     """
-    armed = armed_from(curves.score, curves.solved_step, curves.levels)
-    found = find_drops(curves.score, armed, curves.trial.condition.batch_size, curves.levels)
+    batch_size = curves.trial.condition.batch_size
+    armed = armed_from(curves.score, curves.solved_step, batch_size, curves.levels)
+    found = find_drops(curves.score, armed, batch_size, curves.levels)
     watched = 0 if armed is None else max(0, len(curves.score) - armed + 1)
     return {"drops": len(found), "watched_steps": watched}
 

@@ -17,8 +17,9 @@ def outcome(curves: Curves) -> Outcome:
         return Outcome.DIVERGED
     if curves.solved_step is None:
         return Outcome.UNSOLVED
-    armed = armed_from(curves.score, curves.solved_step, curves.levels)
-    found = find_drops(curves.score, armed, curves.trial.condition.batch_size, curves.levels)
+    batch_size = curves.trial.condition.batch_size
+    armed = armed_from(curves.score, curves.solved_step, batch_size, curves.levels)
+    found = find_drops(curves.score, armed, batch_size, curves.levels)
     observed = [d for d in found if d.end is None or d.end > curves.solved_step]
     if curves.eval_score[-1] < curves.levels.drop_at or (observed and observed[-1].end is None):
         return Outcome.LOST

@@ -50,10 +50,18 @@ def test_a_new_drop_needs_a_full_pool_after_the_last_recovery():
 
 
 def test_armed_by_the_evaluation_or_by_fifty_batches_whichever_is_first():
-    assert armed_from(series((0.4, 100), (1.0, 100)), 120, LEVELS) == 121
-    assert armed_from(series((0.4, 100), (1.0, 100)), 180, LEVELS) == 151
-    assert armed_from(series((0.4, 100), (1.0, 100)), None, LEVELS) == 151
-    assert armed_from(series((0.98, 200)), None, LEVELS) is None
+    assert armed_from(series((0.4, 100), (1.0, 100)), 120, 128, LEVELS) == 121
+    assert armed_from(series((0.4, 100), (1.0, 100)), 180, 128, LEVELS) == 151
+    assert armed_from(series((0.4, 100), (1.0, 100)), None, 128, LEVELS) == 151
+    assert armed_from(series((0.98, 200)), None, 128, LEVELS) is None
+
+
+def test_batches_from_before_the_run_was_solved_are_no_drop():
+    """Batch of 8: pooled over 16. The batches up to step 100, at .5, are not held against a solved run."""
+    score = series((0.5, 100), (1.0, 200))
+    armed = armed_from(score, 100, 8, LEVELS)
+    assert armed == 116
+    assert find_drops(score, armed, 8, LEVELS) == []
 
 
 def test_exactly_ninety_percent_is_no_drop_in_single_precision():
