@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.load import Results
-from analysis.statistics import wilson
+from analysis.statistics import poisson, wilson
 from harness.condition import SOLVED, Outcome
 
 KEYS = ["model", "optimizer", "length", "max_norm", "hidden_size", "batch_size"]
@@ -22,39 +22,48 @@ def condition_keys(results: Results) -> list[str]:
 
 
 def conditions_table(results: Results) -> pd.DataFrame:
-    """One row per condition with report trials, in the order of its keys.
+    """One row per condition of the folder's definition, trained or not, in the order of its keys.
 
-    Columns: the keys; learning_rate (chosen or fixed) and at_edge (it is the lowest or highest tried);
-    n (report trials recorded) and missing (report trials asked for but not recorded, failures among
-    them); stable, solved, recovered, lost, unsolved, diverged (counts; solved = stable + recovered +
-    lost); p_stable and p_solved with Wilson 95 % limits _low and _high; drops_per_1000 (drops per 1,000
-    watched steps, NaN if none were watched); median_steps_to_solve (inf if half or more did not
-    solve); clipped_share (mean over trials). `attrs["keys"]` lists the keys. No rows, no columns.
+    Columns: the keys; learning_rate (chosen or fixed, NaN before it is chosen) and at_edge (it is the
+    lowest or highest tried); n (report trials recorded) and missing (report trials asked for but not
+    recorded, failures among them); stable, solved, recovered, lost, unsolved, diverged (counts; solved =
+    stable + recovered + lost); p_stable and p_solved (NaN if n is 0) with Wilson 95 % limits _low and
+    _high; drops_per_1000 (drops per 1,000 watched steps, NaN if none were watched) with exact Poisson 95 %
+    limits; median_steps_to_solve (inf if half or more did not solve, NaN if n is 0); final_score and
+    control_score (means over solved trials); clipped_share (mean over trials).
+    `attrs["keys"]` lists the keys.
     """
     keys = condition_keys(results)
+    report = dict(list(results.report_trials.groupby("condition_id")))
     tried = results.trials[results.trials["phase"] == "tune"].groupby("condition_id")["learning_rate"]
     lowest, highest = tried.min(), tried.max()
     rows: list[dict[str, Any]] = []
-    for condition_id, trials in results.report_trials.groupby("condition_id", sort=False):
-        row: dict[str, Any] = {"condition_id": condition_id}
-        row |= {key: trials[key].iloc[0] for key in keys}
-        row["learning_rate"] = trials["learning_rate"].iloc[0]
+    for condition in results.conditions.to_dict("records"):
+        condition_id = condition["condition_id"]
+        trials = report.get(condition_id, results.trials.iloc[:0])
+        row: dict[str, Any] = {"condition_id": condition_id, **{key: condition[key] for key in keys}}
+        row["learning_rate"] = trials["learning_rate"].iloc[0] if len(trials) else condition["learning_rate"]
         row["at_edge"] = row["learning_rate"] in (lowest.get(condition_id), highest.get(condition_id))
         row["n"] = len(trials)
         row["missing"] = results.definition["seeds"] - len(trials)
         row |= {str(o): int((trials["outcome"] == o).sum()) for o in Outcome if o not in NOT_MEASURED}
         row["solved"] = sum(row[o] for o in SOLVED)
         for name, count in (("p_stable", row["stable"]), ("p_solved", row["solved"])):
-            row[name] = count / row["n"]
+            row[name] = count / row["n"] if row["n"] else float("nan")
             row[f"{name}_low"], row[f"{name}_high"] = wilson(count, row["n"])
-        watched = trials["watched_steps"].sum()
-        row["drops_per_1000"] = 1000 * trials["drops"].sum() / watched if watched else float("nan")
-        row["median_steps_to_solve"] = median_steps_to_solve(trials)
-        row["clipped_share"] = trials["clipped_share"].mean()
+        per_1000 = 1000 / watched if (watched := trials["watched_steps"].sum()) else float("nan")
+        drops = int(trials["drops"].sum())
+        row["drops_per_1000"] = per_1000 * drops
+        limits = zip(("low", "high"), poisson(drops), strict=True)
+        row |= {f"drops_per_1000_{name}": per_1000 * limit for name, limit in limits}
+        row["median_steps_to_solve"] = median_steps_to_solve(trials) if len(trials) else float("nan")
+        solved = trials[trials["outcome"].isin(list(SOLVED))]
+        for name in ("final_score", "control_score"):
+            row[name] = solved[name].astype("float64").mean()
+        row["clipped_share"] = trials["clipped_share"].astype("float64").mean()
         rows.append(row)
-    if not rows:
-        return pd.DataFrame()
     table = pd.DataFrame(rows).sort_values(keys, ignore_index=True)
+    table["learning_rate"] = table["learning_rate"].astype("float64")
     table.attrs["keys"] = keys
     return table
 

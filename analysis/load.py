@@ -15,9 +15,10 @@ class LoadError(ValueError):
 
 @dataclass(frozen=True)
 class Results:
-    """One results folder: its trials, its failures, its definition and where its numbers come from."""
+    """One results folder: its conditions, trials and failures, and where its numbers come from."""
 
     folder: Path
+    conditions: pd.DataFrame
     trials: pd.DataFrame
     failures: pd.DataFrame
     definition: dict[str, Any]
@@ -42,10 +43,14 @@ def load(folder: Path | str) -> Results:
             f"{folder} holds no results; expected a folder with space.json and trials/*.parquet, "
             f"as written by python -m harness.run"
         )
+    failures = records.read(folder, "failures")
+    if not failures.empty:  # a failed trial may since have been trained in another pack
+        failures = failures[~failures["trial_id"].isin(trials["trial_id"])]
     return Results(
         folder=folder,
+        conditions=records.read_conditions(folder),
         trials=trials,
-        failures=records.read(folder, "failures"),
+        failures=failures,
         definition=definition,
         provenance=records.provenance(folder),
     )

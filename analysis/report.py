@@ -3,7 +3,6 @@
 import argparse
 import io
 import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from analysis.load import LoadError, Results, load
 from analysis.sections import Section
 from analysis.sections.stability import SECTION as STABILITY
+from harness.records import RecordsError
 
 SECTIONS: list[Section] = [STABILITY]
 """The sections of the report, in order. A new one is a file in analysis/sections and a line here."""
@@ -65,12 +65,19 @@ def alarms(results: Results) -> list[str]:
             f"{len(results.failures)} trials failed (a fault, not a measurement); run the same command again "
             f"to retry them. Incomplete: {'; '.join(names)}."
         )
-    if not table.empty and table["missing"].sum() > 0:
+    if table["missing"].sum() > 0:
+        missing, without = table["missing"], int((table["n"] == 0).sum())
         found.append(
-            f"{int(table['missing'].sum())} report trials are missing in "
-            f"{int((table['missing'] > 0).sum())} conditions; their rows say how many."
+            f"{int(missing.sum())} report trials are missing in {int((missing > 0).sum())} of {len(table)} "
+            f"conditions, {without} of which have none yet; the table says how many."
         )
-    if not table.empty and table["at_edge"].any():
+    rates = results.report_trials.groupby("condition_id")["learning_rate"].nunique()
+    if (rates > 1).any() and not isinstance(results.definition["learning_rate"], list):
+        found.append(
+            f"{int((rates > 1).sum())} conditions have report trials at several learning rates: they were "
+            f"tuned under different versions or on different machines, and their counts are mixed."
+        )
+    if table["at_edge"].any():
         found.append(
             f"In {int(table['at_edge'].sum())} of {len(table)} conditions the best learning rate is the "
             f"lowest or highest tried (marked *): the optimum may lie outside the range."
@@ -102,8 +109,6 @@ def view(section: Section, results: Results) -> dict[str, Any]:
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The conditions table as a person reads it: k of n, intervals, a star at an edge."""
-    if table.empty:
-        return table
     names = ("model", "optimizer", "length", "max_norm")
     shown: dict[str, Any] = {
         key: table[key].map(text)
@@ -111,25 +116,29 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         if key != "learning_rate" and (key in names or table[key].nunique(dropna=False) > 1)
     }
     star = table["at_edge"].map({True: "*", False: ""})
-    shown["learning rate"] = table["learning_rate"].map(lambda rate: f"{rate:.2g}") + star
+    shown["learning rate"] = table["learning_rate"].map(lambda rate: text(float(f"{rate:.2g}"))) + star
     for name in ("stable", "solved"):
         shown[name] = [f"{k} of {n}" for k, n in zip(table[name], table["n"], strict=True)]
-        shown[f"P({name})"] = [
-            f"{share:.2f} [{low:.2f}, {high:.2f}]"
-            for share, low, high in zip(
-                table[f"p_{name}"], table[f"p_{name}_low"], table[f"p_{name}_high"], strict=True
-            )
-        ]
+        shown[f"P({name})"] = interval(table, f"p_{name}")
     for name in ("recovered", "lost", "unsolved", "diverged"):
         shown[name] = table[name].map(text)
     if table["missing"].any():
         shown["missing"] = table["missing"].map(text)
-    shown["drops / 1,000 steps"] = table["drops_per_1000"].map(
-        lambda rate: "-" if math.isnan(rate) else f"{rate:.2f}"
-    )
+    shown["drops / 1,000 steps"] = interval(table, "drops_per_1000")
     shown["median steps to solve"] = table["median_steps_to_solve"].map(text)
-    shown["clipped"] = table["clipped_share"].map(lambda share: f"{100 * share:.0f} %")
+    shown["final score"] = table["final_score"].map(lambda score: text(round(score, 3)))
+    shown["control score"] = table["control_score"].map(lambda score: text(round(score, 3)))
+    shown["clipped %"] = table["clipped_share"].map(lambda share: text(round(100 * share, 1)))
     return pd.DataFrame(shown)
+
+
+def interval(table: pd.DataFrame, name: str) -> list[str]:
+    """A column with its limits: value [low, high], or - where there is no value."""
+    columns = (table[name], table[f"{name}_low"], table[f"{name}_high"])
+    return [
+        "-" if value != value else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+        for value, low, high in zip(*columns, strict=True)
+    ]
 
 
 def text(value: Any) -> str:
@@ -156,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         path = write_report(arguments.folder, arguments.out)
-    except LoadError as error:
+    except (LoadError, RecordsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     print(f"report: {path}")  # noqa: T201

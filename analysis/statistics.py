@@ -1,6 +1,6 @@
 """Statistics of the reports: small pure functions."""
 
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chi2
 
 
 def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -12,3 +12,10 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
         return 0.0, 1.0
     interval = binomtest(k, n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def poisson(count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact interval for the mean of a Poisson count (Garwood 1936): 0 gives [0, 3.69]."""
+    tail = (1 - confidence) / 2
+    low = float(chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
+    return low, float(chi2.ppf(1 - tail, 2 * (count + 1))) / 2

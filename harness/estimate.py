@@ -26,8 +26,9 @@ def estimate(space: Space, plan: Plan, device: str) -> list[dict[str, Any]]:
     for condition in space.conditions():
         by_kind.setdefault(kind_of(condition), []).append(condition)
     for kind, conditions in by_kind.items():
-        step_seconds, eval_seconds = time_one(space, conditions[-1], device)
-        per_step = step_seconds + eval_seconds / space.eval_every
+        sizes = {(c.hidden_size, c.batch_size): c for c in conditions}.values()
+        timed = [time_one(space, condition, device) for condition in sizes]
+        per_step = sum(step + evaluation / space.eval_every for step, evaluation in timed) / len(timed)
         rows.append(
             {
                 "model": kind[0],

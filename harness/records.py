@@ -1,6 +1,7 @@
 """The results on disk: Parquet tables, one file per pack and table, each written whole or not at all.
 
     <folder>/space.json            the definition that this folder holds
+    <folder>/conditions.parquet    one row per condition of that definition, trained or not
     <folder>/trials/<pack>.parquet one row per trial; written last: a pack counts once it is here
     <folder>/steps/<pack>.parquet  one row per stored step
     <folder>/evals/<pack>.parquet  one row per held-out evaluation
@@ -13,7 +14,7 @@ neither torch nor Ray nor Optuna.
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.condition import Pack, Result, Trial
+from harness.condition import Condition, Pack, Result, Trial
 
 SCHEMA_VERSION = 1
 
@@ -107,15 +108,21 @@ class Records:
     """One results folder, open for writing by this process alone."""
 
     def __init__(
-        self, folder: Path, space_name: str, extra_columns: Mapping[str, type], provenance: Any
+        self,
+        folder: Path,
+        definition: Mapping[str, Any],
+        conditions: Sequence[Condition],
+        extra_columns: Mapping[str, type],
+        provenance: Any,
     ) -> None:
         """Open the folder, making it if need be, and clear away what an interrupted run left half done.
 
-        `extra_columns` are the options and measures of this space. Raises RecordsError if another
-        process writes to the folder.
+        `definition` and `conditions` are stored with the first pack. `extra_columns` are the options
+        and measures of this space. Raises RecordsError if another process writes to the folder.
         """
         self.folder = folder
-        self._space_name = space_name
+        self._definition = definition
+        self._conditions = conditions
         self._trial_columns = TRIAL_COLUMNS | dict(extra_columns)
         self._metadata = {
             METADATA_KEY: json.dumps(provenance).encode(),
@@ -131,6 +138,8 @@ class Records:
 
     def write_pack(self, pack: Pack, results: Sequence[Result]) -> None:
         """Add the results of a whole pack: steps and evals first, trials last."""
+        if read_definition(self.folder) != self._definition:
+            self._write_definition()
         name = f"{pack.pack_id}.parquet"
         self._write("steps", name, _histories(STEP_SCHEMA, results, "steps"))
         self._write("evals", name, _histories(EVAL_SCHEMA, results, "evals"))
@@ -165,32 +174,29 @@ class Records:
         trial = result.trial
         row = trial_fields(trial) | {
             "pack_id": pack.pack_id,
-            "space": self._space_name,
+            "space": self._definition["name"],
             "outcome": str(result.outcome),
             **result.summary,
         }
         return {column: row.get(column) for column in self._trial_columns}
 
+    def _write_definition(self) -> None:
+        """The conditions, then the definition that makes this folder theirs."""
+        rows = [{"condition_id": c.condition_id, **c.fields()} for c in self._conditions]
+        self._write(".", "conditions.parquet", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
+        text = json.dumps(self._definition, indent=1) + "\n"
+        _write_whole(self.folder / "space.json", lambda file: file.write(text.encode()))
+
     def _write(self, table: str, name: str, content: pa.Table) -> None:
         folder = self.folder / table
         folder.mkdir(exist_ok=True)
         content = content.replace_schema_metadata(self._metadata)
-        temporary = folder / f".{name}.part"
-        try:
-            with temporary.open("wb") as file:
-                pq.write_table(content, file, compression="zstd")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(folder / name)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        _write_whole(folder / name, lambda file: pq.write_table(content, file, compression="zstd"))
 
     def _clear_leftovers(self) -> None:
         """Remove half-written files, histories without trials, and failures that were made good."""
-        for table in TABLES:
-            for path in (self.folder / table).glob(".*.part"):
-                path.unlink()
+        for path in self.folder.glob("**/.*.part"):
+            path.unlink()
         committed = {path.name for path in (self.folder / "trials").glob("*.parquet")}
         for table in ("steps", "evals"):
             for path in (self.folder / table).glob("*.parquet"):
@@ -257,15 +263,16 @@ def provenance(folder: Path | str) -> list[dict[str, Any]]:
 def read_definition(folder: Path) -> dict[str, Any] | None:
     """The definition that the folder holds, or None for a new folder."""
     path = folder / "space.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    try:
+        return json.loads(path.read_text()) if path.exists() else None
+    except json.JSONDecodeError as error:
+        raise RecordsError(f"{path} is damaged ({error}); restore it, or use another --results") from None
 
 
-def write_definition(folder: Path, definition: Mapping[str, Any]) -> None:
-    """Store the definition, atomically."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".space.json.part"
-    temporary.write_text(json.dumps(definition, indent=1) + "\n")
-    temporary.replace(folder / "space.json")
+def read_conditions(folder: Path | str) -> pd.DataFrame:
+    """One row per condition of the folder's definition: condition_id, its fields and options."""
+    frame: pd.DataFrame = pq.read_table(Path(folder) / "conditions.parquet").to_pandas()
+    return frame
 
 
 GROWING = ("models", "optimizers", "lengths", "max_norms", "hidden_size", "batch_size", "options", "seeds")
@@ -316,6 +323,20 @@ def _histories(schema: pa.Schema, results: Iterable[Result], part: str) -> pa.Ta
         ]
         tables.append(pa.Table.from_arrays(arrays, schema=schema))
     return pa.concat_tables(tables).combine_chunks()
+
+
+def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Have `write` fill a file that appears at `path` whole, or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _lock(folder: Path) -> IO[str]:

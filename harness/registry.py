@@ -91,6 +91,15 @@ class Registry(Generic[T]):
             )
         return self._classes[name]
 
+    def check_findable(self, name: str) -> None:
+        """Raise UserError unless every process can find `name`: built in, or by import path."""
+        home = self.get(name).__module__
+        if ":" not in name and not home.startswith("harness."):
+            raise UserError(
+                f"{self.kind} {name!r} is registered in {home}, which other processes do not import; "
+                f"name it by its import path, such as {home}:{self.get(name).__name__}"
+            )
+
     def summary(self, name: str) -> str:
         """First line of the docstring of `name`."""
         return (inspect.getdoc(self.get(name)) or "").partition("\n")[0]

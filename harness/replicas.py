@@ -16,6 +16,8 @@ from harness.tasks import Task
 
 Buffers = dict[str, Tensor]
 
+RANDOM_OR_STATEFUL = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
+
 EVAL_CHUNK = 250
 """Held-out sequences per forward pass; divides the held-out size."""
 
@@ -34,6 +36,12 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
             hidden_size=condition.hidden_size,
             output_size=task.output_size,
         )
+    for module in model.modules():
+        if isinstance(module, RANDOM_OR_STATEFUL):
+            raise ValueError(
+                f"model {condition.model} holds a {type(module).__name__}: modules that draw random numbers "
+                f"or change buffers while training are not supported, their numbers would not repeat"
+            )
     if hasattr(model, "every_step"):
         model.every_step = task.every_step  # type: ignore[assignment]
     return model

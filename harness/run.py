@@ -33,8 +33,8 @@ from harness.tasks import tasks
 OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(markup=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+err = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         space = load_space(arguments.space).at_scale(arguments.scale)
         space = space.override(parse_settings(arguments.set))
         device = choose_device(arguments.device, arguments.address)
-        check_installed(space, arguments.executor)
+        check_executor(space, arguments)
         folder = arguments.results / space.folder_name
-        definition = {"schema_version": records.SCHEMA_VERSION, **space.definition()}
+        definition = {"schema_version": records.SCHEMA_VERSION, "device": device, **space.definition()}
         held = records.read_definition(folder)
         if held is not None:
             records.check_growth(held, definition, folder)
@@ -58,14 +58,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return OK
         return run(space, folder, definition, device, arguments)
     except (UserError, RecordsError) as error:
-        err.print(f"error: {error}", markup=False, soft_wrap=True)
+        err.print(f"error: {error}")
         return REFUSED
+    except KeyboardInterrupt:
+        err.print("Interrupted. What was finished is kept; the same command does the rest.")
+        return INTERRUPTED
     except OSError as error:
         err.print(
             f"error: {error} (below {arguments.results}). What was finished is kept; "
-            "the same command does the rest.",
-            markup=False,
-            soft_wrap=True,
+            "the same command does the rest."
         )
         return FAILED_TRIALS
 
@@ -118,10 +119,15 @@ def choose_device(wanted: str, address: str | None) -> str:
     return wanted if wanted != "auto" else "cuda" if available else "cpu"
 
 
-def check_installed(space: Space, executor: str) -> None:
-    """Raise UserError if a package that this run needs is missing."""
+def check_executor(space: Space, arguments: argparse.Namespace) -> None:
+    """Raise UserError if a package that this run needs is missing, or an argument would be ignored."""
     from importlib.util import find_spec
 
+    executor = arguments.executor
+    if executor == "serial":
+        for name in ("workers", "address"):
+            if getattr(arguments, name) is not None:
+                raise UserError(f"--{name} is for --executor ray; --executor serial runs in this process")
     if executor == "ray" and find_spec("ray") is None:
         raise UserError("--executor ray: Ray is not installed; install 'ray[tune]' or use --executor serial")
     if space.tuned and find_spec("optuna") is None:
@@ -132,8 +138,7 @@ def run(space: Space, folder: Path, definition: dict[str, Any], device: str, arg
     """Train what is missing, then summarise; the exit code says whether all of it is there."""
     where = provenance(definition, arguments.executor, device)
     extra = space.option_columns() | probes.columns()
-    recorder = Records(folder, space.name, extra, where)
-    records.write_definition(folder, definition)
+    recorder = Records(folder, definition, space.conditions(), extra, where)
     plan = Plan(space, recorder.objectives())
     left = plan.left()
     err.print(
@@ -210,17 +215,18 @@ class Driver:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let what is being written be finished: Ctrl-C counts after the block."""
+    """Let what is being written be finished: Ctrl-C and SIGTERM count after the block."""
     received: list[int] = []
 
     def remember(number: int, _frame: FrameType | None) -> None:
         received.append(number)
 
-    before = signal.signal(signal.SIGINT, remember)
+    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if received:
         raise KeyboardInterrupt
 
@@ -300,7 +306,7 @@ def show_list(style: str) -> None:
     for kind, lines in listing.items():
         out.print(kind, style="bold")
         for name, line in lines.items():
-            out.print(f"  {name:<16} {line}", markup=False)
+            out.print(f"  {name:<16} {line}")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import dataclasses
 import importlib.util
 import itertools
 import math
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness import probes
 from harness.condition import Condition, Value
 from harness.fields import (
     AXES,
@@ -23,6 +25,7 @@ from harness.fields import (
 )
 from harness.models import models
 from harness.optimizers import optimizers
+from harness.records import TRIAL_COLUMNS
 from harness.registry import Option, UserError
 from harness.tasks import tasks
 
@@ -65,16 +68,18 @@ class Space:
     scale: str = "laptop"
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise UserError(f"name={self.name!r} names a folder; expected letters, digits, '_', '-' and '.'")
         for name in AXES:
             object.__setattr__(self, name, checked_axis(name, getattr(self, name)))
         for name, least in BUDGET.items():
             object.__setattr__(self, name, checked_whole(name, getattr(self, name), least))
         object.__setattr__(self, "learning_rate", checked_learning_rate(self.learning_rate))
+        chosen: list[tuple[Any, str]] = [(tasks, self.task)]
+        chosen += [(models, name) for name in self.models] + [(optimizers, name) for name in self.optimizers]
+        for registry, name in chosen:
+            registry.check_findable(name)
         object.__setattr__(self, "options", self._checked_options())
-        tasks.get(self.task)
-        for registry, names in ((models, self.models), (optimizers, self.optimizers)):
-            for name in names:
-                registry.get(name)
         self._check_first_grid()
         for length in self.lengths:
             for condition in _first_per(self.conditions(), "task", "length", "encoding"):
@@ -172,6 +177,10 @@ class Space:
         found = {f"task {self.task}": tasks.options(self.task)}
         found |= {f"model {name}": models.options(name) for name in self.models}
         found |= {f"optimizer {name}": optimizers.options(name) for name in self.optimizers}
+        for component, options in found.items():
+            taken = sorted(options.keys() & RESERVED)
+            if taken:
+                raise UserError(f"{component} has an option named {taken[0]!r}, which is a column of its own")
         return found
 
     def _checked_options(self) -> dict[str, tuple[Value, ...]]:
@@ -206,6 +215,10 @@ class Space:
                     f"{low:g}:{high:g} needs at least {needed} (one per decade); raise lr_trials, or narrow "
                     f"or fix learning_rate"
                 )
+
+
+RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *probes.columns()}
+"""Names that an option may not have: its column would hide another."""
 
 
 def grid_size(low: float, high: float) -> int:

@@ -22,10 +22,9 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
         out.print("No trial is recorded yet.")
         return
     table = conditions_table(results)
-    if not table.empty:
-        out.print(as_rich(table))
-        if table["at_edge"].any():
-            out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
+    out.print(as_rich(table))
+    if table["at_edge"].any():
+        out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
     path = write_report(folder)
     if failed_trials:
         out.print(
@@ -33,12 +32,10 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
         )
     work = float(results.trials["seconds"].sum())
     out.print(f"{len(results.trials)} trials recorded, {duration(work)} of training in all")
-    out.print(
-        f"tables:  {folder}/trials, steps, evals (Parquet; pandas.read_parquet reads a folder)", markup=False
-    )
+    out.print(f"tables:  {folder}/trials, steps, evals (Parquet; pandas.read_parquet reads a folder)")
     if space.tuned:
-        out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)", markup=False)
-    out.print(f"report:  {path}", markup=False)
+        out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)")
+    out.print(f"report:  {path}")
 
 
 def as_rich(conditions: pd.DataFrame) -> Table:
@@ -52,7 +49,8 @@ def as_rich(conditions: pd.DataFrame) -> Table:
         "drops / 1,000 steps": "drops\n/1000",
         "median steps to solve": "steps\nto\nsolve",
     }
-    hidden = ["P(solved)", "recovered", "lost", "unsolved", "clipped"]
+    hidden = ["P(solved)", "recovered", "lost", "unsolved", "final score", "control score", "clipped %"]
+    shown["drops / 1,000 steps"] = shown["drops / 1,000 steps"].str.partition(" ")[0]
     shown["P(stable)"] = shown["P(stable)"].str.replace(r"^\S+ ", "", regex=True)
     shown = shown.drop(columns=hidden).rename(columns=names)
     drawn = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")

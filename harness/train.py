@@ -4,6 +4,7 @@ Needs torch and numpy only: neither Ray nor Optuna. Shape letters: R replicas, P
 B batch, T time, I input, N steps of a block.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -110,6 +111,8 @@ class Run:
         score = round(score, 6)  # 1980 of 2000 is .99, not the float below it
         self.evals.append((step, loss, score))
         self.eval_seconds += seconds
+        if step > 0 and not math.isfinite(loss):
+            self.diverged_step, self.diverged_reason = step, "heldout_loss_not_finite"
         if self.solved_step is None and score >= self.levels.solved_at and step <= self.trial.max_steps:
             self.solved_step = step
 
@@ -229,6 +232,7 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
             r for r, run in enumerate(active.runs) if step % first.eval_every == 0 or step == run.stop_step
         ]
         evaluate(replicas, active.select(due), heldout, step)
+        active = active.select([r for r, run in enumerate(active.runs) if run.diverged_step is None])
         finished = [r for r, run in enumerate(active.runs) if step >= run.stop_step]
         if control is not None and finished:
             leaving = active.select(finished)

@@ -35,4 +35,4 @@ def test_rmsprop_drops_after_convergence_and_adam_nearly_does_not():
     """RNN on scalar palindromes of length 10; expected are 2-4 drops per seed against 0-2."""
     rmsprop, adam = drops_after_convergence("rmsprop"), drops_after_convergence("adam")
     assert rmsprop >= 3
-    assert adam < rmsprop
+    assert 2 * adam < rmsprop

@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
+import psutil
 import pytest
 
 from harness.records import read
@@ -32,6 +32,7 @@ def test_killed_on_ray_the_same_command_finishes_the_rest(tmp_path):
     wait_for_packs(tmp_path / "ray" / "smoke", 2)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
+    assert 0 < len(read(tmp_path / "ray" / "smoke", "trials")) < 10
     assert run(tmp_path / "ray", *ON_RAY) == 0
     assert run(tmp_path / "serial") == 0
     assert_same_tables(tmp_path / "ray" / "smoke", tmp_path / "serial" / "smoke")
@@ -81,10 +82,25 @@ def test_a_lost_worker_is_retried_and_a_users_bug_is_recorded(tmp_path):
 def test_ctrl_c_on_ray_exits_130_and_leaves_no_ray_behind(tmp_path):
     process = start(tmp_path, *ON_RAY, seeds="40")
     wait_for_packs(tmp_path / "smoke", 2)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert any("raylet" in child.name() for child in children)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert "the same command does the rest" in error
     assert "Traceback" not in error
-    time.sleep(1)
-    assert subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, check=False).stdout == b""
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+
+
+def test_a_cluster_that_is_not_there_is_one_line_and_nothing_is_held_to_it(tmp_path, capsys):
+    assert run(tmp_path, "--executor", "ray", "--address", "nonsense") == 2
+    error = capsys.readouterr().err
+    assert "Ray cannot be reached" in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "smoke" / "space.json").exists()
+
+
+def test_ray_address_in_the_environment_does_not_redirect_a_local_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert run(tmp_path, *ON_RAY) == 0

@@ -9,13 +9,13 @@ from harness import probes, records
 from harness.condition import Outcome, Pack, Result
 from harness.records import Records, RecordsError, check_growth, read
 from harness.space import Space
-from tests.conftest import make_pack, make_trial
+from tests.conftest import make_condition, make_pack, make_trial
 
 EXTRA = {"encoding": str, "init": str, "forget_bias": float} | probes.columns()
 
 
 def open_records(folder) -> Records:
-    return Records(folder, "test", EXTRA, {"git_commit": "abc"})
+    return Records(folder, definition(), [make_condition()], EXTRA, {"git_commit": "abc"})
 
 
 def fake(pack: Pack) -> list[Result]:
@@ -107,6 +107,7 @@ def test_a_write_that_fails_leaves_nothing_behind(folder, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         recorder.write_pack(pack, fake(pack))
     assert [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"] == []
+    assert records.read_definition(folder) is None, "nothing is held to a definition that recorded nothing"
 
 
 def test_two_runs_cannot_write_to_one_folder(folder):
@@ -185,3 +186,17 @@ def test_any_other_change_is_refused_by_name(changed, named, tmp_path):
 def test_a_definition_survives_json():
     one = definition(max_norms=(0.5, math.inf), learning_rate={"low": 1e-3, "high": 1e-1})
     assert json.loads(json.dumps(one)) == one
+
+
+def test_a_component_that_gains_an_option_is_another_definition(tmp_path):
+    held, wanted = definition(), definition()
+    wanted["options"]["model rnn"]["depth"] = [1]
+    with pytest.raises(RecordsError, match="options"):
+        check_growth(held, wanted, tmp_path)
+
+
+def test_a_damaged_definition_is_a_clear_error(folder):
+    folder.mkdir(parents=True)
+    (folder / "space.json").write_text("")
+    with pytest.raises(RecordsError, match=r"space.json is damaged"):
+        records.read_definition(folder)

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from harness.fields import parse_settings
+from harness.models import models
 from harness.registry import UserError
 from harness.space import Space, built_in_spaces, grid_size, load_space
 
@@ -157,3 +158,33 @@ def test_a_file_that_binds_no_space_is_a_clear_error(tmp_path, content, message)
 def test_an_unknown_space_lists_the_known_ones():
     with pytest.raises(UserError, match=r"no space named 'cliping'; known: clipping_study"):
         load_space("cliping")
+
+
+class Hungry(models.get("rnn")):
+    """An option that would hide a column."""
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, seed: int = 3) -> None:
+        super().__init__(input_size, hidden_size, output_size)
+
+
+def test_an_option_may_not_take_the_name_of_a_column():
+    with pytest.raises(UserError, match="has an option named 'seed'"):
+        space(models=("tests.test_space:Hungry",))
+
+
+def test_a_model_that_other_processes_cannot_find_is_refused_with_its_import_path(monkeypatch):
+    monkeypatch.setitem(models._classes, "hungry", Hungry)
+    with pytest.raises(UserError, match=r"by its import path, such as tests\.test_space:Hungry"):
+        space(models=("hungry",))
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden"])
+def test_a_space_is_named_as_a_folder_may_be(name):
+    with pytest.raises(UserError, match="names a folder"):
+        Space(name=name, summary="")
+
+
+@pytest.mark.parametrize("path", [":Foo", ".x:Foo", "no.such:Foo"])
+def test_odd_import_paths_are_refused_in_one_line(path):
+    with pytest.raises(UserError, match="model"):
+        space(models=(path,))

@@ -34,7 +34,14 @@ def same_numbers(one, other) -> bool:
 @pytest.mark.parametrize("model", models.names())
 @pytest.mark.parametrize(
     "options",
-    [{}, {"options": (("encoding", "scalar"),)}, {"batch_size": 1}, {"hidden_size": 128, "batch_size": 128}],
+    [
+        {},
+        {"options": (("encoding", "scalar"),)},
+        {"batch_size": 1},
+        {"hidden_size": 128, "batch_size": 128},
+        {"hidden_size": 13, "batch_size": 27, "optimizer": "adam"},
+        {"hidden_size": 9, "length": 7, "optimizer": "momentum"},
+    ],
 )
 def test_numbers_are_bit_equal_in_packs_of_1_2_and_8(model, options):
     """Also where plain matrix products would round differently, as with a batch of one."""
@@ -266,6 +273,27 @@ def test_training_works_without_ray_and_optuna():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "unsolved"
+
+
+def test_a_held_out_loss_that_is_not_finite_is_a_divergence():
+    """No batch follows the one update: only the evaluation sees what it did."""
+    (result,) = train(make_pack(learning_rate=1e38, max_norm=math.inf, max_steps=1, eval_every=1))
+    assert result.outcome == Outcome.DIVERGED
+    assert (result.summary["diverged_step"], result.summary["diverged_reason"]) == (
+        1,
+        "heldout_loss_not_finite",
+    )
+
+
+class Dropping(models.get("rnn")):
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        super().__init__(input_size, hidden_size, output_size)
+        self.dropout = torch.nn.Dropout(0.5)
+
+
+def test_modules_that_draw_random_numbers_are_refused_by_name():
+    with pytest.raises(ValueError, match="holds a Dropout"):
+        train(make_pack(model="tests.test_train:Dropping", options=(("encoding", "one_hot"),)))
 
 
 @pytest.mark.gpu

@@ -24,7 +24,7 @@ def render(conditions: pd.DataFrame) -> Figure | None:
 
     Points are shares, bars Wilson 95 % intervals; the points of one length stand side by side.
     """
-    if conditions.empty:
+    if not conditions["n"].any():
         return None
     keys = panel_keys(conditions)
     columns = list(conditions.groupby(keys, dropna=False))
@@ -54,9 +54,7 @@ def panel_keys(conditions: pd.DataFrame) -> list[str]:
     return keys[:2] + [key for key in varying if key not in ("length", "max_norm")]
 
 
-def draw_arms(
-    axis: Axes, panel: pd.DataFrame, measure: str, arms: list[float], lengths: list[int]
-) -> None:
+def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[float], lengths: list[int]) -> None:
     """One measure against length in one panel, one dodged series per arm; all panels share `lengths`."""
     position = {length: index for index, length in enumerate(lengths)}
     for number, arm in enumerate(arms):

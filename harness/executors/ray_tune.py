@@ -30,6 +30,7 @@ from ray.tune.search import Searcher
 
 from harness.condition import Pack, Result
 from harness.executors.base import Failure, Source, attempt
+from harness.registry import UserError
 
 LOST_WORKER_RETRIES = 2
 """How often a pack is tried again when its worker dies (killed, out of memory, node lost)."""
@@ -118,10 +119,19 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
     ceil(workers / GPUs) packs, by fractional resources.
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address:
-        ray.init(address=address, **quiet)
-    else:
-        ray.init(num_cpus=workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                **quiet,
+            )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UserError(f"Ray cannot be reached or started (--address {address}): {error}") from None
     for name in ("ray", "ray.tune", "ray.data", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
     handover = Handover(source)

@@ -11,7 +11,7 @@ from analysis.report import alarms, main, write_report
 from analysis.sections import stability
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Condition, Outcome, Pack, Result, Trial
-from harness.records import Records, write_definition
+from harness.records import Records
 from harness.space import Space
 from tests.conftest import make_trial
 
@@ -30,6 +30,8 @@ def result(trial, outcome: Outcome) -> Result:
             "drops": drops,
             "watched_steps": 500 if solved else 0,
             "clipped_share": 0.25,
+            "final_score": 1.0,
+            "control_score": 0.5,
             "seconds": 1.0,
         },
         steps={
@@ -41,10 +43,9 @@ def result(trial, outcome: Outcome) -> Result:
 
 
 def make_folder(folder, space: Space, trials: list[tuple[Trial, Outcome]], failed: list[Trial]):
-    write_definition(folder, space.definition())
-    recorder = Records(
-        folder, space.name, space.option_columns() | probes.columns(), {"git_commit": "abc123"}
-    )
+    conditions = list(dict.fromkeys([t.condition for t, _ in trials] + [t.condition for t in failed]))
+    columns = space.option_columns() | probes.columns()
+    recorder = Records(folder, space.definition(), conditions, columns, {"git_commit": "abc123"})
     for trial, outcome in trials:
         recorder.write_pack(Pack((trial,)), [result(trial, outcome)])
     if failed:
@@ -109,7 +110,7 @@ def test_the_page_is_self_contained_and_names_what_is_missing(folder):
     assert not re.search(r"<(script|link|img)|url\(http|src=", page)
     assert "2 of 4" in page
     assert "2 trials failed" in page
-    assert "2 report trials are missing" in page
+    assert "2 report trials are missing in 1 of 2 conditions" in page
     assert "abc123" in page
     assert "NaN" not in page.partition("<h2>Provenance")[0]
 
@@ -157,3 +158,37 @@ def test_options_are_keys_and_panels_only_where_they_are_axes(tmp_path):
 
 def make_trial_of(condition: Condition) -> Trial:
     return Trial(condition=condition, learning_rate=0.1, seed=0, max_steps=30, observe=20, eval_every=10)
+
+
+def test_conditions_without_report_trials_are_named_and_panels_share_their_lengths(tmp_path):
+    """As an interrupted run leaves it: the LSTM has T = 5 and 10, the RNN has T = 10 only."""
+    space = Space(name="part", summary="", lengths=(5, 10), seeds=1)
+    done = [c for c in space.conditions() if (c.model, c.length) != ("rnn", 5)]
+    folder = make_folder(
+        tmp_path / "part",
+        space,
+        [(make_trial_of(condition), Outcome.STABLE) for condition in done],
+        [make_trial_of(c) for c in space.conditions() if c not in done],
+    )
+    results = load(folder)
+    table = stability.table(results)
+    assert table[["model", "length", "n"]].to_numpy().tolist() == [
+        ["lstm", 5, 1],
+        ["lstm", 10, 1],
+        ["rnn", 5, 0],
+        ["rnn", 10, 1],
+    ]
+    assert "1 report trials are missing in 1 of 4 conditions, 1 of which have none" in " ".join(
+        alarms(results)
+    )
+    for axis in stability.render(table).get_axes()[2:]:
+        assert [label.get_text() for label in axis.get_xticklabels()] == ["5", "10"]
+    assert write_report(folder).read_text().count("0 of 0") == 2
+
+
+def test_a_failure_made_good_in_another_pack_is_no_alarm(tmp_path):
+    space = Space(name="good", summary="", models=("rnn",), lengths=(5,), seeds=1)
+    (trial,) = [make_trial_of(condition) for condition in space.conditions()]
+    folder = make_folder(tmp_path / "good", space, [(trial, Outcome.STABLE)], [trial])
+    assert load(folder).failures.empty
+    assert alarms(load(folder)) == []

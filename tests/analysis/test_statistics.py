@@ -1,7 +1,8 @@
 import pytest
 from scipy.stats import binom
+from scipy.stats import poisson as poisson_law
 
-from analysis.statistics import wilson
+from analysis.statistics import poisson, wilson
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,16 @@ def test_wilson_coverage_averages_95_percent(n):
         sum(binom.pmf(k, n, p) for k, (low, high) in enumerate(limits) if low <= p <= high) for p in shares
     ]
     assert 0.94 <= sum(covered) / len(covered) <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(0, 0.0, 3.6889), (1, 0.0253, 5.5716), (10, 4.7954, 18.3904)]
+)
+def test_poisson_known_values(count, low, high):
+    assert poisson(count) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+
+
+@pytest.mark.parametrize("mean", [0.3, 1.0, 4.0, 12.5])
+def test_poisson_covers_at_least_95_percent(mean):
+    inside = [k for k in range(80) if poisson(k)[0] <= mean <= poisson(k)[1]]
+    assert sum(poisson_law.pmf(k, mean) for k in inside) >= 0.95
