@@ -35,15 +35,15 @@ def conditions_table(results: Results) -> pd.DataFrame:
     """
     keys = condition_keys(results)
     report = dict(list(results.report_trials.groupby("condition_id")))
-    tried = results.trials[results.trials["phase"] == "tune"].groupby("condition_id")["learning_rate"]
-    lowest, highest = tried.min(), tried.max()
+    tuned = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
     rows: list[dict[str, Any]] = []
     for condition in results.conditions.to_dict("records"):
         condition_id = condition["condition_id"]
-        trials = report.get(condition_id, results.trials.iloc[:0])
+        trials = at_one_rate(report.get(condition_id, results.trials.iloc[:0]), tuned.get(condition_id))
         row: dict[str, Any] = {"condition_id": condition_id, **{key: condition[key] for key in keys}}
         row["learning_rate"] = trials["learning_rate"].iloc[0] if len(trials) else condition["learning_rate"]
-        row["at_edge"] = row["learning_rate"] in (lowest.get(condition_id), highest.get(condition_id))
+        tried = tuned[condition_id]["learning_rate"] if condition_id in tuned else ()
+        row["at_edge"] = len(tried) > 0 and row["learning_rate"] in (min(tried), max(tried))
         row["n"] = len(trials)
         row["missing"] = results.definition["seeds"] - len(trials)
         row |= {str(o): int((trials["outcome"] == o).sum()) for o in Outcome if o not in NOT_MEASURED}
@@ -66,6 +66,21 @@ def conditions_table(results: Results) -> pd.DataFrame:
     table["learning_rate"] = table["learning_rate"].astype("float64")
     table.attrs["keys"] = keys
     return table
+
+
+def at_one_rate(report: pd.DataFrame, tuned: pd.DataFrame | None) -> pd.DataFrame:
+    """The report trials of one condition at one learning rate, so that a seed counts once.
+
+    There is only one unless a folder was tuned again under versions that propose other rates; then it is
+    the one with the lowest mean objective in tuning.
+    """
+    rates = report["learning_rate"].unique()
+    if len(rates) < 2 or tuned is None:
+        return report
+    objective = tuned.groupby("learning_rate")["objective"].mean()
+    best = min(rates, key=lambda rate: (objective.get(rate, np.inf), rate))
+    chosen: pd.DataFrame = report[report["learning_rate"] == best]
+    return chosen
 
 
 NOT_MEASURED = (Outcome.FAILED, Outcome.PRUNED)

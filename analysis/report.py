@@ -30,7 +30,7 @@ def write_report(folder: Path | str, out: Path | None = None) -> Path:
     results = load(folder)
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     page = environment.get_template("report.html").render(
-        name=results.folder.name,
+        name=results.folder.resolve().name,
         overview=overview(results),
         alarms=alarms(results),
         sections=[view(section, results) for section in SECTIONS],
@@ -75,7 +75,7 @@ def alarms(results: Results) -> list[str]:
     if (rates > 1).any() and not isinstance(results.definition["learning_rate"], list):
         found.append(
             f"{int((rates > 1).sum())} conditions have report trials at several learning rates: they were "
-            f"tuned under different versions or on different machines, and their counts are mixed."
+            f"tuned under versions or on machines that proposed different rates. Each row counts one rate."
         )
     if table["at_edge"].any():
         found.append(

@@ -45,9 +45,13 @@ def estimate(space: Space, plan: Plan, device: str) -> list[dict[str, Any]]:
 
 
 def time_one(space: Space, condition: Condition, device: str) -> tuple[float, float]:
-    """Seconds per step and per evaluation of one trial within a pack."""
+    """Seconds per step and per evaluation of one trial, within a pack as large as its siblings make."""
     size = condition.batch_size * condition.length * condition.hidden_size
-    replicas = max(1, min(space.pack_size, TIMED_WORK // size))
+    siblings = len(space.max_norms) * (
+        len(space.learning_rate) if isinstance(space.learning_rate, tuple) else 1
+    )
+    batch = siblings * max(space.seeds, space.lr_batch * space.tuning_seeds if space.tuned else 0)
+    replicas = max(1, min(space.pack_size, batch, TIMED_WORK // size))
     trials = tuple(short(make_trial(space, condition, 1e-3, seed)) for seed in range(replicas))
     run_pack(Pack(trials[:1]), device)  # the first pack of a process pays for loading kernels
     runs = run_pack(Pack(trials), device)

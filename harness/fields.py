@@ -37,6 +37,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
+        name = name.strip()
         if not equals or not name:
             raise UserError(f"--set {setting!r} is not of the form name=value or name=value,value")
         if name in values:

@@ -8,6 +8,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
 
 from harness.condition import Outcome, Result
 from harness.plan import Kind, kind_of
@@ -55,12 +56,14 @@ class RunProgress:
         self._started = time.monotonic()
         self._last_line = self._started
         self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
+            TextColumn(
+                "{task.fields[state]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+            ),
             console=console,
             transient=True,
+            expand=True,
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("trials", total=self._total, completed=done, state="starting")

@@ -131,6 +131,10 @@ class Records:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(folder)
         self._clear_leftovers()
+        if read_definition(folder) is None and committed_files(folder, "trials"):
+            raise RecordsError(
+                f"{folder} holds trials but no space.json; restore it, or use another --results"
+            )
 
     def close(self) -> None:
         """Let other processes write to the folder."""
@@ -306,6 +310,8 @@ def _grown(name: str, before: Any, now: Any) -> bool:
             and all(set(values) <= set(now[component][option]) for option, values in options.items())
             for component, options in before.items()
         )
+    if name == "sources":
+        return all(now.get(path) == source for path, source in before.items())
     is_axis = name in GROWING or name == "learning_rate"
     return is_axis and isinstance(before, list) and isinstance(now, list) and set(before) <= set(now)
 

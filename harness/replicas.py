@@ -59,7 +59,7 @@ class Replicas:
     def __init__(self, model: nn.Module, task: Task) -> None:
         self.model = model
         self.task = task
-        parameters = dict(model.named_parameters())
+        parameters = trainable(model)
         self._names = list(parameters)
         self._shapes = [p.shape for p in parameters.values()]
         self._sizes = [p.numel() for p in parameters.values()]
@@ -69,6 +69,7 @@ class Replicas:
     def check_plain_path(self, batch: tuple[Tensor, Tensor], heldout: tuple[Tensor, Tensor]) -> None:
         """Find out, on one real batch, whether the plain path rounds as the vectorised one does."""
         weights_1P, buffers = stack([self.model])
+        self._check_outputs(batch[0])
         if not self._vectorizable or weights_1P.is_cuda:
             return
         inputs, targets = (x.unsqueeze(0) for x in batch)
@@ -82,6 +83,16 @@ class Replicas:
             *self.evaluate(weights_2P, buffers, *heldout),
         ]
         self._plain_is_exact = all(torch.equal(a[0], b[0]) for a, b in zip(plain, twins, strict=True))
+
+    def _check_outputs(self, inputs_BTI: Tensor) -> None:
+        """Raise ValueError if the model's outputs are not of the shape that the task reads."""
+        with torch.no_grad():
+            got = tuple(self.model(inputs_BTI).shape)
+        batch, steps = inputs_BTI.shape[:2]
+        size = self.task.output_size
+        expected = (batch, steps, size) if self.task.every_step else (batch, size)
+        if got != expected:
+            raise ValueError(f"the model's outputs have shape {got}; the task reads {expected}")
 
     def forward(
         self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor
@@ -140,10 +151,23 @@ class Replicas:
         }
 
 
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that are trained, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
 def stack(modules: Sequence[nn.Module]) -> tuple[Tensor, Buffers]:
-    """Weights (R, P) and buffers (R, ...) of modules of one architecture."""
-    weights_RP = torch.stack([nn.utils.parameters_to_vector(m.parameters()).detach() for m in modules])
-    each = [dict(m.named_buffers()) for m in modules]
+    """Weights (R, P) and buffers (R, ...) of modules of one architecture.
+
+    The weights are the parameters that require gradients; frozen ones go with the buffers.
+    """
+    weights_RP = torch.stack(
+        [nn.utils.parameters_to_vector(trainable(module).values()).detach() for module in modules]
+    )
+    each = [
+        dict(m.named_buffers()) | {k: p for k, p in m.named_parameters() if not p.requires_grad}
+        for m in modules
+    ]
     return weights_RP, {name: torch.stack([b[name] for b in each]) for name in each[0]}
 
 

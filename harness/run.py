@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -33,8 +34,10 @@ from harness.tasks import tasks
 OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
-out = Console(markup=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
-err = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+out = Console(
+    markup=False, emoji=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120
+)
+err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         space = space.override(parse_settings(arguments.set))
         device = choose_device(arguments.device, arguments.address)
         check_executor(space, arguments)
+        if arguments.results.exists() and not arguments.results.is_dir():
+            raise UserError(f"--results {arguments.results} is not a folder")
         folder = arguments.results / space.folder_name
         definition = {"schema_version": records.SCHEMA_VERSION, "device": device, **space.definition()}
         held = records.read_definition(folder)
@@ -172,6 +177,8 @@ def execute(driver: "Driver", device: str, arguments: Any) -> None:
     if arguments.executor == "serial":
         run_serial(driver, device)
     else:
+        if arguments.address is None:  # read when Ray is imported: a Ray of our own listens on loopback only
+            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         from harness.executors.ray_tune import run_ray
 
         run_ray(driver, device, arguments.workers, arguments.address)
@@ -203,7 +210,10 @@ class Driver:
                 self._plan.fail(pack)
                 self.failed_trials += len(pack.trials)
                 self._progress.add_failed(len(pack.trials))
-                reason = outcome.error.strip().splitlines()[-1]
+                reason = " ".join(
+                    line for line in outcome.error.splitlines() if line and not line[0].isspace()
+                )
+                reason = reason.removeprefix("Traceback (most recent call last): ")
                 err.print(
                     f"failed: {len(pack.trials)} trials of {pack.trials[0].condition}: {reason}", markup=False
                 )

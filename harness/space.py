@@ -1,7 +1,9 @@
 """A Space: axes and a budget, as data. It loads, takes overrides, checks itself and yields Conditions."""
 
 import dataclasses
+import importlib
 import importlib.util
+import inspect
 import itertools
 import math
 import re
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import probes
-from harness.condition import Condition, Value
+from harness.condition import Condition, Value, content_hash
 from harness.fields import (
     AXES,
     BUDGET,
@@ -134,7 +136,8 @@ class Space:
     def definition(self) -> dict[str, Any]:
         """Everything that defines the results, as JSON values; inf is the text 'inf'.
 
-        Options appear as {component: {option: [values]}}, defaults included.
+        Options appear as {component: {option: [values]}}, defaults included. Classes named by import path
+        appear with a hash of their module's source, so that results of an edited class are not mixed.
         """
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for name in ("summary", "paper"):
@@ -143,6 +146,8 @@ class Space:
             component: {name: self.options.get(name, (option.default,)) for name, option in options.items()}
             for component, options in self._component_options().items()
         }
+        paths = [name for name in (self.task, *self.models, *self.optimizers) if ":" in name]
+        values["sources"] = {path: _source_hash(path) for path in paths}
         typed: dict[str, Any] = _json(values)
         return typed
 
@@ -170,6 +175,8 @@ class Space:
         """The space at its laptop or its paper scale."""
         if scale == "laptop":
             return self
+        if not self.paper:
+            raise UserError(f"space {self.name} has no {scale} scale; it sets no `paper` fields")
         return dataclasses.replace(self.override(self.paper), scale=scale)
 
     def _component_options(self) -> dict[str, dict[str, Option]]:
@@ -177,7 +184,14 @@ class Space:
         found = {f"task {self.task}": tasks.options(self.task)}
         found |= {f"model {name}": models.options(name) for name in self.models}
         found |= {f"optimizer {name}": optimizers.options(name) for name in self.optimizers}
+        owner: dict[str, str] = {}
         for component, options in found.items():
+            kind = component.partition(" ")[0]
+            for name in options:
+                if owner.setdefault(name, component).partition(" ")[0] != kind:
+                    raise UserError(
+                        f"{owner[name]} and {component} both have an option named {name!r}; rename one"
+                    )
             taken = sorted(options.keys() & RESERVED)
             if taken:
                 raise UserError(f"{component} has an option named {taken[0]!r}, which is a column of its own")
@@ -271,6 +285,12 @@ def _first_per(conditions: list[Condition], *names: str) -> list[Condition]:
     """One condition for each distinct combination of these fields."""
     found = {tuple(c.fields().get(name) for name in names): c for c in reversed(conditions)}
     return list(reversed(found.values()))
+
+
+def _source_hash(path: str) -> str:
+    """16 hexadecimal digits of the source of the module in an import path."""
+    source = inspect.getsource(importlib.import_module(path.partition(":")[0]))
+    return content_hash([source])
 
 
 def _json(value: Any) -> Any:

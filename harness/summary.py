@@ -19,7 +19,8 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
     try:
         results = load(folder)
     except LoadError:
-        out.print("No trial is recorded yet.")
+        errors = f" {failed_trials} trials failed; errors: {folder}/failures" if failed_trials else ""
+        out.print(f"No trial is recorded yet.{errors}")
         return
     table = conditions_table(results)
     out.print(as_rich(table))

@@ -84,6 +84,8 @@ def test_ctrl_c_on_ray_exits_130_and_leaves_no_ray_behind(tmp_path):
     wait_for_packs(tmp_path / "smoke", 2)
     children = psutil.Process(process.pid).children(recursive=True)
     assert any("raylet" in child.name() for child in children)
+    sockets = [c for child in children for c in child.net_connections() if c.status == psutil.CONN_LISTEN]
+    assert {socket.laddr.ip for socket in sockets} <= {"127.0.0.1", "::1"}
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error

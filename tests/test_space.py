@@ -1,4 +1,7 @@
+import importlib
+import linecache
 import math
+import sys
 
 import pytest
 
@@ -122,7 +125,8 @@ def test_built_in_spaces_have_both_scales_and_their_own_folders():
         laptop = load_space(name)
         assert laptop.name == name
         assert laptop.conditions()
-        assert laptop.at_scale("paper").folder_name == f"{name}-paper"
+        if laptop.paper:
+            assert laptop.at_scale("paper").folder_name == f"{name}-paper"
 
 
 def test_clipping_study_has_the_thresholds_of_the_source_and_its_paper_sizes():
@@ -188,3 +192,36 @@ def test_a_space_is_named_as_a_folder_may_be(name):
 def test_odd_import_paths_are_refused_in_one_line(path):
     with pytest.raises(UserError, match="model"):
         space(models=(path,))
+
+
+class Clashing(models.get("rnn")):
+    """An option that the optimizer has too."""
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, alpha: float = 0.2) -> None:
+        super().__init__(input_size, hidden_size, output_size)
+
+
+def test_a_model_and_an_optimizer_may_not_share_an_option():
+    with pytest.raises(UserError, match="both have an option named 'alpha'"):
+        space(models=("tests.test_space:Clashing",))
+
+
+def test_the_definition_knows_the_source_of_classes_from_outside(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "outside_cells.py"
+    sources = []
+    for activation in ("tanh", "relu"):
+        file.write_text(
+            f"from harness.models.rnn import RNN\nclass Mine(RNN):\n    activation = '{activation}'\n"
+        )
+        sys.modules.pop("outside_cells", None)
+        importlib.invalidate_caches()
+        linecache.clearcache()
+        sources.append(space(models=("outside_cells:Mine",)).definition()["sources"])
+    assert sources[0].keys() == sources[1].keys() == {"outside_cells:Mine"}
+    assert sources[0] != sources[1]
+
+
+def test_a_space_without_paper_fields_has_no_paper_scale():
+    with pytest.raises(UserError, match="has no paper scale"):
+        space().at_scale("paper")

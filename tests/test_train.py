@@ -12,7 +12,7 @@ from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.models import models
 from harness.optimizers import optimizers
 from harness.replicas import Replicas, build_model, stack
-from harness.tasks import tasks
+from harness.tasks import Stream, tasks
 from harness.train import clip_coefficients, make_step, run_pack, train
 from tests.conftest import make_condition, make_pack, make_trial
 
@@ -283,6 +283,38 @@ def test_a_held_out_loss_that_is_not_finite_is_a_divergence():
         1,
         "heldout_loss_not_finite",
     )
+
+
+class Frozen(models.get("rnn")):
+    """A reservoir: the cell keeps its initial weights, the readout is trained."""
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        super().__init__(input_size, hidden_size, output_size)
+        self.cell_weight.requires_grad_(False)
+
+
+def test_frozen_parameters_are_not_trained_and_do_not_count_in_the_gradient_norm():
+    changes = dict(model="tests.test_train:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1)
+    runs = run_pack(make_pack(3, **changes))
+    task = tasks.build("palindrome", {}, length=5)
+    model = build_model(runs[0].trial.condition, task, 0)
+    assert len(runs[0].weights) == sum(p.numel() for p in model.parameters() if p.requires_grad) < 8 * 18
+    batch = Stream(task, "palindrome", 16, 0, "cpu").next()
+    task.loss(model(batch[0]), batch[1]).mean().backward()
+    grads = torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+    assert runs[0].curves().grad_norm[0] == pytest.approx(grads.norm().item(), rel=1e-5)
+    alone = run_pack(make_pack(1, **changes))[0]
+    assert same_numbers(alone, runs[0])
+
+
+class Wide(models.get("rnn")):
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        super().__init__(input_size, hidden_size, 2 * output_size)
+
+
+def test_outputs_of_the_wrong_shape_are_refused():
+    with pytest.raises(ValueError, match=r"outputs have shape \(16, 20\); the task reads \(16, 10\)"):
+        train(make_pack(model="tests.test_train:Wide", options=(("encoding", "one_hot"),)))
 
 
 class Dropping(models.get("rnn")):

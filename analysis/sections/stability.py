@@ -43,7 +43,9 @@ def render(conditions: pd.DataFrame) -> Figure | None:
     axes[0, 0].set_ylabel("P(stable)")
     axes[1, 0].set_ylabel("P(solved)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(arms), fontsize=9, frameon=False)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(arms), 6), fontsize=9, frameon=False
+    )
     return figure
 
 
@@ -88,7 +90,7 @@ SECTION = Section(
     render=render,
     note=(
         "Points are shares of report seeds; bars are Wilson 95 % intervals. A trial that diverged counts as "
-        "neither solved nor stable and stays in n. Learning rates were tuned per condition on other seeds "
-        "unless the table says they were fixed."
+        "neither solved nor stable and stays in n. Tuned learning rates were tuned per condition on other "
+        "seeds; * marks the lowest or highest rate tried."
     ),
 )

@@ -36,5 +36,9 @@ def attempt(pack: Pack, device: str) -> list[Result] | Failure:
     """
     try:
         return train(pack, device)
-    except Exception:
+    except Exception as error:
+        if "vmap" in str(error) or "atching rule" in str(error):
+            error.add_note(
+                "If the model cannot be mapped by torch.func.vmap, set vectorizable = False on it."
+            )
         return Failure(traceback.format_exc())

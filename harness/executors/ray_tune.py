@@ -7,6 +7,7 @@ Tune keeps no histories. Tune's own state is thrown away: the Parquet tables are
 
 import logging
 import os
+import signal
 import tempfile
 from typing import Any
 
@@ -119,6 +120,7 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
     ceil(workers / GPUs) packs, by fractional resources.
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         if address:
             ray.init(address=address, **quiet)
@@ -132,8 +134,9 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
             )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"Ray cannot be reached or started (--address {address}): {error}") from None
+    signal.signal(signal.SIGTERM, on_terminate)  # Ray puts its own in place
     for name in ("ray", "ray.tune", "ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost worker is retried, then reported by us
     handover = Handover(source)
     try:
         with tempfile.TemporaryDirectory(prefix="stability-tune-") as scratch:

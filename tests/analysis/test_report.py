@@ -192,3 +192,17 @@ def test_a_failure_made_good_in_another_pack_is_no_alarm(tmp_path):
     folder = make_folder(tmp_path / "good", space, [(trial, Outcome.STABLE)], [trial])
     assert load(folder).failures.empty
     assert alarms(load(folder)) == []
+
+
+def test_a_seed_counts_once_when_a_folder_holds_two_chosen_rates(tmp_path):
+    """As after a change of versions that propose other rates: the one that tuned better is reported."""
+    space = Space(name="two", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), seeds=2)
+    report = [(make_trial(s, learning_rate=r), Outcome.STABLE) for r in (0.1, 0.2) for s in (0, 1)]
+    tune = [
+        (make_trial(FIRST_TUNING_SEED, learning_rate=0.1), Outcome.DIVERGED),
+        (make_trial(FIRST_TUNING_SEED, learning_rate=0.2), Outcome.STABLE),
+    ]
+    results = load(make_folder(tmp_path / "two", space, report + tune, []))
+    (row,) = stability.table(results).to_dict("records")
+    assert (row["n"], row["missing"], row["learning_rate"]) == (2, 0, 0.2)
+    assert any("several learning rates" in alarm for alarm in alarms(results))
