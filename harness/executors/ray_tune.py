@@ -8,6 +8,7 @@ Tune keeps no histories. Tune's own state is thrown away: the Parquet tables are
 import logging
 import os
 import signal
+import socket
 import tempfile
 from typing import Any
 
@@ -123,6 +124,7 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         if address:
+            check_reachable(address)
             ray.init(address=address, **quiet)
         else:
             ray.init(
@@ -132,7 +134,7 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
                 _node_ip_address="127.0.0.1",
                 **quiet,
             )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"Ray cannot be reached or started (--address {address}): {error}") from None
     signal.signal(signal.SIGTERM, on_terminate)  # Ray puts its own in place
     for name in ("ray", "ray.tune", "ray.data", "ray.train"):
@@ -165,6 +167,13 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
         raise
     finally:
         ray.shutdown()
+
+
+def check_reachable(address: str) -> None:
+    """Raise OSError at once if nothing listens at host:port, where Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "://" not in address:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def resources(device: str, workers: int | None) -> dict[str, float]:
