@@ -103,17 +103,20 @@ class Trial:
     observe: int
     eval_every: int
 
-    @property
-    def trial_id(self) -> str:
-        """Content hash: 16 hexadecimal digits, the same whether the learning rate was tuned or fixed."""
-        fields = self.condition.fields() | {
+    def fields(self) -> dict[str, Value | None]:
+        """Every field that can change the numbers, the condition's included, under its column name."""
+        return self.condition.fields() | {
             "learning_rate": self.learning_rate,
             "seed": self.seed,
             "max_steps": self.max_steps,
             "observe": self.observe,
             "eval_every": self.eval_every,
         }
-        return content_hash(fields)
+
+    @property
+    def trial_id(self) -> str:
+        """Content hash: 16 hexadecimal digits, the same whether the learning rate was tuned or fixed."""
+        return content_hash(self.fields())
 
     @property
     def phase(self) -> str:

@@ -23,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.condition import Condition, Pack, Result, Trial
+from harness.condition import Condition, Pack, Result
 
 SCHEMA_VERSION = 1
 
@@ -169,15 +169,13 @@ class Records:
         ]
         self._write("failures", name, pa.Table.from_pylist(rows, FAILURE_SCHEMA))
 
-    def objectives(self) -> dict[str, float]:
-        """The tuning objective of every recorded trial, by trial_id."""
-        table = read(self.folder, "trials", columns=["trial_id", "objective"])
-        return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
-
     def _trial_row(self, pack: Pack, result: Result) -> dict[str, Any]:
         trial = result.trial
-        row = trial_fields(trial) | {
+        row = trial.fields() | {
+            "trial_id": trial.trial_id,
+            "condition_id": trial.condition.condition_id,
             "pack_id": pack.pack_id,
+            "phase": trial.phase,
             "space": self._definition["name"],
             "outcome": str(result.outcome),
             **result.summary,
@@ -201,29 +199,20 @@ class Records:
         """Remove half-written files, histories without trials, and failures that were made good."""
         for path in self.folder.glob("**/.*.part"):
             path.unlink()
-        committed = {path.name for path in (self.folder / "trials").glob("*.parquet")}
         for table in ("steps", "evals"):
-            for path in (self.folder / table).glob("*.parquet"):
-                if path.name not in committed:
-                    path.unlink()
+            found = set((self.folder / table).glob("*.parquet"))
+            for path in found.difference(committed_files(self.folder, table)):
+                path.unlink()
         done = set(read(self.folder, "trials", columns=["trial_id"])["trial_id"])
         for path in (self.folder / "failures").glob("*.parquet"):
             if done.issuperset(pq.read_table(path, columns=["trial_id"])["trial_id"].to_pylist()):
                 path.unlink()
 
 
-def trial_fields(trial: Trial) -> dict[str, Any]:
-    """What a trial is, by column, options included."""
-    return trial.condition.fields() | {
-        "trial_id": trial.trial_id,
-        "condition_id": trial.condition.condition_id,
-        "phase": trial.phase,
-        "learning_rate": trial.learning_rate,
-        "seed": trial.seed,
-        "max_steps": trial.max_steps,
-        "observe": trial.observe,
-        "eval_every": trial.eval_every,
-    }
+def objectives(folder: Path | str) -> dict[str, float]:
+    """The tuning objective of every recorded trial, by trial_id."""
+    table = read(folder, "trials", columns=["trial_id", "objective"])
+    return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
 
 
 def read(folder: Path | str, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -144,7 +144,7 @@ def run(space: Space, folder: Path, definition: dict[str, Any], device: str, arg
     where = provenance(definition, arguments.executor, device)
     extra = space.option_columns() | probes.columns()
     recorder = Records(folder, definition, space.conditions(), extra, where)
-    plan = Plan(space, recorder.objectives())
+    plan = Plan(space, records.objectives(folder))
     left = plan.left()
     err.print(
         f"{space.name}: {len(space.conditions())} conditions, {plan.total} trials, {plan.done} already done; "
@@ -267,8 +267,7 @@ def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
     import torch
 
     torch.set_num_threads(1)
-    recorded = records.read(folder, "trials", columns=["trial_id", "objective"])
-    plan = Plan(space, dict(zip(recorded["trial_id"], recorded["objective"], strict=True)))
+    plan = Plan(space, records.objectives(folder))
     with err.status("timing a short pack of every model and length"):
         rows = estimate(space, plan, device)
     total = {

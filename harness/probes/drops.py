@@ -72,15 +72,20 @@ def find_drops(score: Floats, armed: int | None, batch_size: int, levels: Levels
     return drops
 
 
+def drops_of(curves: Curves) -> tuple[int | None, list[Drop]]:
+    """The first step at which a drop of this trial may begin, and its drops."""
+    batch_size = curves.trial.condition.batch_size
+    armed = armed_from(curves.score, curves.solved_step, batch_size, curves.levels)
+    return armed, find_drops(curves.score, armed, batch_size, curves.levels)
+
+
 @probe(drops=int, watched_steps=int)
 def drops(curves: Curves) -> dict[str, Any]:
     """Number of drops, and the number of steps at which one could have begun or gone on.
 
     Drops per 1,000 steps are 1000 * drops / watched_steps, summed over trials before dividing.
     """
-    batch_size = curves.trial.condition.batch_size
-    armed = armed_from(curves.score, curves.solved_step, batch_size, curves.levels)
-    found = find_drops(curves.score, armed, batch_size, curves.levels)
+    armed, found = drops_of(curves)
     watched = 0 if armed is None else max(0, len(curves.score) - armed + 1)
     return {"drops": len(found), "watched_steps": watched}
 

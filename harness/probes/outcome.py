@@ -2,7 +2,7 @@
 
 from harness.condition import Outcome
 from harness.probes.base import Curves
-from harness.probes.drops import armed_from, find_drops
+from harness.probes.drops import drops_of
 
 
 def outcome(curves: Curves) -> Outcome:
@@ -17,9 +17,7 @@ def outcome(curves: Curves) -> Outcome:
         return Outcome.DIVERGED
     if curves.solved_step is None:
         return Outcome.UNSOLVED
-    batch_size = curves.trial.condition.batch_size
-    armed = armed_from(curves.score, curves.solved_step, batch_size, curves.levels)
-    found = find_drops(curves.score, armed, batch_size, curves.levels)
+    _, found = drops_of(curves)
     observed = [d for d in found if d.end is None or d.end > curves.solved_step]
     if curves.eval_score[-1] < curves.levels.drop_at or (observed and observed[-1].end is None):
         return Outcome.LOST
