@@ -93,3 +93,44 @@ def median_steps_to_solve(trials: pd.DataFrame) -> float:
     solved = trials["outcome"].isin(list(SOLVED))
     steps = trials["solved_step"].astype("float64").where(solved, np.inf)
     return float(np.quantile(steps, 0.5, method="inverted_cdf"))
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The conditions table as a person reads it: k of n, intervals, a star at an edge."""
+    names = ("model", "optimizer", "length", "max_norm")
+    shown: dict[str, Any] = {
+        key: table[key].map(text)
+        for key in table.attrs["keys"]
+        if key != "learning_rate" and (key in names or table[key].nunique(dropna=False) > 1)
+    }
+    star = table["at_edge"].map({True: "*", False: ""})
+    shown["learning rate"] = table["learning_rate"].map(lambda rate: text(float(f"{rate:.2g}"))) + star
+    for name in ("stable", "solved"):
+        shown[name] = [f"{k} of {n}" for k, n in zip(table[name], table["n"], strict=True)]
+        shown[f"P({name})"] = interval(table, f"p_{name}")
+    for name in ("recovered", "lost", "unsolved", "diverged"):
+        shown[name] = table[name].map(text)
+    if table["missing"].any():
+        shown["missing"] = table["missing"].map(text)
+    shown["drops / 1,000 steps"] = interval(table, "drops_per_1000")
+    shown["median steps to solve"] = table["median_steps_to_solve"].map(text)
+    shown["final score"] = table["final_score"].map(lambda score: text(round(score, 3)))
+    shown["control score"] = table["control_score"].map(lambda score: text(round(score, 3)))
+    shown["clipped %"] = table["clipped_share"].map(lambda share: text(round(100 * share, 1)))
+    return pd.DataFrame(shown)
+
+
+def interval(table: pd.DataFrame, name: str) -> list[str]:
+    """A column with its limits: value [low, high], or - where there is no value."""
+    columns = (table[name], table[f"{name}_low"], table[f"{name}_high"])
+    return [
+        "-" if value != value else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+        for value, low, high in zip(*columns, strict=True)
+    ]
+
+
+def text(value: Any) -> str:
+    """A value as a person reads it; - where there is none."""
+    if value is None or value != value:
+        return "-"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -7,10 +7,12 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -116,8 +118,6 @@ def positive(text: str) -> int:
 
 def choose_device(wanted: str, address: str | None) -> str:
     """The device to train on; 'auto' is this machine's GPU if there is one."""
-    import torch
-
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available and address is None:  # a cluster's GPUs may be on other hosts
         raise UserError("--device cuda: torch sees no GPU here; known: cpu")
@@ -126,8 +126,6 @@ def choose_device(wanted: str, address: str | None) -> str:
 
 def check_executor(space: Space, arguments: argparse.Namespace) -> None:
     """Raise UserError if a package that this run needs is missing, or an argument would be ignored."""
-    from importlib.util import find_spec
-
     executor = arguments.executor
     if executor == "serial":
         for name in ("workers", "address"):
@@ -215,7 +213,7 @@ class Driver:
                 )
                 reason = reason.removeprefix("Traceback (most recent call last): ")
                 err.print(
-                    f"failed: {len(pack.trials)} trials of {pack.trials[0].condition}: {reason}", markup=False
+                    f"failed: {len(pack.trials)} trials, the first {pack.trials[0].condition}: {reason}"
                 )
             else:
                 self._recorder.write_pack(pack, outcome)
@@ -264,8 +262,6 @@ def write_studies(plan: Plan, folder: Path) -> None:
 
 def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
     """What a run would do, what is already done, and what the rest costs."""
-    import torch
-
     torch.set_num_threads(1)
     plan = Plan(space, records.objectives(folder))
     with err.status("timing a short pack of every model and length"):

@@ -83,11 +83,11 @@ class Space:
             registry.check_findable(name)
         object.__setattr__(self, "options", self._checked_options())
         self._check_first_grid()
-        for length in self.lengths:
-            for condition in _first_per(self.conditions(), "task", "length", "encoding"):
-                tasks.build(self.task, dict(condition.options), length=length)
-        for condition in _first_per(self.conditions(), "optimizer", *self.options):
-            optimizers.build(condition.optimizer, dict(condition.options))
+        conditions = self.conditions()
+        for length, options in dict.fromkeys((c.length, c.options) for c in conditions):
+            tasks.build(self.task, dict(options), length=length)
+        for optimizer, options in dict.fromkeys((c.optimizer, c.options) for c in conditions):
+            optimizers.build(optimizer, dict(options))
 
     @property
     def folder_name(self) -> str:
@@ -184,21 +184,11 @@ class Space:
         found = {f"task {self.task}": tasks.options(self.task)}
         found |= {f"model {name}": models.options(name) for name in self.models}
         found |= {f"optimizer {name}": optimizers.options(name) for name in self.optimizers}
-        owner: dict[str, str] = {}
-        for component, options in found.items():
-            kind = component.partition(" ")[0]
-            for name in options:
-                if owner.setdefault(name, component).partition(" ")[0] != kind:
-                    raise UserError(
-                        f"{owner[name]} and {component} both have an option named {name!r}; rename one"
-                    )
-            taken = sorted(options.keys() & RESERVED)
-            if taken:
-                raise UserError(f"{component} has an option named {taken[0]!r}, which is a column of its own")
         return found
 
     def _checked_options(self) -> dict[str, tuple[Value, ...]]:
         components = self._component_options()
+        _check_option_names(components)
         known = {name: option for options in components.values() for name, option in options.items()}
         checked = {}
         for name, values in self.options.items():
@@ -233,6 +223,21 @@ class Space:
 
 RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *probes.columns()}
 """Names that an option may not have: its column would hide another."""
+
+
+def _check_option_names(components: Mapping[str, Mapping[str, Option]]) -> None:
+    """Raise UserError if an option hides a column, or a task, a model and an optimizer share one."""
+    owner: dict[str, str] = {}
+    for component, options in components.items():
+        kind = component.partition(" ")[0]
+        for name in options:
+            if owner.setdefault(name, component).partition(" ")[0] != kind:
+                raise UserError(
+                    f"{owner[name]} and {component} both have an option named {name!r}; rename one"
+                )
+        taken = sorted(options.keys() & RESERVED)
+        if taken:
+            raise UserError(f"{component} has an option named {taken[0]!r}, which is a column of its own")
 
 
 def grid_size(low: float, high: float) -> int:
@@ -279,12 +284,6 @@ def _unknown_field(name: str, known: list[str]) -> str:
     ]
     belongs = f" (it belongs to {', '.join(owners)}, not in this space)" if owners else ""
     return f"unknown field {name!r}{belongs}; known: {', '.join(known)}"
-
-
-def _first_per(conditions: list[Condition], *names: str) -> list[Condition]:
-    """One condition for each distinct combination of these fields."""
-    found = {tuple(c.fields().get(name) for name in names): c for c in reversed(conditions)}
-    return list(reversed(found.values()))
 
 
 def _source_hash(path: str) -> str:

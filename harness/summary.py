@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.conditions import conditions_table
+from analysis.conditions import conditions_table, readable
 from analysis.load import LoadError, load
-from analysis.report import readable, write_report
+from analysis.report import write_report
 from harness.progress import duration
 from harness.space import Space
 

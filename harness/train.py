@@ -174,13 +174,13 @@ class Population:
     state: State
     buffers: Buffers
 
-    def select(self, rows: list[int]) -> "Population":
-        """Only these rows, in this order."""
-        if rows == list(range(len(self.runs))):
+    def select(self, keep: list[bool]) -> "Population":
+        """Only the runs whose flag is set, in their order."""
+        if all(keep):
             return self
-        index = torch.tensor(rows, dtype=torch.long, device=self.weights_RP.device)
+        index = torch.tensor(keep, device=self.weights_RP.device).nonzero()[:, 0]
         return Population(
-            [self.runs[row] for row in rows],
+            [run for run, kept in zip(self.runs, keep, strict=True) if kept],
             self.weights_RP[index],
             tuple(tensor[index] for tensor in self.state),
             {name: buffer[index] for name, buffer in self.buffers.items()},
@@ -227,19 +227,17 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
         step = end
         for run, weights in zip(active.runs, active.weights_RP, strict=True):
             run.weights = weights
-        active = active.select([r for r, run in enumerate(active.runs) if run.diverged_step is None])
-        due = [
-            r for r, run in enumerate(active.runs) if step % first.eval_every == 0 or step == run.stop_step
-        ]
+        active = active.select([run.diverged_step is None for run in active.runs])
+        due = [step % first.eval_every == 0 or step == run.stop_step for run in active.runs]
         evaluate(replicas, active.select(due), heldout, step)
-        active = active.select([r for r, run in enumerate(active.runs) if run.diverged_step is None])
-        finished = [r for r, run in enumerate(active.runs) if step >= run.stop_step]
-        if control is not None and finished:
+        active = active.select([run.diverged_step is None for run in active.runs])
+        finished = [step >= run.stop_step for run in active.runs]
+        if control is not None and any(finished):
             leaving = active.select(finished)
             _, score_R = replicas.evaluate(leaving.weights_RP, leaving.buffers, *control)
             for run, score in zip(leaving.runs, score_R.tolist(), strict=True):
                 run.control_score = round(score, 6)
-        active = active.select([r for r, run in enumerate(active.runs) if step < run.stop_step])
+        active = active.select([not done for done in finished])
     return runs
 
 

@@ -1,4 +1,4 @@
-"""Sections of the report, in order. Each answers one question: `table` computes, `render` draws."""
+"""What a section of the report is: one question; `table` computes, `render` draws, `readable` words it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from analysis.load import Results
 
 @dataclass(frozen=True)
 class Section:
-    """A question, the table that answers it, and a picture of that table (or none)."""
+    """A question, the table that answers it, its picture (or none), and the table as a person reads it."""
 
     title: str
     question: str
     table: Callable[[Results], pd.DataFrame]
     render: Callable[[pd.DataFrame], Figure | None]
+    readable: Callable[[pd.DataFrame], pd.DataFrame]
     note: str = ""

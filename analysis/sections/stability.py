@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.conditions import KEYS, conditions_table
+from analysis.conditions import KEYS, conditions_table, readable
 from analysis.load import Results
 from analysis.sections import Section
 
@@ -88,6 +88,7 @@ SECTION = Section(
     question="How often does training solve the task, and stay solved, as sequences get longer?",
     table=table,
     render=render,
+    readable=readable,
     note=(
         "Points are shares of report seeds; bars are Wilson 95 % intervals. A trial that diverged counts as "
         "neither solved nor stable and stays in n. Tuned learning rates were tuned per condition on other "
