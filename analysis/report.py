@@ -23,12 +23,11 @@ SECTIONS: list[Section] = [STABILITY]
 """The sections of the report, in order. A new one is a file in analysis/sections and a line here."""
 
 
-def write_report(folder: Path | str, out: Path | None = None) -> Path:
-    """Write the report of a results folder as one HTML file that opens offline; return its path.
+def write_report(results: Results, out: Path | None = None) -> Path:
+    """Write the report of loaded results as one HTML file that opens offline; return its path.
 
-    Default path: report.html in the folder. Raises LoadError if the folder holds no results.
+    Default path: report.html in the results folder.
     """
-    results = load(folder)
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     page = environment.get_template("report.html").render(
         name=results.folder.resolve().name,
@@ -124,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="HTML file to write (default: report.html in the folder)")
     arguments = parser.parse_args(argv)
     try:
-        path = write_report(arguments.folder, arguments.out)
+        path = write_report(load(arguments.folder), arguments.out)
     except (LoadError, RecordsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2

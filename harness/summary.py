@@ -26,7 +26,7 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
     out.print(as_rich(table))
     if table["at_edge"].any():
         out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
-    path = write_report(folder)
+    path = write_report(results)
     if failed_trials:
         out.print(
             f"{failed_trials} trials failed; the same command tries them again. Errors: {folder}/failures"

@@ -131,7 +131,6 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
                 address="local",
                 num_cpus=workers,
                 include_dashboard=False,
-                _node_ip_address="127.0.0.1",
                 **quiet,
             )
     except (OSError, RuntimeError, ValueError) as error:

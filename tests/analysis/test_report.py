@@ -105,7 +105,7 @@ def test_a_run_that_diverged_after_it_was_solved_is_infinitely_late():
 
 
 def test_the_page_is_self_contained_and_names_what_is_missing(folder):
-    page = write_report(folder).read_text()
+    page = write_report(load(folder)).read_text()
     assert "<svg" in page
     assert not re.search(r"<(script|link|img)|url\(http|src=", page)
     assert "2 of 4" in page
@@ -183,7 +183,7 @@ def test_conditions_without_report_trials_are_named_and_panels_share_their_lengt
     )
     for axis in stability.render(table).get_axes()[2:]:
         assert [label.get_text() for label in axis.get_xticklabels()] == ["5", "10"]
-    assert write_report(folder).read_text().count("0 of 0") == 2
+    assert write_report(load(folder)).read_text().count("0 of 0") == 2
 
 
 def test_a_failure_made_good_in_another_pack_is_no_alarm(tmp_path):
