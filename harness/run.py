@@ -3,13 +3,10 @@
 import argparse
 import json
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -22,6 +19,7 @@ from harness.estimate import estimate
 from harness.executors.base import Failure
 from harness.executors.serial import run_serial
 from harness.fields import parse_settings
+from harness.growth import check_growth
 from harness.models import models
 from harness.optimizers import optimizers
 from harness.plan import Plan
@@ -29,6 +27,7 @@ from harness.progress import RunProgress
 from harness.provenance import provenance
 from harness.records import Records, RecordsError
 from harness.registry import UserError
+from harness.signals import terminated_as_interrupted, uninterrupted
 from harness.space import Space, built_in_spaces, load_space
 from harness.summary import summarise
 from harness.tasks import tasks
@@ -59,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         definition = {"schema_version": records.SCHEMA_VERSION, "device": device, **space.definition()}
         held = records.read_definition(folder)
         if held is not None:
-            records.check_growth(held, definition, folder)
+            check_growth(held, definition, folder)
         if arguments.dry_run:
             show_plan(space, folder, device, arguments.format)
             return OK
@@ -219,38 +218,6 @@ class Driver:
                 self._recorder.write_pack(pack, outcome)
                 self._plan.tell(pack, outcome)
                 self._progress.add(outcome)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let what is being written be finished: Ctrl-C and SIGTERM count after the block."""
-    received: list[int] = []
-
-    def remember(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-
-    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if received:
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Take SIGTERM, as batch systems send it, like Ctrl-C."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def write_studies(plan: Plan, folder: Path) -> None:

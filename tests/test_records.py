@@ -7,7 +7,8 @@ import pytest
 
 from harness import probes, records
 from harness.condition import Outcome, Pack, Result
-from harness.records import Records, RecordsError, check_growth, read
+from harness.growth import check_growth
+from harness.records import Records, RecordsError, read
 from harness.space import Space
 from tests.conftest import make_condition, make_pack, make_trial
 
