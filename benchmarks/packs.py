@@ -14,6 +14,7 @@ import time
 
 import torch
 
+from harness.clip_rules import clip_rules
 from harness.condition import Condition, Pack, Trial
 from harness.optimizers import optimizers
 from harness.replicas import Replicas, build_model, stack
@@ -47,10 +48,11 @@ def packed(pack: Pack) -> float:
     modules = [build_model(condition, task, trial.seed) for trial in pack.trials]
     rule = optimizers.build("rmsprop", {})
     weights, buffers = stack(modules)
+    clip_rule = clip_rules.build("norm", {})
     runs = [Run(trial, levels=None, evals=[(0, math.inf, 0.0)]) for trial in pack.trials]
-    active = Population(runs, weights, rule.init(weights), buffers)
+    active = Population(runs, weights, (rule.init(weights), clip_rule.init(weights)), buffers)
     streams = {t.seed: Stream(task, "palindrome", condition.batch_size, t.seed, "cpu") for t in pack.trials}
-    step = make_step(Replicas(modules[0], task), rule)
+    step = make_step(Replicas(modules[0], task), rule, clip_rule)
     started = time.perf_counter()
     train_block(step, active, streams, 0, STEPS)
     return (time.perf_counter() - started) / STEPS / len(pack.trials)

@@ -20,7 +20,7 @@ FIRST_TUNING_SEED = 1_000_000
 SEED_RULE = (
     "sha256 of the JSON list [stream, *names], first 8 bytes as a big-endian integer, modulo 2**63. "
     "Training batches: ['data', task, length, seed]. Weights: ['weights', task, length, seed]. "
-    "Held-out sets: ['heldout', task, length, 'validation' | 'test' | 'control']. "
+    "Held-out sets: ['heldout', task, length, 'validation' | 'test' | 'control' | 'probe']. "
     "TPE batch b: ['tpe', condition_id, b]."
 )
 
@@ -45,15 +45,17 @@ SOLVED = frozenset({Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST})
 class Condition:
     """One point of the grid: what a conclusion is about.
 
-    `max_norm` is the clipping threshold on the global L2 norm of the gradient; inf means no clipping.
+    `clip_rule` says how gradients are clipped; `max_norm` is the threshold of rule 'norm' on the global L2
+    norm, inf means no clipping. Other rules have their thresholds among the options, and max_norm inf.
     `learning_rate` is a number when the space fixes it, None when it is tuned for this condition.
-    `options` are (name, value) pairs, sorted by name, of everything the task, the model and the
-    optimizer add, defaults included.
+    `options` are (name, value) pairs, sorted by name, of everything the task, the model, the optimizer
+    and the clipping rule add, defaults included.
     """
 
     task: str
     model: str
     optimizer: str
+    clip_rule: str = "norm"
     length: int
     max_norm: float
     hidden_size: int
@@ -76,7 +78,8 @@ class Condition:
         return tuple((k, v) for k, v in self.fields().items() if k not in ("max_norm", "learning_rate"))
 
     def __str__(self) -> str:
-        name = f"{self.task} {self.model} {self.optimizer} T={self.length} max_norm={self.max_norm:g}"
+        clipping = f"max_norm={self.max_norm:g}" if self.clip_rule == "norm" else self.clip_rule
+        name = f"{self.task} {self.model} {self.optimizer} T={self.length} {clipping}"
         return name if self.learning_rate is None else f"{name} lr={self.learning_rate:g}"
 
 
@@ -84,6 +87,7 @@ CONDITION_FIELDS = (
     "task",
     "model",
     "optimizer",
+    "clip_rule",
     "length",
     "max_norm",
     "hidden_size",
@@ -131,9 +135,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Pack:
-    """Trials trained together as one program; they differ only in seed, learning_rate and max_norm."""
+    """Trials trained together as one program; they differ only in seed, learning_rate and max_norm.
+
+    `probes` names what is measured of them at moments of their training; it changes none of their numbers.
+    """
 
     trials: tuple[Trial, ...]
+    probes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.trials:
@@ -170,8 +178,9 @@ def _shared_by_a_pack(trial: Trial) -> dict[str, Any]:
 class Result:
     """What a trial left behind.
 
-    `summary` holds one value per column of the trials table; `steps` and `evals` hold equally long
-    arrays by column. Divergence is an outcome: its history is here too, up to the step it happened.
+    `summary` holds one value per column of the trials table; the others hold equally long arrays or lists
+    by column, none of them if there are no rows. Divergence is an outcome: its history is here too, up to
+    the step it happened.
     """
 
     trial: Trial
@@ -179,6 +188,9 @@ class Result:
     summary: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Any] = field(default_factory=dict)
     evals: Mapping[str, Any] = field(default_factory=dict)
+    events: Mapping[str, Any] = field(default_factory=dict)
+    moments: Mapping[str, Any] = field(default_factory=dict)
+    profiles: Mapping[str, Any] = field(default_factory=dict)
 
 
 def stream_seed(stream: str, *names: Value) -> int:

@@ -10,6 +10,7 @@ from harness.registry import UserError
 AXES: dict[str, type] = {
     "models": str,
     "optimizers": str,
+    "clip_rules": str,
     "lengths": int,
     "max_norms": float,
     "hidden_size": int,
@@ -29,7 +30,7 @@ BUDGET = {
 }
 """Fields that hold one whole number, and the least it may be."""
 
-SETTABLE = ("task", *AXES, "learning_rate", *BUDGET)
+SETTABLE = ("task", *AXES, "learning_rate", *BUDGET, "probes")
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:

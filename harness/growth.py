@@ -7,8 +7,21 @@ from typing import Any
 
 from harness.records import RecordsError
 
-GROWING = ("models", "optimizers", "lengths", "max_norms", "hidden_size", "batch_size", "options", "seeds")
+GROWING = (
+    "models",
+    "optimizers",
+    "clip_rules",
+    "lengths",
+    "max_norms",
+    "hidden_size",
+    "batch_size",
+    "options",
+    "seeds",
+)
 """Fields of a definition that may grow: axes gain values, the number of report seeds rises."""
+
+DERIVED = ("first_grids",)
+"""Fields that follow from others: named only if no other differs."""
 
 
 def check_growth(held: Mapping[str, Any], wanted: Mapping[str, Any], folder: Path) -> None:
@@ -16,10 +29,16 @@ def check_growth(held: Mapping[str, Any], wanted: Mapping[str, Any], folder: Pat
 
     The message names every field that differs and both values.
     """
-    refused = []
-    for name in sorted(held.keys() | wanted.keys()):
+    version, ours = held.get("schema_version"), wanted.get("schema_version")
+    if version != ours:
+        raise RecordsError(
+            f"{folder} was written with version {version} of the tables, this is version {ours}: "
+            f"use --results with another folder"
+        )
+    refused: list[str] = []
+    for name in sorted(held.keys() | wanted.keys(), key=lambda name: (name in DERIVED, name)):
         before, now = held.get(name), wanted.get(name)
-        if before == now or _grown(name, before, now):
+        if before == now or _grown(name, before, now) or (name in DERIVED and refused):
             continue
         refused.append(f"{name}: {json.dumps(before)} here, {json.dumps(now)} asked for")
     if refused:
@@ -38,7 +57,7 @@ def _grown(name: str, before: Any, now: Any) -> bool:
             and all(set(values) <= set(now[component][option]) for option, values in options.items())
             for component, options in before.items()
         )
-    if name == "sources":
-        return all(now.get(path) == source for path, source in before.items())
+    if name in ("sources", "first_grids"):  # {path: hash}, {optimizer: [rates]}
+        return isinstance(now, dict) and all(now.get(key) == value for key, value in before.items())
     is_axis = name in GROWING or name == "learning_rate"
     return is_axis and isinstance(before, list) and isinstance(now, list) and set(before) <= set(now)

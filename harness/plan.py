@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.condition import FIRST_TUNING_SEED, Condition, Pack, Result, Trial
-from harness.space import Space, grid_size
+from harness.space import Space
 
 if TYPE_CHECKING:
     from harness.study import Study
@@ -51,7 +51,7 @@ class Cohort:
         """Yield each batch; expect the objectives of at least its trials in return."""
         space = self.space
         if self.studies:
-            for number in range(len(tuning_batches(space, self.conditions[0].optimizer))):
+            for number in range(1 + len(later_batches(space, self.conditions[0].optimizer))):
                 tries = [
                     (study, rate, tuning_trials(space, study.condition, rate))
                     for study in self.studies
@@ -143,7 +143,9 @@ class Plan:
         cohort.advance(self._objectives)
         trials = cohort.missing(self._objectives)
         for begin in range(0, len(trials), self.space.pack_size):
-            self._queue.append((cohort, Pack(tuple(trials[begin : begin + self.space.pack_size]))))
+            batch = tuple(trials[begin : begin + self.space.pack_size])
+            probes = self.space.probes if batch[0].phase == "report" else ()
+            self._queue.append((cohort, Pack(batch, probes)))
             cohort.packs_out += 1
 
 
@@ -170,11 +172,10 @@ def tuning_trials(space: Space, condition: Condition, learning_rate: float) -> B
     return [make_trial(space, condition, learning_rate, seed) for seed in seeds]
 
 
-def tuning_batches(space: Space, optimizer: str) -> list[int]:
-    """Learning rates per batch: a first grid at most a decade apart, then lr_batch at a time."""
-    first = min(space.lr_trials, max(space.lr_batch, grid_size(*space.range_of(optimizer))))
-    left = space.lr_trials - first
-    return [first] + [min(space.lr_batch, left - done) for done in range(0, left, space.lr_batch)]
+def later_batches(space: Space, optimizer: str) -> list[int]:
+    """Learning rates per batch after the first grid: lr_batch at a time."""
+    left = space.lr_trials - len(space.first_grid(optimizer))
+    return [min(space.lr_batch, left - done) for done in range(0, left, space.lr_batch)]
 
 
 def make_studies(space: Space, conditions: Sequence[Condition]) -> "list[Study]":
@@ -182,8 +183,8 @@ def make_studies(space: Space, conditions: Sequence[Condition]) -> "list[Study]"
     from harness.study import Study
 
     optimizer = conditions[0].optimizer
-    batches = tuning_batches(space, optimizer)
-    return [Study(condition, *space.range_of(optimizer), batches) for condition in conditions]
+    grid, batches = space.first_grid(optimizer), later_batches(space, optimizer)
+    return [Study(condition, grid, batches) for condition in conditions]
 
 
 def mean_objective(trials: Batch, objectives: Objectives) -> float:

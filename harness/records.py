@@ -5,6 +5,9 @@
     <folder>/trials/<pack>.parquet one row per trial; written last: a pack counts once it is here
     <folder>/steps/<pack>.parquet  one row per stored step
     <folder>/evals/<pack>.parquet  one row per held-out evaluation
+    <folder>/events/<pack>.parquet one row per drop, spike or divergence
+    <folder>/moments/<pack>.parquet   one row per report trial and moment (init, solved, end)
+    <folder>/profiles/<pack>.parquet  one row per report trial, moment, quantity and time step
     <folder>/failures/<pack>.parquet  trials that failed and have not been trained since
 
 This file is the only contract between the harness, which writes, and analysis, which reads. It needs
@@ -25,9 +28,12 @@ import pyarrow.parquet as pq
 
 from harness.condition import Condition, Pack, Result
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-TABLES = ("trials", "steps", "evals", "failures")
+TABLES = ("trials", "steps", "evals", "events", "moments", "profiles", "failures")
+
+HISTORIES = TABLES[1:-1]
+"""Tables that belong to the trials: what is not committed by a trials file is not there."""
 
 METADATA_KEY = b"provenance"
 """Key of the JSON provenance in the footer of every file."""
@@ -48,6 +54,7 @@ TRIAL_COLUMNS: dict[str, type] = {
     "task": str,
     "model": str,
     "optimizer": str,
+    "clip_rule": str,
     "length": int,
     "max_norm": float,
     "hidden_size": int,
@@ -80,6 +87,8 @@ STEP_SCHEMA = pa.schema(
         "score": pa.float32(),
         "grad_norm": pa.float32(),
         "clip_coefficient": pa.float32(),
+        "update_norm": pa.float32(),
+        "weight_norm": pa.float32(),
         "learning_rate": pa.float64(),
         "seconds": pa.float32(),
     }
@@ -87,6 +96,34 @@ STEP_SCHEMA = pa.schema(
 
 EVAL_SCHEMA = pa.schema(
     {"trial_id": pa.string(), "step": pa.int32(), "loss": pa.float64(), "score": pa.float64()}
+)
+
+EVENT_SCHEMA = pa.schema(
+    {
+        "trial_id": pa.string(),
+        "kind": pa.string(),
+        "start_step": pa.int32(),
+        "depth": pa.float64(),
+        "extreme": pa.float64(),
+        "end_step": pa.int32(),
+        "recovered": pa.bool_(),
+        "censored": pa.bool_(),
+    }
+)
+
+MOMENT_SCHEMA = pa.schema({"trial_id": pa.string(), "moment": pa.string(), "step": pa.int32()})
+"""Columns of every moments table; the probes of a space add theirs, all float64."""
+
+PROFILE_SCHEMA = pa.schema(
+    {
+        "trial_id": pa.string(),
+        "moment": pa.string(),
+        "step": pa.int32(),
+        "t": pa.int32(),
+        "quantity": pa.string(),
+        "mean_norm": pa.float64(),
+        "median_norm": pa.float64(),
+    }
 )
 
 FAILURE_SCHEMA = pa.schema(
@@ -114,16 +151,26 @@ class Records:
         conditions: Sequence[Condition],
         extra_columns: Mapping[str, type],
         provenance: Any,
+        moment_columns: Sequence[str] = (),
     ) -> None:
         """Open the folder, making it if need be, and clear away what an interrupted run left half done.
 
         `definition` and `conditions` are stored with the first pack. `extra_columns` are the options
-        and measures of this space. Raises RecordsError if another process writes to the folder.
+        and measures of this space, `moment_columns` what its moment probes measure. Raises RecordsError if
+        another process writes to the folder.
         """
         self.folder = folder
         self._definition = definition
         self._conditions = conditions
         self._trial_columns = TRIAL_COLUMNS | dict(extra_columns)
+        moments = pa.schema([*MOMENT_SCHEMA, *(pa.field(name, pa.float64()) for name in moment_columns)])
+        self._histories = {
+            "steps": STEP_SCHEMA,
+            "evals": EVAL_SCHEMA,
+            "events": EVENT_SCHEMA,
+            "moments": moments,
+            "profiles": PROFILE_SCHEMA,
+        }
         self._metadata = {
             METADATA_KEY: json.dumps(provenance).encode(),
             b"schema_version": str(SCHEMA_VERSION).encode(),
@@ -141,12 +188,12 @@ class Records:
         self._lock.close()
 
     def write_pack(self, pack: Pack, results: Sequence[Result]) -> None:
-        """Add the results of a whole pack: steps and evals first, trials last."""
+        """Add the results of a whole pack: its trials last."""
         if read_definition(self.folder) != self._definition:
             self._write_definition()
         name = f"{pack.pack_id}.parquet"
-        self._write("steps", name, _histories(STEP_SCHEMA, results, "steps"))
-        self._write("evals", name, _histories(EVAL_SCHEMA, results, "evals"))
+        for table, schema in self._histories.items():
+            self._write(table, name, _rows(schema, results, table))
         rows = [self._trial_row(pack, result) for result in results]
         schema = pa.schema({column: TYPES[kind] for column, kind in self._trial_columns.items()})
         self._write("trials", name, pa.Table.from_pylist(rows, schema))
@@ -199,7 +246,7 @@ class Records:
         """Remove half-written files, histories without trials, and failures that were made good."""
         for path in self.folder.glob("**/.*.part"):
             path.unlink()
-        for table in ("steps", "evals"):
+        for table in HISTORIES:
             found = set((self.folder / table).glob("*.parquet"))
             for path in found.difference(committed_files(self.folder, table)):
                 path.unlink()
@@ -237,7 +284,7 @@ def committed_files(folder: Path, table: str) -> list[Path]:
     if table not in TABLES:
         raise RecordsError(f"no table named {table!r}; known: {', '.join(TABLES)}")
     paths = sorted((folder / table).glob("*.parquet"))
-    if table not in ("steps", "evals"):
+    if table not in HISTORIES:
         return paths
     committed = {path.name for path in (folder / "trials").glob("*.parquet")}
     return [path for path in paths if path.name in committed]
@@ -268,19 +315,24 @@ def read_conditions(folder: Path | str) -> pd.DataFrame:
     return frame
 
 
-def _histories(schema: pa.Schema, results: Iterable[Result], part: str) -> pa.Table:
-    tables = []
+def _rows(schema: pa.Schema, results: Iterable[Result], part: str) -> pa.Table:
+    """One table of all results, each row with its trial_id."""
+    tables = [schema.empty_table()]
     for result in results:
         columns = getattr(result, part)
-        size = len(columns["step"])
-        arrays = [
-            pa.array([result.trial.trial_id] * size, pa.string())
-            if field.name == "trial_id"
-            else pa.array(np.asarray(columns[field.name]).astype(field.type.to_pandas_dtype()), field.type)
-            for field in schema
-        ]
-        tables.append(pa.Table.from_arrays(arrays, schema=schema))
+        size = len(next(iter(columns.values()), ()))
+        ids = {"trial_id": [result.trial.trial_id] * size}
+        if size:
+            arrays = [_array((ids | columns)[field.name], field.type) for field in schema]
+            tables.append(pa.Table.from_arrays(arrays, schema=schema))
     return pa.concat_tables(tables).combine_chunks()
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    """Values of one column; a missing one is None in a list. NaN is a value."""
+    if isinstance(values, np.ndarray):
+        values = values.astype(kind.to_pandas_dtype())
+    return pa.array(values, kind)
 
 
 def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -12,6 +12,7 @@ from torch.func import functional_call, vmap
 
 from harness.condition import Condition, stream_seed
 from harness.models import models
+from harness.probes import Moment
 from harness.tasks import Task
 
 Buffers = dict[str, Tensor]
@@ -50,10 +51,10 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
 class Replicas:
     """The forward pass of R copies of a model, as a pure function of their weights.
 
-    Several replicas go through one vmap; a single one, or a model that says `vectorizable = False`,
-    takes the plain path. Plain and vectorised path may use different matrix kernels when a dimension
-    is very small (a batch or an output of one, say), which round differently; where that is so, a
-    single replica is run twice through vmap, so that numbers on the CPU never depend on packing.
+    All replicas go through one vmap, a single one too: which matrix kernel a product runs in, and so how it
+    rounds, depends on the processor and on whether the product is batched. Where a batch of one is
+    rounded differently still, a single replica is run twice, so that numbers on the CPU never depend
+    on packing. Replicas of a model that says `vectorizable = False` run one after the other.
     """
 
     def __init__(self, model: nn.Module, task: Task) -> None:
@@ -64,27 +65,29 @@ class Replicas:
         self._shapes = [p.shape for p in parameters.values()]
         self._sizes = [p.numel() for p in parameters.values()]
         self._vectorizable = getattr(model, "vectorizable", True) is not False
-        self._plain_is_exact = True
+        self._single_is_exact = True
 
-    def check_plain_path(self, batch: tuple[Tensor, Tensor], heldout: tuple[Tensor, Tensor]) -> None:
-        """Find out, on one real batch, whether the plain path rounds as the vectorised one does."""
-        weights_1P, buffers = stack([self.model])
-        self._check_outputs(batch[0])
+    def check_single(self, batches: Sequence[tuple[Tensor, Tensor]], heldout: tuple[Tensor, Tensor]) -> None:
+        """Find out, on real batches, whether a single replica is rounded as one of several is."""
+        weights_1P, buffers_1 = stack([self.model])
         if not self._vectorizable or weights_1P.is_cuda:
             return
-        inputs, targets = (x.unsqueeze(0) for x in batch)
-        plain = [
-            *self.gradients(weights_1P, buffers, inputs, targets),
-            *self.evaluate(weights_1P, buffers, *heldout),
+        weights_2P, buffers_2 = _twice(weights_1P), _twice(buffers_1)
+        pairs = [
+            *zip(
+                self.evaluate(weights_1P, buffers_1, *heldout),
+                self.evaluate(weights_2P, buffers_2, *heldout),
+                strict=True,
+            )
         ]
-        weights_2P, buffers = _twice(weights_1P), _twice(buffers)
-        twins = [
-            *self.gradients(weights_2P, buffers, _twice(inputs), _twice(targets)),
-            *self.evaluate(weights_2P, buffers, *heldout),
-        ]
-        self._plain_is_exact = all(torch.equal(a[0], b[0]) for a, b in zip(plain, twins, strict=True))
+        for batch in batches:
+            inputs, targets = (x.unsqueeze(0) for x in batch)
+            single = self.gradients(weights_1P, buffers_1, inputs, targets)
+            twins = self.gradients(weights_2P, buffers_2, _twice(inputs), _twice(targets))
+            pairs += zip(single, twins, strict=True)
+        self._single_is_exact = all(torch.equal(one[0], two[0]) for one, two in pairs)
 
-    def _check_outputs(self, inputs_BTI: Tensor) -> None:
+    def check_outputs(self, inputs_BTI: Tensor) -> None:
         """Raise ValueError if the model's outputs are not of the shape that the task reads."""
         with torch.no_grad():
             got = tuple(self.model(inputs_BTI).shape)
@@ -100,11 +103,11 @@ class Replicas:
         """Loss and score of every replica on its own batch: (R,) and (R,)."""
         arguments: tuple[Any, ...] = (self._unflatten(weights_RP), buffers, inputs_RBTI, targets_RB)
         replicas = len(weights_RP)
-        if not self._vectorizable or (replicas == 1 and self._plain_is_exact):
+        if not self._vectorizable:
             rows = [self._one(*(_at(a, r) for a in arguments)) for r in range(replicas)]
             loss_RB, score_RB = (torch.stack(column) for column in zip(*rows, strict=True))
         else:
-            if replicas == 1:
+            if replicas == 1 and not self._single_is_exact:
                 arguments = tuple(_twice(a) for a in arguments)
             loss_RB, score_RB = (x[:replicas] for x in vmap(self._one)(*arguments))
         return loss_RB.mean(dim=1), score_RB.mean(dim=1)
@@ -136,6 +139,20 @@ class Replicas:
             totals += torch.stack(self.forward(weights_RP, buffers, *copies)) * len(inputs)
         loss_R, score_R = totals / len(inputs_NTI)
         return loss_R, score_R
+
+    def moment(self, weights_RP: Tensor, buffers: Buffers, batch: tuple[Tensor, Tensor]) -> Moment:
+        """These weights for probes to measure on a batch, in float64."""
+        inputs_BTI, targets_B = batch
+        return Moment(
+            model=self.model,
+            weights_RP=weights_RP.double(),
+            buffers={name: b.double() if b.is_floating_point() else b for name, b in buffers.items()},
+            unflatten=lambda weights_P: {k: v[0] for k, v in self._unflatten(weights_P[None]).items()},
+            vectorizable=self._vectorizable,
+            inputs_BTI=inputs_BTI,
+            targets_B=targets_B,
+            loss=self.task.loss,
+        )
 
     def _one(
         self, parameters: Buffers, buffers: Buffers, inputs_BTI: Tensor, targets_B: Tensor

@@ -140,7 +140,9 @@ def run(space: Space, folder: Path, definition: dict[str, Any], device: str, arg
     """Train what is missing, then summarise; the exit code says whether all of it is there."""
     where = provenance(definition, arguments.executor, device)
     extra = space.option_columns() | probes.columns()
-    recorder = Records(folder, definition, space.conditions(), extra, where)
+    recorder = Records(
+        folder, definition, space.conditions(), extra, where, probes.moment_columns(space.probes)
+    )
     plan = Plan(space, records.objectives(folder))
     left = plan.left()
     err.print(

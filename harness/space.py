@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import probes
+from harness.clip_rules import clip_rules
 from harness.condition import Condition, Value, content_hash
 from harness.fields import (
     AXES,
@@ -25,6 +26,7 @@ from harness.fields import (
     checked_whole,
     without_repeats,
 )
+from harness.grid import grid_size, log_grid
 from harness.models import models
 from harness.optimizers import optimizers
 from harness.records import TRIAL_COLUMNS
@@ -42,8 +44,11 @@ class Space:
 
     `learning_rate` is None (every optimizer tunes over its own range), {"low": a, "high": b} (tuned
     over this range), or a tuple of fixed values (nothing is tuned; the learning rate is an axis).
-    `options` holds the fields that tasks, models and optimizers add, each one value or a tuple of values
-    (an axis). An option reaches the conditions whose task, model or optimizer has it.
+    `max_norms` are the thresholds of clip rule 'norm'; another rule is one arm beside them, or several if its
+    own thresholds, which are options, are axes.
+    `options` holds the fields that tasks, models, optimizers and clip rules add, each one value or a tuple of
+    values (an axis). An option reaches the conditions whose task, model, optimizer or rule has it.
+    `probes` are measured of every report trial at its moments (initialisation, solved, end).
     `paper` replaces fields at `--scale paper`.
     """
 
@@ -52,6 +57,7 @@ class Space:
     task: str = "palindrome"
     models: tuple[str, ...] = ("rnn", "lstm")
     optimizers: tuple[str, ...] = ("rmsprop",)
+    clip_rules: tuple[str, ...] = ("norm",)
     lengths: tuple[int, ...] = (5, 10, 20)
     max_norms: tuple[float, ...] = (math.inf,)
     hidden_size: tuple[int, ...] | int = (32,)
@@ -65,6 +71,7 @@ class Space:
     observe: int = 800  # steps that a solved trial is watched for
     eval_every: int = 100  # steps between held-out evaluations
     pack_size: int = 32  # trials trained as one program, at most
+    probes: tuple[str, ...] = probes.DEFAULT_MOMENT_PROBES
     options: Mapping[str, Any] = field(default_factory=dict)
     paper: Mapping[str, Any] = field(default_factory=dict, repr=False)
     scale: str = "laptop"
@@ -79,8 +86,10 @@ class Space:
         object.__setattr__(self, "learning_rate", checked_learning_rate(self.learning_rate))
         chosen: list[tuple[Any, str]] = [(tasks, self.task)]
         chosen += [(models, name) for name in self.models] + [(optimizers, name) for name in self.optimizers]
+        chosen += [(clip_rules, name) for name in self.clip_rules]
         for registry, name in chosen:
             registry.check_findable(name)
+        object.__setattr__(self, "probes", _checked_probes(self.probes))
         object.__setattr__(self, "options", self._checked_options())
         self._check_first_grid()
         conditions = self.conditions()
@@ -88,6 +97,8 @@ class Space:
             tasks.build(self.task, dict(options), length=length)
         for optimizer, options in dict.fromkeys((c.optimizer, c.options) for c in conditions):
             optimizers.build(optimizer, dict(options))
+        for rule, options in dict.fromkeys((c.clip_rule, c.options) for c in conditions):
+            clip_rules.build(rule, dict(options))
 
     @property
     def folder_name(self) -> str:
@@ -110,6 +121,11 @@ class Space:
             return self.learning_rate["low"], self.learning_rate["high"]
         return optimizers.get(optimizer).learning_rates
 
+    def first_grid(self, optimizer: str) -> list[float]:
+        """The learning rates that are tried first: at most a decade apart, at least `lr_batch` of them."""
+        low, high = self.range_of(optimizer)
+        return log_grid(low, high, min(self.lr_trials, max(self.lr_batch, grid_size(low, high))))
+
     def conditions(self) -> list[Condition]:
         """Every point of the grid, in the order of the axes."""
         rates = self.learning_rate if isinstance(self.learning_rate, tuple) else (None,)
@@ -119,6 +135,7 @@ class Space:
                 task=self.task,
                 model=model,
                 optimizer=optimizer,
+                clip_rule=rule,
                 length=length,
                 max_norm=max_norm,
                 hidden_size=hidden_size,
@@ -126,12 +143,16 @@ class Space:
                 learning_rate=rate,
                 options=options,
             )
-            for (hidden_size, batch_size), model, optimizer in itertools.product(
-                sizes, self.models, self.optimizers
+            for (hidden_size, batch_size), model, optimizer, rule in itertools.product(
+                sizes, self.models, self.optimizers, self.clip_rules
             )
-            for options in self._option_points(model, optimizer)
-            for length, max_norm, rate in itertools.product(self.lengths, self.max_norms, rates)
+            for options in self._option_points(model, optimizer, rule)
+            for length, max_norm, rate in itertools.product(self.lengths, self.max_norms_of(rule), rates)
         ]
+
+    def max_norms_of(self, clip_rule: str) -> tuple[float, ...]:
+        """The values of max_norm at which conditions with this rule are trained."""
+        return self.max_norms if getattr(clip_rules.get(clip_rule), "uses_max_norm", False) else (math.inf,)
 
     def definition(self) -> dict[str, Any]:
         """Everything that defines the results, as JSON values; inf is the text 'inf'.
@@ -146,14 +167,17 @@ class Space:
             component: {name: self.options.get(name, (option.default,)) for name, option in options.items()}
             for component, options in self._component_options().items()
         }
-        paths = [name for name in (self.task, *self.models, *self.optimizers) if ":" in name]
+        tuned = self.optimizers if self.tuned else ()
+        values["first_grids"] = {name: tuple(self.first_grid(name)) for name in tuned}
+        named = (self.task, *self.models, *self.optimizers, *self.clip_rules)
+        paths = [name for name in named if ":" in name]
         values["sources"] = {path: _source_hash(path) for path in paths}
         typed: dict[str, Any] = _json(values)
         return typed
 
     def option_columns(self) -> dict[str, type]:
         """Columns for the options of everything registered, and of what this space imports by path."""
-        every = [r.options(name) for r in (tasks, models, optimizers) for name in r.names()]
+        every = [r.options(name) for r in REGISTRIES for name in r.names()]
         every += self._component_options().values()
         return {name: option.type for options in every for name, option in options.items()}
 
@@ -180,10 +204,11 @@ class Space:
         return dataclasses.replace(self.override(self.paper), scale=scale)
 
     def _component_options(self) -> dict[str, dict[str, Option]]:
-        """Options of the task, of each model and of each optimizer, by component."""
+        """Options of the task, of each model, optimizer and clip rule, by component."""
         found = {f"task {self.task}": tasks.options(self.task)}
         found |= {f"model {name}": models.options(name) for name in self.models}
         found |= {f"optimizer {name}": optimizers.options(name) for name in self.optimizers}
+        found |= {f"clip_rule {name}": clip_rules.options(name) for name in self.clip_rules}
         return found
 
     def _checked_options(self) -> dict[str, tuple[Value, ...]]:
@@ -198,9 +223,12 @@ class Space:
             checked[name] = without_repeats(name, axis)
         return checked
 
-    def _option_points(self, model: str, optimizer: str) -> Iterable[tuple[tuple[str, Value], ...]]:
-        """Every combination of the options that this model, this optimizer and the task have."""
-        known = tasks.options(self.task) | models.options(model) | optimizers.options(optimizer)
+    def _option_points(
+        self, model: str, optimizer: str, rule: str
+    ) -> Iterable[tuple[tuple[str, Value], ...]]:
+        """Every combination of the options that this model, optimizer and clip rule and the task have."""
+        known = tasks.options(self.task) | models.options(model)
+        known |= optimizers.options(optimizer) | clip_rules.options(rule)
         names = sorted(known)
         axes = [self.options.get(name, (known[name].default,)) for name in names]
         for values in itertools.product(*axes):
@@ -221,12 +249,14 @@ class Space:
                 )
 
 
+REGISTRIES: tuple[typing.Any, ...] = (tasks, models, optimizers, clip_rules)
+
 RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *probes.columns()}
 """Names that an option may not have: its column would hide another."""
 
 
 def _check_option_names(components: Mapping[str, Mapping[str, Option]]) -> None:
-    """Raise UserError if an option hides a column, or a task, a model and an optimizer share one."""
+    """Raise UserError if an option hides a column, or components of different kinds share one."""
     owner: dict[str, str] = {}
     for component, options in components.items():
         kind = component.partition(" ")[0]
@@ -240,9 +270,14 @@ def _check_option_names(components: Mapping[str, Mapping[str, Option]]) -> None:
             raise UserError(f"{component} has an option named {taken[0]!r}, which is a column of its own")
 
 
-def grid_size(low: float, high: float) -> int:
-    """Points of a log grid from low to high, both included, at most one decade apart."""
-    return max(2, math.ceil(round(math.log10(high / low), 9)) + 1)
+def _checked_probes(names: Any) -> tuple[str, ...]:
+    """The names of moment probes; UserError if one is not known."""
+    known = probes.MOMENT_PROBES
+    chosen = tuple(str(name) for name in as_axis(names))
+    for name in chosen:
+        if name not in known:
+            raise UserError(f"probes={name} is not known; known: {', '.join(sorted(known))}")
+    return without_repeats("probes", chosen) if chosen else ()
 
 
 def load_space(name: str) -> Space:
@@ -278,9 +313,9 @@ def built_in_spaces() -> list[str]:
 def _unknown_field(name: str, known: list[str]) -> str:
     owners = [
         f"{registry.kind} {component}"
-        for registry in (tasks, models, optimizers)
-        for component in typing.cast("Any", registry).names()
-        if name in typing.cast("Any", registry).options(component)
+        for registry in REGISTRIES
+        for component in registry.names()
+        if name in registry.options(component)
     ]
     belongs = f" (it belongs to {', '.join(owners)}, not in this space)" if owners else ""
     return f"unknown field {name!r}{belongs}; known: {', '.join(known)}"

@@ -5,12 +5,12 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from harness.condition import Condition, stream_seed
+from harness.grid import rounded
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -27,27 +27,28 @@ class Study:
     machine's arithmetic.
     """
 
-    def __init__(self, condition: Condition, low: float, high: float, batches: list[int]) -> None:
-        """`batches` are the numbers of learning rates to ask for, one batch after the other."""
+    def __init__(self, condition: Condition, grid: list[float], later_batches: list[int]) -> None:
+        """`grid` is the first batch, over the whole range; `later_batches` are the sizes of the others."""
         self.condition = condition
-        self._batches = batches
-        self._distribution = optuna.distributions.FloatDistribution(low, high, log=True)
+        self._grid = grid
+        self._later_batches = later_batches
+        self._distribution = optuna.distributions.FloatDistribution(grid[0], grid[-1], log=True)
         self._told: dict[float, float] = {}
 
     def ask(self, batch: int) -> list[float]:
         """The learning rates of batch number `batch`; each batch is asked for once, in order."""
-        size = self._batches[batch]
-        low, high = self._distribution.low, self._distribution.high
         if batch == 0:
-            return [low, *(_rounded(rate) for rate in np.geomspace(low, high, size)[1:-1]), high]
+            return self._grid
+        size = self._later_batches[batch - 1]
+        low, high = self._distribution.low, self._distribution.high
         study = self.as_optuna()
         study.sampler = optuna.samplers.TPESampler(
             seed=stream_seed("tpe", self.condition.condition_id, batch) % 2**32,
-            n_startup_trials=self._batches[0],
+            n_startup_trials=len(self._grid),
             constant_liar=True,
         )
         asked = [study.ask({PARAMETER: self._distribution}).params[PARAMETER] for _ in range(size)]
-        return [min(max(_rounded(rate), low), high) for rate in asked]
+        return [min(max(rounded(rate), low), high) for rate in asked]
 
     def tell(self, objectives: Mapping[float, float]) -> None:
         """The objectives of the whole batch, in the order asked: finite, from 0 (best) to 1."""
@@ -96,7 +97,3 @@ def export(studies: Iterable[Study], path: Path) -> None:
             temporary = path.with_name(f".{path.name}.part")
             temporary.write_bytes(written.read_bytes())
             temporary.replace(path)
-
-
-def _rounded(rate: float) -> float:
-    return float(f"{rate:.6g}")

@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.clip_rules import ClipRule, clip_rules
 from harness.condition import Condition, Pack, Result, Trial
 from harness.history import kept_steps
+from harness.moments import Rows, Snapshots, take_moments
 from harness.optimizers import Optimizer, State, optimizers
-from harness.probes import Curves, Levels, divergence, measure, outcome
+from harness.probes import UPDATE_EVERY, Curves, Levels, divergence, events, measure, outcome
 from harness.probes.base import Floats
 from harness.replicas import Buffers, Replicas, build_model, stack
 from harness.tasks import Stream, Task, heldout_set, tasks
@@ -25,7 +27,13 @@ from harness.tasks import Stream, Task, heldout_set, tasks
 SCALARS = ("loss", "score", "grad_norm", "clip_coefficient")
 """What one step reports for every replica."""
 
-Step = Callable[[Tensor, State, Buffers, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, State, Tensor]]
+States = tuple[State, State]
+"""State of the optimizer and of the clipping rule."""
+
+CHECKED_BATCHES = 10
+"""Batches on which a pack makes sure that its numbers will not depend on how many replicas are left."""
+
+Step = Callable[[Tensor, States, Buffers, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, States, Tensor]]
 
 
 def train(pack: Pack, device: str = "cpu") -> list[Result]:
@@ -38,38 +46,30 @@ def build_task(condition: Condition) -> Task:
     return tasks.build(condition.task, dict(condition.options), length=condition.length)
 
 
-def make_step(replicas: Replicas, optimizer: Optimizer) -> Step:
-    """One update of all replicas as a pure function of weights, state and batch.
+def make_step(replicas: Replicas, optimizer: Optimizer, clip_rule: ClipRule) -> Step:
+    """One update of all replicas as a pure function of weights, states and batch.
 
     The returned scalars are (4, R), in the order of SCALARS. Nothing is copied to the host.
     """
 
     def step(
         weights_RP: Tensor,
-        state: State,
+        states: States,
         buffers: Buffers,
         inputs_RBTI: Tensor,
         targets_RB: Tensor,
         learning_rate_R1: Tensor,
         max_norm_R1: Tensor,
-    ) -> tuple[Tensor, State, Tensor]:
+    ) -> tuple[Tensor, States, Tensor]:
+        state, clip_state = states
         loss_R, score_R, grads_RP = replicas.gradients(weights_RP, buffers, inputs_RBTI, targets_RB)
-        norm_R1, coefficient_R1 = clip_coefficients(grads_RP, max_norm_R1)
-        weights_RP, state = optimizer.update(weights_RP, grads_RP * coefficient_R1, state, learning_rate_R1)
-        return weights_RP, state, torch.stack([loss_R, score_R, norm_R1[:, 0], coefficient_R1[:, 0]])
+        norm_R1 = torch.linalg.vector_norm(grads_RP, dim=1, keepdim=True)
+        grads_RP, coefficient_R1, clip_state = clip_rule.clip(grads_RP, norm_R1, max_norm_R1, clip_state)
+        weights_RP, state = optimizer.update(weights_RP, grads_RP, state, learning_rate_R1)
+        scalars_4R = torch.stack([loss_R, score_R, norm_R1[:, 0], coefficient_R1[:, 0]])
+        return weights_RP, (state, clip_state), scalars_4R
 
     return step
-
-
-def clip_coefficients(grads_RP: Tensor, max_norm_R1: Tensor) -> tuple[Tensor, Tensor]:
-    """Global L2 norm of each replica's gradient and the factor that clips it: (R, 1) each.
-
-    The factor is min(1, max_norm / (norm + 1e-6)), as in torch.nn.utils.clip_grad_norm_ (Pascanu et
-    al. 2013); 1 when max_norm is inf. A norm that is not finite gives no usable factor: such a
-    step is a divergence, found from the norm.
-    """
-    norm_R1 = torch.linalg.vector_norm(grads_RP, dim=1, keepdim=True)
-    return norm_R1, (max_norm_R1 / (norm_R1 + 1e-6)).clamp(max=1.0)
 
 
 @dataclass
@@ -80,6 +80,7 @@ class Run:
     levels: Levels
     weights: Tensor | None = None  # flat (P,), after the last block
     blocks: list[Floats] = field(default_factory=list)  # each (4, N)
+    updates: list[tuple[int, float, float]] = field(default_factory=list)  # step, |dw|, |w| before
     step_seconds: list[Floats] = field(default_factory=list)
     eval_seconds: float = 0.0
     evals: list[tuple[int, float, float]] = field(default_factory=list)
@@ -87,6 +88,9 @@ class Run:
     diverged_step: int | None = None
     diverged_reason: str | None = None
     control_score: float = float("nan")
+    snapshots: Snapshots = field(default_factory=dict)
+    moments: Rows = field(default_factory=dict)
+    profiles: Rows = field(default_factory=dict)
 
     @property
     def stop_step(self) -> int:
@@ -95,8 +99,17 @@ class Run:
             return self.trial.max_steps
         return self.solved_step + self.trial.observe
 
-    def add_block(self, after_step: int, scalars: Floats, seconds_per_step: float) -> None:
-        """Store the scalars (4, N) of the steps after `after_step`, up to a divergence if there is one."""
+    def add_block(
+        self,
+        after_step: int,
+        scalars: Floats,
+        updates: list[tuple[int, float, float]],
+        seconds_per_step: float,
+    ) -> None:
+        """Store the scalars (4, N) of the steps after `after_step`, and the updates measured among them.
+
+        Up to a divergence if there is one.
+        """
         earlier = np.concatenate([block[0] for block in self.blocks[-200:]]) if self.blocks else np.zeros(0)
         found = divergence(scalars[0], scalars[2], earlier, self.evals[0][1], self.trial.max_steps)
         if found is not None:
@@ -104,21 +117,28 @@ class Run:
             self.diverged_step = after_step + index + 1
             scalars = scalars[:, : index + 1]
         self.blocks.append(scalars)
+        self.updates += [row for row in updates if row[0] <= after_step + scalars.shape[1]]
         self.step_seconds.append(np.full(scalars.shape[1], seconds_per_step))
 
-    def add_eval(self, step: int, loss: float, score: float, seconds: float) -> None:
-        """Store a held-out evaluation; the first at the solved level, by max_steps, solves the trial."""
+    def add_eval(self, step: int, loss: float, score: float, weights: Tensor, seconds: float) -> None:
+        """Store a held-out evaluation of these weights; the first at the solved level, by max_steps, solves
+        the trial. Weights of moments are kept, unless the trial has diverged."""
         score = round(score, 6)  # 1980 of 2000 is .99, not the float below it
         self.evals.append((step, loss, score))
         self.eval_seconds += seconds
         if step > 0 and not math.isfinite(loss):
             self.diverged_step, self.diverged_reason = step, "heldout_loss_not_finite"
+            return
         if self.solved_step is None and score >= self.levels.solved_at and step <= self.trial.max_steps:
             self.solved_step = step
+            self.snapshots["solved"] = (step, weights)
+        self.snapshots.setdefault("init", (step, weights))
+        self.snapshots["end"] = (step, weights)
 
     def curves(self) -> Curves:
         """The whole record as arrays."""
         loss, score, grad_norm, clip_coefficient = np.concatenate(self.blocks, axis=1)
+        update_step, update_norm, weight_norm = (np.array(x) for x in zip(*self.updates, strict=True))
         eval_step, eval_loss, eval_score = (np.array(column) for column in zip(*self.evals, strict=True))
         return Curves(
             trial=self.trial,
@@ -127,6 +147,9 @@ class Run:
             score=score,
             grad_norm=grad_norm,
             clip_coefficient=clip_coefficient,
+            update_step=update_step,
+            update_norm=update_norm,
+            weight_norm=weight_norm,
             eval_step=eval_step,
             eval_loss=eval_loss,
             eval_score=eval_score,
@@ -143,6 +166,10 @@ class Run:
         steps["step"] = kept + 1
         steps["learning_rate"] = np.full(len(kept), self.trial.learning_rate)
         steps["seconds"] = seconds[kept]
+        for name in ("update_norm", "weight_norm"):
+            sparse = np.full(len(seconds), np.nan)
+            sparse[curves.update_step - 1] = getattr(curves, name)
+            steps[name] = sparse[kept]
         return Result(
             trial=self.trial,
             outcome=outcome(curves),
@@ -162,6 +189,9 @@ class Run:
             },
             steps=steps,
             evals={"step": curves.eval_step, "loss": curves.eval_loss, "score": curves.eval_score},
+            events=events(curves),
+            moments=self.moments,
+            profiles=self.profiles,
         )
 
 
@@ -171,7 +201,7 @@ class Population:
 
     runs: list[Run]
     weights_RP: Tensor
-    state: State
+    states: States
     buffers: Buffers
 
     def select(self, keep: list[bool]) -> "Population":
@@ -182,7 +212,10 @@ class Population:
         return Population(
             [run for run, kept in zip(self.runs, keep, strict=True) if kept],
             self.weights_RP[index],
-            tuple(tensor[index] for tensor in self.state),
+            (
+                tuple(tensor[index] for tensor in self.states[0]),
+                tuple(tensor[index] for tensor in self.states[1]),
+            ),
             {name: buffer[index] for name, buffer in self.buffers.items()},
         )
 
@@ -196,6 +229,7 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
     first = pack.trials[0]
     task = build_task(first.condition)
     optimizer = optimizers.build(first.condition.optimizer, dict(first.condition.options))
+    clip_rule = clip_rules.build(first.condition.clip_rule, dict(first.condition.options))
     seeds = sorted({trial.seed for trial in pack.trials})
     by_seed = {seed: build_model(first.condition, task, seed).to(device) for seed in seeds}
     replicas = Replicas(by_seed[seeds[0]], task)
@@ -207,8 +241,11 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
         return Stream(task, first.condition.task, first.condition.batch_size, seed, device)
 
     streams = {seed: stream(seed) for seed in seeds}
-    replicas.check_plain_path(stream(seeds[0]).next(), heldout)
-    step_function = make_step(replicas, optimizer)
+    checked = stream(seeds[0])
+    first_batches = [checked.next() for _ in range(CHECKED_BATCHES)]
+    replicas.check_outputs(first_batches[0][0])
+    replicas.check_single(first_batches, heldout)
+    step_function = make_step(replicas, optimizer, clip_rule)
 
     weights_RP, buffers = stack([by_seed[trial.seed] for trial in pack.trials])
     levels = Levels(
@@ -218,7 +255,8 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
         baseline_loss=task.baseline_loss,
     )
     runs = [Run(trial, levels) for trial in pack.trials]
-    active = Population(runs, weights_RP, optimizer.init(weights_RP), buffers)
+    states = (optimizer.init(weights_RP), clip_rule.init(weights_RP))
+    active = Population(runs, weights_RP, states, buffers)
     evaluate(replicas, active, heldout, step=0)
     step = 0
     while active.runs:
@@ -238,6 +276,13 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
             for run, score in zip(leaving.runs, score_R.tolist(), strict=True):
                 run.control_score = round(score, 6)
         active = active.select([not done for done in finished])
+    if pack.probes:
+        buffers_of = {seed: stack([model])[1] for seed, model in by_seed.items()}
+        buffers_of = {seed: {k: v[0] for k, v in b.items()} for seed, b in buffers_of.items()}
+        snapshots, run_seeds = [run.snapshots for run in runs], [run.trial.seed for run in runs]
+        found = take_moments(snapshots, run_seeds, replicas, buffers_of, first.condition, pack.probes)
+        for run, (run.moments, run.profiles) in zip(runs, found, strict=True):
+            run.snapshots.clear()
     return runs
 
 
@@ -250,18 +295,25 @@ def train_block(
     learning_rate_R1 = torch.tensor([[run.trial.learning_rate] for run in active.runs], device=device)
     max_norm_R1 = torch.tensor([[run.trial.condition.max_norm] for run in active.runs], device=device)
     started = time.perf_counter()
-    scalars = []
-    for _ in range(begin, end):
+    scalars, updates = [], []
+    for done in range(begin, end):
         drawn = {seed: streams[seed].next() for seed in dict.fromkeys(seeds)}
         inputs, targets = (torch.stack(rows) for rows in zip(*(drawn[seed] for seed in seeds), strict=True))
-        active.weights_RP, active.state, scalars_4R = step_function(
-            active.weights_RP, active.state, active.buffers, inputs, targets, learning_rate_R1, max_norm_R1
+        before_RP = active.weights_RP
+        active.weights_RP, active.states, scalars_4R = step_function(
+            before_RP, active.states, active.buffers, inputs, targets, learning_rate_R1, max_norm_R1
         )
         scalars.append(scalars_4R)
+        if done % UPDATE_EVERY == 0:
+            moved_RP = active.weights_RP - before_RP
+            norms_2R = torch.stack([torch.linalg.vector_norm(x, dim=1) for x in (moved_RP, before_RP)])
+            updates.append((done + 1, norms_2R))
     scalars_R4N = torch.stack(scalars, dim=-1).transpose(0, 1).cpu().numpy()
+    measured = [(step, norms_2R.tolist()) for step, norms_2R in updates]
     seconds_per_step = (time.perf_counter() - started) / (end - begin) / len(active.runs)
-    for run, scalars_4N in zip(active.runs, scalars_R4N, strict=True):
-        run.add_block(begin, scalars_4N, seconds_per_step)
+    for r, (run, scalars_4N) in enumerate(zip(active.runs, scalars_R4N, strict=True)):
+        rows = [(step, moved[r], size[r]) for step, (moved, size) in measured]
+        run.add_block(begin, scalars_4N, rows, seconds_per_step)
 
 
 def evaluate(replicas: Replicas, population: Population, heldout: tuple[Tensor, Tensor], step: int) -> None:
@@ -272,8 +324,9 @@ def evaluate(replicas: Replicas, population: Population, heldout: tuple[Tensor, 
     loss_R, score_R = replicas.evaluate(population.weights_RP, population.buffers, *heldout)
     losses, scores = loss_R.tolist(), score_R.tolist()
     seconds = (time.perf_counter() - started) / len(population.runs)
-    for run, loss, score in zip(population.runs, losses, scores, strict=True):
-        run.add_eval(step, loss, score, seconds)
+    rows = zip(population.runs, losses, scores, population.weights_RP, strict=True)
+    for run, loss, score, weights in rows:
+        run.add_eval(step, loss, score, weights.clone(), seconds)
 
 
 def held_out(task: Task, name: str, split: str, device: str) -> tuple[Tensor, Tensor] | None:

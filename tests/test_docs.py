@@ -2,7 +2,16 @@ import re
 from pathlib import Path
 
 from harness import probes
-from harness.records import EVAL_SCHEMA, FAILURE_SCHEMA, STEP_SCHEMA, TRIAL_COLUMNS
+from harness.clip_rules import clip_rules
+from harness.records import (
+    EVAL_SCHEMA,
+    EVENT_SCHEMA,
+    FAILURE_SCHEMA,
+    MOMENT_SCHEMA,
+    PROFILE_SCHEMA,
+    STEP_SCHEMA,
+    TRIAL_COLUMNS,
+)
 from harness.space import load_space
 from harness.tasks import tasks
 
@@ -14,9 +23,16 @@ RESULTS = (ROOT / "docs" / "results.md").read_text()
 def test_every_column_is_documented():
     documented = set(re.findall(r"`(\w+)`", MEASURES + RESULTS))
     columns = set(TRIAL_COLUMNS) | set(probes.columns()) | set(load_space("smoke").option_columns())
+    columns |= set(probes.moment_columns(tuple(probes.MOMENT_PROBES)))
+    columns |= {*EVENT_SCHEMA.names[1:], *PROFILE_SCHEMA.names[1:], *probes.MOMENTS}
     assert columns - documented == set()
-    for schema in (STEP_SCHEMA, EVAL_SCHEMA, FAILURE_SCHEMA):
+    for schema in (STEP_SCHEMA, EVAL_SCHEMA, EVENT_SCHEMA, MOMENT_SCHEMA, PROFILE_SCHEMA, FAILURE_SCHEMA):
         assert f"`{', '.join(schema.names)}`" in RESULTS
+
+
+def test_every_probe_and_every_clip_rule_is_documented():
+    assert all(f"**`{name}`**" in MEASURES for name in probes.MOMENT_PROBES)
+    assert all(f"| `{name}` |" in MEASURES for name in clip_rules.names())
 
 
 def test_the_levels_of_every_task_are_documented():

@@ -4,7 +4,7 @@ import random
 import pytest
 
 from harness.condition import Outcome, Pack, Result
-from harness.plan import Plan, tuning_batches
+from harness.plan import Plan, later_batches
 from harness.space import Space
 
 
@@ -144,4 +144,5 @@ def test_packs_hold_siblings_sorted_by_max_norm_rate_and_seed():
     ],
 )
 def test_batches_start_with_the_grid_and_add_up_to_lr_trials(changes, sizes):
-    assert tuning_batches(space(**changes), "rmsprop") == sizes
+    this = space(**changes)
+    assert [len(this.first_grid("rmsprop")), *later_batches(this, "rmsprop")] == sizes

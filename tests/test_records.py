@@ -31,6 +31,8 @@ def fake(pack: Pack) -> list[Result]:
                 "score": np.zeros(3),
                 "grad_norm": np.array([1.0, np.inf, np.nan]),
                 "clip_coefficient": np.ones(3),
+                "update_norm": np.full(3, np.nan),
+                "weight_norm": np.full(3, np.nan),
                 "learning_rate": np.full(3, 0.1),
                 "seconds": np.full(3, 1e-3),
             },
@@ -57,7 +59,8 @@ def test_tables_are_read_by_plain_pandas_and_nan_and_inf_survive(folder):
     assert trials["final_loss"].isna().all()
     steps = pd.read_parquet(folder / "steps")
     assert list(steps.columns) == [
-        "trial_id", "step", "loss", "score", "grad_norm", "clip_coefficient", "learning_rate", "seconds",
+        "trial_id", "step", "loss", "score", "grad_norm", "clip_coefficient", "update_norm", "weight_norm",
+        "learning_rate", "seconds",
     ]  # fmt: skip
     assert len(steps) == 12
     assert np.isinf(steps["grad_norm"]).sum() == 4

@@ -65,8 +65,8 @@ def whole(tmp_path_factory) -> Path:
 
 def test_a_run_leaves_tables_studies_a_report_and_its_definition(whole):
     assert {p.name for p in whole.iterdir()} == {
-        ".lock", "conditions.parquet", "evals", "optuna.journal", "report.html", "space.json", "steps",
-        "trials",
+        ".lock", "conditions.parquet", "evals", "events", "moments", "optuna.journal", "profiles",
+        "report.html", "space.json", "steps", "trials",
     }  # fmt: skip
     trials = read(whole, "trials")
     assert len(trials) == 2 * (3 * 1 + 2)

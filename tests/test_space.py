@@ -3,12 +3,14 @@ import linecache
 import math
 import sys
 
+import numpy as np
 import pytest
 
 from harness.fields import parse_settings
+from harness.grid import grid_size, log_grid
 from harness.models import models
 from harness.registry import UserError
-from harness.space import Space, built_in_spaces, grid_size, load_space
+from harness.space import Space, built_in_spaces, load_space
 
 
 def space(**changes) -> Space:
@@ -94,6 +96,9 @@ def test_left_out_the_learning_rate_range_is_the_optimizers_own():
 def test_first_grid_is_at_most_a_decade_apart(low, high, size):
     assert grid_size(low, high) == size
     assert (high / low) ** (1 / (size - 1)) <= 10 * (1 + 1e-9)
+    grid = log_grid(low, high, size)
+    assert (grid[0], grid[-1]) == (low, high), "the ends exactly"
+    assert np.allclose(np.diff(np.log(grid)), np.log(high / low) / (size - 1), rtol=1e-4)
 
 
 def test_conditions_are_the_product_of_the_axes():

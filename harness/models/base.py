@@ -55,6 +55,10 @@ class Recurrent(nn.Module):
         """[x, h] W' + b: input and hidden state side by side, times one combined matrix."""
         return torch.cat([x_BI, h_BH], dim=-1) @ self.cell_weight.T + self.cell_bias
 
+    def recurrent_weight(self) -> Tensor:
+        """What the hidden state is multiplied by, a block per gate: (gates, hidden, hidden)."""
+        return self.cell_weight[:, -self.hidden_size :].view(-1, self.hidden_size, self.hidden_size)
+
     def readout(self, h_BH: Tensor) -> Tensor:
         """Outputs from hidden states: any leading dimensions, then hidden."""
         return h_BH @ self.readout_weight.T + self.readout_bias

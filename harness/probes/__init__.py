@@ -1,10 +1,51 @@
-"""Measures: what is read off a trial's curves, one file each. Importing this package registers them."""
+"""Measures, one file each. Importing this package registers them.
+
+Some are read off a trial's curves when it is over (`probe`), some are taken of its weights at three moments
+(`moment_probe`).
+"""
 
 from harness.probes import clipping as _clipping  # noqa: F401
+from harness.probes import curvature as _curvature  # noqa: F401
 from harness.probes import drops as _drops  # noqa: F401
+from harness.probes import gradient_flow as _gradient_flow  # noqa: F401
+from harness.probes import lyapunov as _lyapunov  # noqa: F401
 from harness.probes import objective as _objective  # noqa: F401
+from harness.probes import solved as _solved  # noqa: F401
+from harness.probes import spectrum as _spectrum  # noqa: F401
+from harness.probes import spikes as _spikes  # noqa: F401
+from harness.probes import updates as _updates  # noqa: F401
 from harness.probes.base import PROBES, Curves, Levels, columns, measure
 from harness.probes.divergence import divergence
+from harness.probes.events import events
+from harness.probes.moments import (
+    DEFAULT_MOMENT_PROBES,
+    MOMENT_PROBES,
+    MOMENTS,
+    PROBE_SIZE,
+    Measured,
+    Moment,
+    measure_moment,
+    moment_columns,
+)
 from harness.probes.outcome import outcome
+from harness.probes.updates import UPDATE_EVERY
 
-__all__ = ["PROBES", "Curves", "Levels", "columns", "divergence", "measure", "outcome"]
+__all__ = [
+    "DEFAULT_MOMENT_PROBES",
+    "MOMENTS",
+    "MOMENT_PROBES",
+    "PROBES",
+    "PROBE_SIZE",
+    "UPDATE_EVERY",
+    "Curves",
+    "Levels",
+    "Measured",
+    "Moment",
+    "columns",
+    "divergence",
+    "events",
+    "measure",
+    "measure_moment",
+    "moment_columns",
+    "outcome",
+]

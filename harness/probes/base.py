@@ -28,7 +28,8 @@ class Curves:
 
     Step s is the s-th update, counted from 1: `loss[s - 1]` and its neighbours are of the batch of
     that update, before it was applied. Evaluations at step s follow update s; the first is at 0.
-    A diverged trial ends with the step at which it diverged.
+    `update_norm` and `weight_norm` were taken at the steps `update_step` only. A diverged trial ends with
+    the step at which it diverged.
     """
 
     trial: Trial
@@ -37,6 +38,9 @@ class Curves:
     score: Floats
     grad_norm: Floats
     clip_coefficient: Floats
+    update_step: npt.NDArray[np.int64]
+    update_norm: Floats
+    weight_norm: Floats
     eval_step: npt.NDArray[np.int64]
     eval_loss: Floats
     eval_score: Floats

@@ -62,15 +62,15 @@ CHUNK_STEPS = 10
 """Training batches are drawn this many steps at a time. Part of the data's definition: do not tune."""
 
 
-def heldout_set(task: Task, name: str, split: str) -> tuple[Tensor, Tensor] | None:
-    """The fixed held-out set of a task: split is 'validation', 'test' or 'control'.
+def heldout_set(task: Task, name: str, split: str, size: int = HELDOUT_SIZE) -> tuple[Tensor, Tensor] | None:
+    """A fixed held-out set of a task: split is 'validation', 'test', 'control' or 'probe'.
 
     The same for every model, optimizer, clipping threshold and seed. None for the control of a task
     that has none.
     """
     generator = torch.Generator().manual_seed(stream_seed("heldout", name, task.length, split))
     draw = task.draw_control if split == "control" else task.draw
-    return draw(generator, HELDOUT_SIZE)
+    return draw(generator, size)
 
 
 class Stream:

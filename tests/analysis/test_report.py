@@ -11,7 +11,7 @@ from analysis.report import alarms, main, write_report
 from analysis.sections import stability
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Condition, Outcome, Pack, Result, Trial
-from harness.records import Records
+from harness.records import EVAL_SCHEMA, STEP_SCHEMA, Records
 from harness.space import Space
 from tests.conftest import make_trial
 
@@ -34,11 +34,8 @@ def result(trial, outcome: Outcome) -> Result:
             "control_score": 0.5,
             "seconds": 1.0,
         },
-        steps={
-            n: np.zeros(1)
-            for n in ("step", "loss", "score", "grad_norm", "clip_coefficient", "learning_rate", "seconds")
-        },
-        evals={n: np.zeros(1) for n in ("step", "loss", "score")},
+        steps={name: np.zeros(1) for name in STEP_SCHEMA.names[1:]},
+        evals={name: np.zeros(1) for name in EVAL_SCHEMA.names[1:]},
     )
 
 

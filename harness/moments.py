@@ -1,0 +1,103 @@
+"""Takes the moment probes of a finished pack: float64, a few replicas at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.condition import Condition
+from harness.probes import MOMENTS, PROBE_SIZE, Measured, measure_moment, moment_columns
+from harness.replicas import Buffers, Replicas
+from harness.tasks import Task, heldout_set
+
+ROWS_AT_ONCE = 16
+"""Replicas that are probed in one vectorised call: bounds memory."""
+
+Snapshots = dict[str, tuple[int, Tensor]]
+"""By moment: the step and the flat weights after it."""
+
+Rows = dict[str, list[Any]]
+"""A table by column."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the stacked weights to probe."""
+
+    weights_P: Tensor
+    seed: int
+
+
+def take_moments(
+    snapshots: Sequence[Snapshots],
+    seeds: Sequence[int],
+    replicas: Replicas,
+    buffers_of: dict[int, Buffers],
+    condition: Condition,
+    names: tuple[str, ...],
+) -> list[tuple[Rows, Rows]]:
+    """The moments and profiles of each trial, from its snapshots and its seed.
+
+    Initial weights depend on the seed alone and are probed once per seed.
+    """
+    jobs: dict[tuple[str, int], Job] = {}
+    for index, (taken, seed) in enumerate(zip(snapshots, seeds, strict=True)):
+        for moment, (_, weights_P) in taken.items():
+            jobs.setdefault(_key(moment, index, seed), Job(weights_P, seed))
+    batch = probe_batch(replicas.task, condition.task, next(iter(jobs.values())).weights_P.device)
+    keys = list(jobs)
+    found: dict[tuple[str, int], Measured] = {}
+    for begin in range(0, len(keys), ROWS_AT_ONCE):
+        chunk = keys[begin : begin + ROWS_AT_ONCE]
+        weights_RP = torch.stack([jobs[key].weights_P for key in chunk])
+        each = [buffers_of[jobs[key].seed] for key in chunk]
+        buffers = {name: torch.stack([b[name] for b in each]) for name in each[0]}
+        measured = measure_moment(replicas.moment(weights_RP, buffers, batch), names)
+        found |= {key: _row(measured, r) for r, key in enumerate(chunk)}
+    return [
+        _tables(taken, [found[_key(moment, index, seed)] for moment in taken], names)
+        for index, (taken, seed) in enumerate(zip(snapshots, seeds, strict=True))
+    ]
+
+
+def probe_batch(task: Task, name: str, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """The fixed probe batch of a task, in float64: sequences that are in no other set."""
+    batch = heldout_set(task, name, "probe", PROBE_SIZE)
+    assert batch is not None, "only the control set may be missing"
+    inputs, targets = (x.to(device).double() if x.is_floating_point() else x.to(device) for x in batch)
+    return inputs, targets
+
+
+def _key(moment: str, index: int, seed: int) -> tuple[str, int]:
+    return (moment, seed if moment == "init" else index)
+
+
+def _row(measured: Measured, r: int) -> Measured:
+    """What was found of one replica."""
+    return Measured(
+        {name: column[r] for name, column in measured.columns.items()},
+        {name: profile[r] for name, profile in measured.profiles.items()},
+    )
+
+
+def _tables(taken: Snapshots, found: list[Measured], names: tuple[str, ...]) -> tuple[Rows, Rows]:
+    """Rows of the moments and of the profiles table, moments in their order."""
+    moments: Rows = {name: [] for name in ("moment", "step", *moment_columns(names))}
+    profiles: Rows = {name: [] for name in ("moment", "step", "t", "quantity", "mean_norm", "median_norm")}
+    in_order = sorted(zip(taken.items(), found, strict=True), key=lambda item: MOMENTS.index(item[0][0]))
+    for (moment, (step, _)), measured in in_order:
+        row = {"moment": moment, "step": step}
+        row |= {name: float(value) for name, value in measured.columns.items()}
+        for name, values in moments.items():
+            values.append(row[name])
+        for quantity, norms_TB in measured.profiles.items():
+            steps = len(norms_TB)
+            profiles["moment"] += [moment] * steps
+            profiles["step"] += [step] * steps
+            profiles["t"] += range(1, steps + 1)
+            profiles["quantity"] += [quantity] * steps
+            profiles["mean_norm"] += norms_TB.mean(dim=1).tolist()
+            profiles["median_norm"] += norms_TB.quantile(0.5, dim=1).tolist()
+    return moments, profiles

@@ -1,0 +1,104 @@
+"""Gradient through time: the loss's gradient with respect to the state after each time step.
+
+The state is what `step` hands from one step to the next: (h,) of an RNN, (h, c) of an LSTM. Its parts are
+separate coordinates: dL/dc_t is taken with h_t held fixed (autograd's `c_t.grad` also holds the path through
+h_t = o tanh(c_t) of the same step), as in the recursion g_t = J_{t+1}' g_{t+1} with the step's Jacobian J.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import grad
+
+from harness.probes.moments import Measured, Moment, has_steps, moment_probe
+
+REACH = 1e-3
+"""Fraction of its last value below which a gradient no longer reaches."""
+
+
+@moment_probe("grad_h_rate", "grad_h_reach", "grad_c_rate", "grad_c_reach", applies=has_steps)
+def gradient_flow(moment: Moment) -> Measured:
+    """Rate and reach of dL/dh_t and dL/dc_t, and their profiles over t.
+
+    A profile is the mean over sequences of the L2 norm of each sequence's own gradient. See `rate` and
+    `reach`. Columns of c are NaN for models whose state has one part.
+    """
+    gradients = state_gradients(moment)
+    profiles = {f"grad_{name}": norms for name, norms in zip("hc", gradients, strict=False)}
+    columns = {}
+    for name in "hc":
+        norms_RTB = profiles.get(f"grad_{name}")
+        missing = moment.weights_RP.new_full((len(moment.weights_RP),), torch.nan)
+        columns[f"grad_{name}_rate"] = missing if norms_RTB is None else rate(norms_RTB.mean(-1))
+        columns[f"grad_{name}_reach"] = missing if norms_RTB is None else reach(norms_RTB.mean(-1))
+    return Measured(columns, profiles)
+
+
+def state_gradients(moment: Moment) -> list[Tensor]:
+    """Norms (R, T, B) of the gradient of each sequence's loss with respect to each part of the state."""
+
+    def one(call: Any, weights_P: Tensor) -> tuple[Tensor, ...]:
+        def total_loss(nudges: tuple[Tensor, ...]) -> Tensor:
+            outputs = call(weights_P, rollout, moment.inputs_BTI, nudges)
+            return moment.loss(outputs, moment.targets_B).sum()
+
+        found = grad(total_loss)(call(weights_P, no_nudges, moment.inputs_BTI))
+        return tuple(part.flatten(2).norm(dim=2) for part in found)
+
+    return list(moment.each(one))
+
+
+def no_nudges(model: Any, inputs_BTI: Tensor) -> tuple[Tensor, ...]:
+    """Zeros (T, B, ...) to add to each part of the state after each step."""
+    steps = inputs_BTI.shape[1]
+    return tuple(
+        torch.zeros_like(part).expand(steps, *part.shape) for part in model.initial_state(inputs_BTI)
+    )
+
+
+def rollout(model: Any, inputs_BTI: Tensor, nudges: tuple[Tensor, ...]) -> Tensor:
+    """The model's outputs when its state is nudged after every step."""
+    state = model.initial_state(inputs_BTI)
+    hidden = []
+    for t, x_BI in enumerate(inputs_BTI.unbind(1)):
+        state = tuple(part + nudge[t] for part, nudge in zip(model.step(x_BI, state), nudges, strict=True))
+        hidden.append(state[0])
+    outputs: Tensor = model.readout(torch.stack(hidden, dim=1) if model.every_step else hidden[-1])
+    return outputs
+
+
+def rate(norms_RT: Tensor) -> Tensor:
+    """Geometric mean factor per step back in time, from the last step whose norm is not 0 to the first: (R,).
+
+    Below 1 the gradient vanishes, above 1 it explodes. NaN if there are fewer than two such steps, or a
+    norm is not finite; 0 if the first norm has underflowed.
+    """
+    last_R = last_nonzero(norms_RT)
+    first, end = norms_RT[:, 0], norms_RT.gather(1, last_R[:, None])[:, 0]
+    found = (first / end) ** (1 / last_R)
+    usable = (last_R > 0) & norms_RT.isfinite().all(dim=1) & (end > 0)
+    return torch.where(usable, found, torch.nan)
+
+
+def reach(norms_RT: Tensor) -> Tensor:
+    """Steps back until the norm first falls below 1e-3 of its value at the last step that is not 0: (R,).
+
+    inf if it never does within the sequence: it reaches the first step. NaN if a norm is not finite or all
+    are 0.
+    """
+    steps = norms_RT.shape[1]
+    last_R = last_nonzero(norms_RT)
+    end_R1 = norms_RT.gather(1, last_R[:, None])
+    t = torch.arange(steps, device=norms_RT.device)
+    below_RT = (norms_RT < REACH * end_R1) & (t < last_R[:, None])
+    latest_R = torch.where(below_RT, t, -1).max(dim=1).values
+    back_R = torch.where(latest_R >= 0, (last_R - latest_R).to(norms_RT.dtype), torch.inf)
+    usable = norms_RT.isfinite().all(dim=1) & (end_R1[:, 0] > 0)
+    return torch.where(usable, back_R, torch.nan)
+
+
+def last_nonzero(norms_RT: Tensor) -> Tensor:
+    """Index of the last step whose norm is not 0, or 0: (R,)."""
+    t = torch.arange(norms_RT.shape[1], device=norms_RT.device)
+    return torch.where(norms_RT != 0, t, 0).max(dim=1).values

@@ -1,0 +1,80 @@
+"""Lyapunov exponents of the recurrent state driven by the task's inputs.
+
+With the Jacobian J_t of the state after step t with respect to the state before it, an orthonormal frame is
+carried along: J_t Q_{t-1} = Q_t R_t, and exponent i is the mean of log |R_ii| over time (Vogt et al. 2020,
+arXiv 2006.14123; Engelken 2023, arXiv 2312.17306). In nats per time step: below 0 a small change of the
+state dies out, above 0 it grows.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import jvp, vmap
+
+from harness.probes.moments import Measured, Moment, has_steps, moment_probe
+
+EXPONENTS = 4
+"""Exponents that are recorded, the largest first."""
+
+TRAJECTORIES = 4
+"""Trajectories over which the exponents are averaged."""
+
+SETTLING = 20
+"""First steps of a trajectory, in which state and frame settle; they do not count."""
+
+COUNTED = 100
+"""Steps that count."""
+
+
+@moment_probe(*(f"lyapunov_{i + 1}" for i in range(EXPONENTS)), applies=has_steps)
+def lyapunov(moment: Moment) -> Measured:
+    """The 4 largest exponents: means over 4 trajectories of 100 steps each, after 20 that do not count.
+
+    A trajectory reads probe sequences one after the other without resetting the state, so that there are as
+    many steps however short the sequences are. NaN if the state is not finite, and for exponents beyond
+    the size of the state; -inf where a direction is lost altogether.
+    """
+    batch, steps = moment.inputs_BTI.shape[:2]
+    chained = moment.inputs_BTI.flatten(0, 1)
+    each = SETTLING + COUNTED
+    index = torch.arange(TRAJECTORIES * each, device=chained.device) % (batch * steps)
+    driving_BTI = chained[index].view(TRAJECTORIES, each, -1)
+    found = exponents(moment, driving_BTI, EXPONENTS, SETTLING).sort(dim=1, descending=True).values
+    missing = EXPONENTS - found.shape[1]
+    found = torch.nn.functional.pad(found, (0, missing), value=math.nan)
+    return Measured({f"lyapunov_{i + 1}": found[:, i] for i in range(EXPONENTS)})
+
+
+def exponents(moment: Moment, inputs_BTI: Tensor, count: int, settling: int = 0) -> Tensor:
+    """The `count` largest exponents of every replica, or all if there are fewer, in frame order: (R, count).
+
+    `inputs_BTI` drive one trajectory per row from the initial state; the first `settling` steps do not count.
+    """
+    state = moment.each(lambda call, weights: call(weights, lambda m: m.initial_state(inputs_BTI)))
+    state = tuple(part.contiguous() for part in state)  # forward differentiation writes into it
+    sizes = [part[0, 0].numel() for part in state]
+    count = min(count, sum(sizes))
+    generator = torch.Generator().manual_seed(0)
+    start = torch.linalg.qr(torch.randn(sum(sizes), count, dtype=torch.float64, generator=generator)).Q
+    frame_RBSK = start.to(inputs_BTI.device).repeat(len(moment.weights_RP), len(inputs_BTI), 1, 1)
+
+    def advance(call: Any, weights_P: Tensor, state: Any, frame_BSK: Tensor, x_BI: Tensor) -> Any:
+        def step(state: Any) -> Any:
+            return call(weights_P, lambda model: tuple(model.step(x_BI, state)))
+
+        def pushed(direction_BS: Tensor) -> Tensor:
+            parts = zip(torch.split(direction_BS, sizes, dim=1), state, strict=True)
+            tangents = tuple(piece.reshape(part.shape) for piece, part in parts)
+            return torch.cat([t.flatten(1) for t in jvp(step, (state,), (tangents,))[1]], dim=1)
+
+        return step(state), vmap(pushed, in_dims=2, out_dims=2)(frame_BSK)
+
+    total = torch.zeros_like(frame_RBSK[:, :, 0, :])
+    for t, x_BI in enumerate(inputs_BTI.unbind(1)):
+        state, moved_RBSK = moment.each(advance, state, frame_RBSK, x_BI.expand(len(frame_RBSK), *x_BI.shape))
+        frame_RBSK, triangle = torch.linalg.qr(moved_RBSK)
+        if t >= settling:
+            total = total + triangle.diagonal(dim1=-2, dim2=-1).abs().log()
+    return (total / (inputs_BTI.shape[1] - settling)).mean(dim=1)

@@ -1,0 +1,139 @@
+"""What is measured of the weights themselves, at three moments of a trial: `init`, `solved` and `end`.
+
+`end` is after the last update, or, for a trial that diverged, at its last evaluation before. The probes run
+in float64 on a fixed batch of sequences that are in no other set, after training is over: they cannot
+change it. Shape letters: R replicas, B sequences, T time steps, S state numbers, P parameters.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+PROBE_SIZE = 64
+"""Sequences in the probe batch."""
+
+MOMENTS = ("init", "solved", "end")
+
+
+class Calling(nn.Module):
+    """Lets `functional_call` swap the parameters of a model under any function of it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """`function` of the model and the arguments."""
+        return function(self.model, *arguments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Replicas at a moment, and what a probe may do with them. All tensors are float64."""
+
+    model: nn.Module
+    weights_RP: Tensor
+    buffers: Mapping[str, Tensor]
+    unflatten: Callable[[Tensor], Mapping[str, Tensor]]  # (P,) to named parameters
+    vectorizable: bool
+    inputs_BTI: Tensor
+    targets_B: Tensor
+    loss: Callable[[Tensor, Tensor], Tensor]  # outputs, targets to the loss of each sequence
+
+    def each(self, function: Callable[..., Any], *arguments_R: Any) -> Any:
+        """`function(call, weights_P, *arguments)` of every replica, results stacked replicas first.
+
+        `call(weights_P, f, *args)` is `f(model, *args)` with these weights. Arguments have a first
+        dimension of replicas.
+        """
+
+        def one(weights_P: Tensor, buffers: Mapping[str, Tensor], *arguments: Any) -> Any:
+            def call(weights_P: Tensor, f: Callable[..., Any], *args: Any) -> Any:
+                tensors = {**self.unflatten(weights_P), **buffers}
+                named = {f"model.{name}": tensor for name, tensor in tensors.items()}
+                return functional_call(Calling(self.model), named, (f, *args))
+
+            return function(call, weights_P, *arguments)
+
+        everything = (self.weights_RP, self.buffers, *arguments_R)
+        if self.vectorizable:
+            return vmap(one)(*everything)
+        mapped = torch.utils._pytree.tree_map
+        rows = [one(*mapped(lambda x, r=r: x[r], everything)) for r in range(len(self.weights_RP))]
+        return mapped(lambda *same: torch.stack(same), *rows)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a probe found: columns (R,) for the moments table, profiles (R, T, B) for the profiles table."""
+
+    columns: Mapping[str, Tensor]
+    profiles: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MomentProbe:
+    """A measure of a moment and the columns that it fills in the moments table: all floats.
+
+    `applies` says whether the model has what the probe reads; where it has not, the columns are NaN.
+    """
+
+    measure: Callable[[Moment], Measured]
+    columns: tuple[str, ...]
+    applies: Callable[[nn.Module], bool]
+
+
+MOMENT_PROBES: dict[str, MomentProbe] = {}
+
+DEFAULT_MOMENT_PROBES = ("gradient_flow", "lyapunov", "spectrum")
+"""What a space measures if it does not say."""
+
+
+def moment_probe(
+    *columns: str, applies: Callable[[nn.Module], bool]
+) -> Callable[[Callable[[Moment], Measured]], Callable[[Moment], Measured]]:
+    """Decorator: a space may name this function under `probes`, and its columns are then filled."""
+
+    def add(measure: Callable[[Moment], Measured]) -> Callable[[Moment], Measured]:
+        MOMENT_PROBES[measure.__name__] = MomentProbe(measure, columns, applies)
+        return measure
+
+    return add
+
+
+def moment_columns(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of these probes in the moments table."""
+    return tuple(column for name in names for column in MOMENT_PROBES[name].columns)
+
+
+def has_steps(model: nn.Module) -> bool:
+    """Whether a model can be taken through time step by step: it has what `Recurrent` has."""
+    return all(hasattr(model, name) for name in ("initial_state", "step", "readout", "every_step"))
+
+
+def measure_moment(moment: Moment, names: tuple[str, ...]) -> Measured:
+    """Everything that these probes find. ValueError names the probe if the model does not go along."""
+    columns: dict[str, Tensor] = {}
+    profiles: dict[str, Tensor] = {}
+    for name in names:
+        found = MOMENT_PROBES[name]
+        if not found.applies(moment.model):
+            columns |= {
+                column: moment.weights_RP.new_full((len(moment.weights_RP),), torch.nan)
+                for column in found.columns
+            }
+            continue
+        try:
+            measured = found.measure(moment)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"probe {name} cannot measure this model: its step and readout must work in float64 and be "
+                f"differentiable; mend them, or leave the probe out of `probes`"
+            ) from error
+        columns |= measured.columns
+        profiles |= measured.profiles
+    return Measured(columns, profiles)
