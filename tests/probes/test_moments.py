@@ -1,0 +1,342 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from harness.models import models
+from harness.models.base import Recurrent
+from harness.moments import probe_batch
+from harness.probes import MOMENT_PROBES, measure_moment
+from harness.probes.curvature import curvature
+from harness.probes.gradient_flow import gradient_flow, rate, reach, state_gradients
+from harness.probes.lyapunov import exponents, lyapunov
+from harness.probes.spectrum import spectrum
+from harness.replicas import Replicas, build_model, stack
+from harness.tasks import tasks
+from tests.conftest import make_condition
+
+
+class Linear(Recurrent):
+    """h_t = W h_{t-1} + W_hx x_t: everything about it is known in closed form."""
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        super().__init__(input_size, hidden_size, output_size, gates=1, init="xavier")
+
+    def step(self, x_BI, state):
+        return (self.cell_product(x_BI, state[0]),)
+
+    def set_recurrent(self, weight):
+        with torch.no_grad():
+            self.cell_weight[:, -self.hidden_size :] = weight
+        return self
+
+
+def moment_of(*modules: nn.Module, length: int = 12, batch: int = 5, **task_options):
+    """These modules as replicas at a moment, on a batch of palindromes."""
+    task = tasks.build("palindrome", task_options, length=length)
+    replicas = Replicas(modules[0], task)
+    weights, buffers = stack(modules)
+    inputs, targets = probe_batch(task, "palindrome", "cpu")
+    return replicas.moment(weights, buffers, (inputs[:batch], targets[:batch]))
+
+
+def build(name: str, seed: int = 0, length: int = 12, hidden: int = 8, encoding: str = "one_hot", **options):
+    task = tasks.build("palindrome", {"encoding": encoding}, length=length)
+    named = tuple(sorted(({"encoding": encoding} | options).items()))
+    return build_model(
+        make_condition(model=name, length=length, hidden_size=hidden, options=named), task, seed
+    )
+
+
+def linear(weight: torch.Tensor) -> Linear:
+    return Linear(10, len(weight), 10).set_recurrent(weight)
+
+
+ORTHOGONAL = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0))).Q
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_state_gradients_equal_autograd_sample_by_sample(name):
+    """The reference: one sequence at a time, the state cut off and differentiated at each step."""
+    modules = [build(name, seed) for seed in range(3)]
+    moment = moment_of(*modules)
+    found = state_gradients(moment)
+    for r, module in enumerate(modules):
+        module = module.double()
+        for b in range(5):
+            x, label = moment.inputs_BTI[b : b + 1], moment.targets_B[b : b + 1]
+            for t in range(x.shape[1]):
+                with torch.no_grad():
+                    state = module.initial_state(x)
+                    for s in range(t + 1):
+                        state = module.step(x[:, s], state)
+                cut = state = tuple(part.detach().requires_grad_() for part in state)
+                for s in range(t + 1, x.shape[1]):
+                    state = module.step(x[:, s], state)
+                loss = nn.functional.cross_entropy(module.readout(state[0]), label)
+                for part, grad in zip(found, torch.autograd.grad(loss, cut, allow_unused=True), strict=True):
+                    expected = 0.0 if grad is None else grad.norm().item()
+                    assert part[r, t, b].item() == pytest.approx(expected, rel=1e-10, abs=1e-15)
+
+
+def test_state_gradients_of_the_rnn_equal_the_closed_form():
+    """g_T = W_ph' (p - y), g_t = W_hh' D_{t+1} g_{t+1}, D_t = diag(1 - h_t^2)."""
+    module = build("rnn")
+    moment = moment_of(module)
+    (found,) = state_gradients(moment)
+    module = module.double()
+    W_hx, W_hh = module.cell_weight.detach().split([10, 8], dim=1)
+    W_ph = module.readout_weight.detach()
+    for b, (x, label) in enumerate(zip(moment.inputs_BTI, moment.targets_B, strict=True)):
+        h = [torch.zeros(8, dtype=torch.float64)]
+        for x_I in x:
+            h.append(torch.tanh(W_hx @ x_I + W_hh @ h[-1]))
+        error = torch.softmax(W_ph @ h[-1], 0) - nn.functional.one_hot(label, 10)
+        g = W_ph.T @ error
+        for t in range(len(x), 0, -1):
+            assert found[0, t - 1, b].item() == pytest.approx(g.norm().item(), rel=1e-10)
+            g = W_hh.T @ ((1 - h[t] ** 2) * g)
+
+
+def test_gradients_of_the_lstm_cell_state_leave_out_the_hidden_state_of_the_same_step():
+    """At the last step the readout sees h_T only: dL/dc_T at fixed h_T is 0. Before, dL/dc_{T-1} is
+    diag(f_T) diag(o_T (1 - tanh^2 c_T)) dL/dh_T."""
+    module = build("lstm")
+    moment = moment_of(module)
+    _, grad_c = state_gradients(moment)
+    assert (grad_c[0, -1] == 0).all()
+    module = module.double()
+    x = moment.inputs_BTI
+    state = module.initial_state(x)
+    for t in range(x.shape[1] - 1):
+        state = module.step(x[:, t], state)
+    f, o = (torch.sigmoid(module.cell_product(x[:, -1], state[0]).chunk(4, -1)[k]) for k in (1, 3))
+    h, c = module.step(x[:, -1], state)
+    error = torch.softmax(module.readout(h), -1) - nn.functional.one_hot(moment.targets_B, 10)
+    expected = f * o * (1 - torch.tanh(c) ** 2) * (error @ module.readout_weight)
+    assert torch.allclose(grad_c[0, -2], expected.norm(dim=1), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("weight", "factor"), [(ORTHOGONAL, 1.0), (0.9 * torch.eye(8), 0.9), (1.2 * torch.eye(8), 1.2)]
+)
+def test_rate_of_a_linear_recurrence_is_its_factor(weight, factor):
+    found = gradient_flow(moment_of(linear(weight))).columns
+    assert found["grad_h_rate"].item() == pytest.approx(factor, rel=1e-6)
+    assert math.isnan(found["grad_c_rate"].item())
+
+
+def test_reach_is_the_steps_back_to_a_thousandth():
+    """.5^9 = .00195 and .5^10 = .00098: ten steps back, if the sequence is long enough."""
+    weight = 0.5 * torch.eye(8)
+    assert gradient_flow(moment_of(linear(weight), length=20)).columns["grad_h_reach"].item() == 10
+    assert gradient_flow(moment_of(linear(weight), length=8)).columns["grad_h_reach"].item() == math.inf
+
+
+def test_rate_and_reach_of_hand_made_profiles():
+    norms = torch.tensor(
+        [
+            [1.0, 2.0, 4.0, 8.0],  # halves back in time
+            [8.0, 4.0, 2.0, 0.0],  # the last step is exactly 0: counted from the one before
+            [0.0, 1e-9, 1e-3, 1.0],  # underflowed: rate 0; below a thousandth at t = 2
+            [1.0, torch.nan, 1.0, 1.0],
+            [1.0, torch.inf, 1.0, 1.0],
+            [0.0, 0.0, 0.0, 0.0],
+        ],
+        dtype=torch.float64,
+    )
+    assert rate(norms).tolist() == pytest.approx([0.5, 2.0, 0.0, *[math.nan] * 3], nan_ok=True)
+    assert reach(norms).tolist() == pytest.approx([math.inf, math.inf, 2.0, *[math.nan] * 3], nan_ok=True)
+
+
+ANCHORS = [  # untrained, T = 100, 128 units: rate per step
+    ("rnn", "one_hot", {}, 0.951),
+    ("rnn", "scalar", {}, 0.722),
+    ("lstm", "one_hot", {"forget_bias": 0.0}, 0.723),
+    ("lstm", "one_hot", {"forget_bias": 1.0}, 0.923),
+    ("lstm", "one_hot", {"forget_bias": 2.0}, 0.971),
+    ("lstm", "scalar", {"forget_bias": 0.0}, 0.765),
+    ("lstm", "scalar", {"forget_bias": 1.0}, 0.882),
+    ("lstm", "scalar", {"forget_bias": 2.0}, 0.918),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "encoding", "options", "anchor"), ANCHORS)
+def test_rates_of_untrained_models_are_near_those_measured_independently(name, encoding, options, anchor):
+    """The other measurement's draws and fit are not known: .04 is a little more than the seeds spread."""
+    modules = [build(name, seed, 100, 128, encoding, **options) for seed in range(4)]
+    found = gradient_flow(moment_of(*modules, length=100, batch=16, encoding=encoding))
+    assert found.columns["grad_h_rate"].mean().item() == pytest.approx(anchor, abs=0.04)
+
+
+def driving(moment, steps: int = 25) -> torch.Tensor:
+    """Two trajectories of inputs."""
+    return moment.inputs_BTI.flatten(0, 1)[: 2 * steps].view(2, steps, -1)
+
+
+def test_exponents_of_a_multiple_of_the_identity_are_its_logarithm():
+    moment = moment_of(linear(0.7 * torch.eye(8)), linear(1.1 * torch.eye(8)))
+    found = exponents(moment, driving(moment), 8)
+    assert torch.allclose(found[0], torch.tensor(math.log(0.7), dtype=torch.float64), rtol=1e-6)
+    assert torch.allclose(found[1], torch.tensor(math.log(1.1), dtype=torch.float64), rtol=1e-6)
+
+
+def test_exponents_of_a_diagonal_recurrence_come_in_order():
+    scales = torch.tensor([0.9, 0.5, 0.2, 0.1])
+    moment = moment_of(linear(torch.diag(scales)))
+    found = exponents(moment, driving(moment, 25), 3, settling=15)
+    assert torch.allclose(found[0], scales[:3].double().log(), atol=1e-2)
+
+
+def test_exponents_of_a_tanh_network_sum_to_the_mean_log_determinant():
+    """sum of all = mean over t of log |det W_hh| + sum_i log(1 - h_i^2)."""
+    module = build("rnn")
+    moment = moment_of(module)
+    inputs = driving(moment)
+    found = exponents(moment, inputs, 8).sum(dim=1)
+    module = module.double()
+    state, total = module.initial_state(inputs), 0.0
+    for x in inputs.unbind(1):
+        state = module.step(x, state)
+        total = total + torch.log(1 - state[0] ** 2).sum(dim=1)
+    _, log_det = torch.linalg.slogdet(module.recurrent_weight()[0])
+    assert found[0].item() == pytest.approx(
+        (total / inputs.shape[1]).mean().item() + log_det.item(), rel=1e-9
+    )
+
+
+def test_exponents_of_an_lstm_sum_to_the_mean_log_determinant_of_its_jacobian():
+    module = build("lstm", hidden=3)
+    moment = moment_of(module)
+    inputs = driving(moment)
+    found = exponents(moment, inputs, 99)
+    assert found.shape == (1, 6)
+    module = module.double()
+    total = 0.0
+    for row in inputs:
+        state = module.initial_state(row[:1])
+        for x in row:
+            parts = torch.autograd.functional.jacobian(lambda h, c, x=x: module.step(x[None], (h, c)), state)
+            jacobian = torch.cat([torch.cat([b[0, :, 0] for b in blocks], dim=1) for blocks in parts])
+            total += torch.linalg.slogdet(jacobian)[1].item()
+            state = module.step(x[None], state)
+    assert found.sum().item() == pytest.approx(total / inputs[..., 0].numel(), rel=1e-9)
+
+
+def test_recorded_exponents_are_the_largest_and_missing_ones_are_nan():
+    small = lyapunov(moment_of(linear(torch.diag(torch.tensor([0.9, 0.3]))))).columns
+    values = [small[f"lyapunov_{i}"].item() for i in (1, 2, 3, 4)]
+    assert values[:2] == pytest.approx([math.log(0.9), math.log(0.3)], abs=1e-6)
+    assert all(math.isnan(value) for value in values[2:])
+
+
+def test_spectrum_of_known_matrices():
+    rotation = 0.8 * torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+    shear = torch.tensor([[0.5, 10.0], [0.0, 0.25]])
+    found = spectrum(moment_of(linear(rotation), linear(shear))).columns
+    assert found["spectral_radius"].tolist() == pytest.approx([0.8, 0.5])
+    assert found["sigma_max"].tolist() == pytest.approx([0.8, np.linalg.norm(shear.numpy(), 2)], rel=1e-6)
+
+
+def test_spectrum_of_a_gated_cell_is_the_largest_over_its_gates():
+    module = build("lstm")
+    found = spectrum(moment_of(module)).columns
+    gates = module.cell_weight.detach().double().split(8)
+    expected = [np.linalg.norm(gate[:, 10:].numpy(), 2) for gate in gates]
+    assert found["sigma_max"].item() == pytest.approx(max(expected), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_sharpness_is_the_largest_eigenvalue_of_the_hessian(name):
+    modules = [build(name, seed, hidden=3) for seed in range(2)]
+    moment = moment_of(*modules)
+    found = curvature(moment).columns["sharpness"]
+    for value, module in zip(found, modules, strict=True):
+        assert value.item() == pytest.approx(eigenvalues(module, moment)[-1], rel=1e-4)
+
+
+def eigenvalues(module, moment) -> list[float]:
+    """Of the whole Hessian, by autograd, ascending."""
+    module = module.double()
+    names = [name for name, _ in module.named_parameters()]
+
+    def loss(*values):
+        outputs = torch.func.functional_call(
+            module, dict(zip(names, values, strict=True)), (moment.inputs_BTI,)
+        )
+        return moment.loss(outputs, moment.targets_B).mean()
+
+    values = tuple(p.detach() for p in module.parameters())
+    blocks = torch.autograd.functional.hessian(loss, values)
+    sizes = [v.numel() for v in values]
+    rows = [
+        torch.cat([block.reshape(size, other) for block, other in zip(row, sizes, strict=True)], dim=1)
+        for row, size in zip(blocks, sizes, strict=True)
+    ]
+    return torch.linalg.eigvalsh(torch.cat(rows)).tolist()
+
+
+def test_sharpness_is_the_largest_eigenvalue_even_if_a_negative_one_is_larger_in_size():
+    module = build("rnn", hidden=3)
+    moment = moment_of(module)
+    flipped = type(moment)(**{**vars(moment), "loss": lambda *args: -moment.loss(*args)})
+    expected = eigenvalues(module, flipped)
+    assert -expected[0] > expected[-1], "the case that needs the shift"
+    assert curvature(flipped).columns["sharpness"].item() == pytest.approx(expected[-1], rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e200])
+@pytest.mark.parametrize("probe", list(MOMENT_PROBES))
+def test_weights_that_are_not_finite_give_values_and_leave_the_others_alone(probe, value):
+    calm = build("rnn")
+    moment = moment_of(calm, calm)
+    moment.weights_RP[1] = value
+    found = measure_moment(moment, (probe,)).columns
+    alone = measure_moment(moment_of(calm), (probe,)).columns
+    assert set(found) == set(MOMENT_PROBES[probe].columns)
+    for name, column in found.items():
+        assert column[0].item() == pytest.approx(alone[name][0].item(), rel=1e-9, nan_ok=True)
+        if not math.isfinite(value) and probe in ("spectrum", "curvature"):
+            assert math.isnan(column[1])
+
+
+class Outputs(nn.Module):
+    """A model without steps: only its outputs are known."""
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(input_size, output_size)
+
+    def forward(self, inputs_BTI):
+        return self.layer(inputs_BTI).sum(dim=1)
+
+
+def test_what_a_model_does_not_have_is_nan():
+    found = measure_moment(moment_of(Outputs(10, 8, 10)), tuple(MOMENT_PROBES))
+    assert found.profiles == {}
+    assert all(torch.isnan(found.columns[name]).all() for name in ("grad_h_rate", "lyapunov_1", "sigma_max"))
+    assert torch.isfinite(found.columns["sharpness"]).all()
+
+
+class SinglePrecision(Linear):
+    """A step that insists on float32."""
+
+    def step(self, x_BI, state):
+        return (nn.functional.linear(state[0].float(), self.cell_weight[:, -self.hidden_size :]),)
+
+
+def test_a_model_that_a_probe_cannot_measure_is_an_error_that_names_the_probe():
+    with pytest.raises(ValueError, match="probe gradient_flow cannot measure this model: its step"):
+        measure_moment(moment_of(SinglePrecision(10, 8, 10)), ("gradient_flow",))
+
+
+def test_a_model_that_is_looped_is_measured_the_same(monkeypatch):
+    modules = [build("lstm", seed) for seed in range(2)]
+    mapped = measure_moment(moment_of(*modules), tuple(MOMENT_PROBES))
+    monkeypatch.setattr(models.get("lstm"), "vectorizable", False)
+    looped = measure_moment(moment_of(*modules), tuple(MOMENT_PROBES))
+    for name, column in mapped.columns.items():
+        assert torch.allclose(column, looped.columns[name], rtol=1e-6, equal_nan=True), name
