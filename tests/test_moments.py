@@ -1,0 +1,177 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from harness.clip_rules import clip_rules
+from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
+from harness.models import models
+from harness.moments import probe_batch
+from harness.optimizers import optimizers
+from harness.plan import Plan
+from harness.probes import MOMENT_PROBES, PROBE_SIZE, moment_columns
+from harness.records import Records, read
+from harness.replicas import Replicas, build_model, stack
+from harness.space import Space
+from harness.tasks import Stream, heldout_set, tasks
+from harness.train import build_task, make_step, run_pack, train
+from tests.conftest import make_condition, make_pack, make_trial
+
+ALL = tuple(MOMENT_PROBES)
+FEW = ("gradient_flow", "spectrum")
+
+
+def bare_loop(pack: Pack) -> torch.Tensor:
+    """Weights (R, P) after training with nothing measured at all: batches and updates, no more."""
+    condition = pack.trials[0].condition
+    task = build_task(condition)
+    modules = [build_model(condition, task, trial.seed) for trial in pack.trials]
+    weights, buffers = stack(modules)
+    rule, clip_rule = optimizers.build(condition.optimizer, {}), clip_rules.build(condition.clip_rule, {})
+    step = make_step(Replicas(modules[0], task), rule, clip_rule)
+    states = (rule.init(weights), clip_rule.init(weights))
+    streams = [Stream(task, condition.task, condition.batch_size, t.seed, "cpu") for t in pack.trials]
+    rates = torch.tensor([[trial.learning_rate] for trial in pack.trials])
+    norms = torch.tensor([[trial.condition.max_norm] for trial in pack.trials])
+    for _ in range(pack.trials[0].max_steps):
+        inputs, targets = (torch.stack(x) for x in zip(*(s.next() for s in streams), strict=True))
+        weights, states, _ = step(weights, states, buffers, inputs, targets, rates, norms)
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("model", "clip_rule", "probes"),
+    [(name, "norm", ALL) for name in models.names()] + [("rnn", name, FEW) for name in clip_rules.names()],
+)
+def test_measuring_changes_neither_training_nor_random_numbers(model, clip_rule, probes):
+    """200 steps with every probe on, with none, and with a loop that measures nothing: the same bits."""
+    max_norm = 0.5 if clip_rule == "norm" else math.inf
+    changes = dict(model=model, optimizer="rmsprop", clip_rule=clip_rule, max_norm=max_norm, hidden_size=4)
+    pack = make_pack(2, learning_rate=3e-3, max_steps=200, eval_every=50, length=7, **changes)
+    before = torch.get_rng_state()
+    on = run_pack(Pack(pack.trials, probes))
+    assert torch.equal(before, torch.get_rng_state())
+    off = run_pack(pack)
+    bare = bare_loop(pack)
+    for probed, plain, weights in zip(on, off, bare, strict=True):
+        assert torch.equal(probed.weights, plain.weights)
+        assert torch.equal(probed.weights, weights)
+        assert probed.moments
+        assert not plain.moments
+
+
+@pytest.mark.parametrize("clip_rule", clip_rules.names())
+def test_clip_rules_give_the_same_bits_in_packs_of_1_2_and_8(clip_rule):
+    trials = [
+        make_trial(seed, 3e-3, clip_rule=clip_rule, max_norm=0.5, optimizer="adam", max_steps=60)
+        for seed in range(8)
+    ]
+    alone, two, eight = (run_pack(Pack(tuple(trials[:size])))[0] for size in (1, 2, 8))
+    assert torch.equal(alone.weights, two.weights)
+    assert torch.equal(alone.weights, eight.weights)
+    assert np.array_equal(alone.curves().clip_coefficient, eight.curves().clip_coefficient)
+    assert (alone.curves().clip_coefficient < 1).any(), "the rule should act"
+
+
+SOLVABLE = dict(learning_rate=1.0, length=2, max_steps=400, observe=20, batch_size=64, max_norm=math.inf)
+
+
+def test_a_solved_trial_has_three_moments():
+    pack = make_pack(2, **SOLVABLE)
+    for result in train(Pack(pack.trials, FEW)):
+        assert result.moments["moment"] == ["init", "solved", "end"]
+        solved = result.summary["solved_step"]
+        assert result.moments["step"] == [0, solved, solved + 20]
+        assert set(result.moments) == {"moment", "step", *moment_columns(FEW)}
+
+
+def test_an_unsolved_trial_has_no_solved_moment_and_a_profile_point_per_step_in_time():
+    (result,) = train(Pack(make_pack(1, learning_rate=1e-6, length=6).trials, FEW))
+    assert result.moments["moment"] == ["init", "end"]
+    assert result.profiles["t"] == [1, 2, 3, 4, 5] * 2
+    assert set(result.profiles["quantity"]) == {"grad_h"}
+
+
+def test_moments_are_those_of_the_weights_at_that_time():
+    """The spectrum of the initial weights, and of the weights that the trial ended with."""
+    (run,) = run_pack(Pack(make_pack(1, learning_rate=0.1).trials, FEW))
+    initial = build_model(run.trial.condition, build_task(run.trial.condition), run.trial.seed)
+    for weights, row in ((stack([initial])[0][0], 0), (run.weights, -1)):
+        matrix = weights[: 8 * 18].view(8, 18)[:, 10:].double()
+        assert run.moments["sigma_max"][row] == pytest.approx(torch.linalg.matrix_norm(matrix, 2).item())
+
+
+def test_a_diverged_trial_ends_with_its_last_evaluation():
+    trials = (make_trial(0, 1e-3, max_steps=60), make_trial(1, 1e30, max_norm=math.inf, max_steps=60))
+    calm, wild = train(Pack(trials, ALL))
+    assert wild.outcome == Outcome.DIVERGED
+    assert wild.moments["moment"] == ["init", "end"]
+    assert wild.moments["step"][1] < wild.summary["diverged_step"]
+    alone = train(Pack(trials[:1], ALL))[0]
+    assert_same_moments(calm, alone)
+
+
+def assert_same_moments(one, other) -> None:
+    assert one.moments["moment"] == other.moments["moment"]
+    for name in moment_columns(ALL):
+        assert one.moments[name] == pytest.approx(other.moments[name], rel=1e-9, abs=1e-12, nan_ok=True)
+    assert one.profiles["mean_norm"] == pytest.approx(other.profiles["mean_norm"], rel=1e-9)
+
+
+def test_moments_do_not_depend_on_packing_beyond_rounding():
+    """Also where trials of one seed share their initial weights, and where there are more than 16 rows."""
+    trials = [
+        make_trial(seed, rate, max_norm=norm, max_steps=20)
+        for seed in range(3)
+        for rate in (0.01, 0.1)
+        for norm in (0.5, math.inf)
+    ]
+    together = train(Pack(tuple(trials), ALL))
+    assert len(together) * 2 > 16
+    for trial, result in list(zip(trials, together, strict=True))[::5]:
+        assert_same_moments(result, train(Pack((trial,), ALL))[0])
+
+
+def test_only_report_trials_are_probed():
+    space = Space(name="x", summary="", models=("rnn",), lengths=(4,), lr_trials=5, tuning_seeds=1, seeds=2)
+    plan = Plan(space, {})
+    pack = plan.ask()
+    assert pack.trials[0].seed >= FIRST_TUNING_SEED
+    assert pack.probes == ()
+    fixed = Plan(dataclasses.replace(space, learning_rate=(1e-3,)), {})
+    assert fixed.ask().probes == space.probes == ("gradient_flow", "lyapunov", "spectrum")
+
+
+def test_probes_do_not_change_a_packs_identity():
+    assert make_pack().pack_id == Pack(make_pack().trials, ALL).pack_id
+
+
+def test_the_probe_batch_is_in_float64_and_in_no_other_set():
+    task = tasks.build("palindrome", {}, length=30)
+    inputs, targets = probe_batch(task, "palindrome", "cpu")
+    assert inputs.dtype == torch.float64
+    assert inputs.shape == (PROBE_SIZE, 29, 10)
+    assert targets.dtype == torch.int64
+    for split in ("validation", "test"):
+        others = {tuple(row.flatten().tolist()) for row in heldout_set(task, "palindrome", split)[0][:500]}
+        assert not others & {tuple(row.flatten().tolist()) for row in inputs}
+
+
+def test_events_moments_and_profiles_are_written_and_read(tmp_path):
+    pack = Pack(make_pack(2, learning_rate=1e3, max_norm=math.inf, max_steps=400).trials, FEW)
+    results = train(pack)
+    conditions = [make_condition()]
+    recorder = Records(tmp_path, {"name": "x"}, conditions, {}, {}, moment_columns(FEW))
+    recorder.write_pack(pack, results)
+    recorder.close()
+    events, moments, profiles = (read(tmp_path, table) for table in ("events", "moments", "profiles"))
+    assert set(events["trial_id"]) == set(moments["trial_id"]) == {t.trial_id for t in pack.trials}
+    assert (events["kind"] == "divergence").sum() == 2
+    assert moments["sigma_max"].notna().all()
+    assert moments["grad_c_rate"].isna().all()
+    assert len(profiles) == 2 * 2 * 4
+    steps = read(tmp_path, "steps")
+    measured = steps["update_norm"].notna()
+    assert (steps["step"][measured] % 10 == 1).all()
