@@ -1,0 +1,144 @@
+"""What measuring costs: per-step measures in percent of the training step, and the moments of a trial.
+
+    python benchmarks/probes.py [--hidden 32] [--batch 32] [--pack 32]
+
+Sizes are those of clipping_study on a laptop. The per-step cost is the update norms of every tenth step,
+timed side by side with the same steps without them in alternating order, and everything that is read
+off the curves of a trial of 1,600 steps when it is over. The moments (gradient flow, Lyapunov exponents,
+spectrum) are taken three times in a report trial, after training; tuning trials have none.
+"""
+
+import argparse
+import math
+import statistics
+import time
+
+import numpy as np
+import torch
+
+import harness.train
+from harness.clip_rules import clip_rules
+from harness.condition import Condition, Pack, Trial
+from harness.moments import probe_batch
+from harness.optimizers import optimizers
+from harness.probes import DEFAULT_MOMENT_PROBES, Curves, Levels, events, measure, measure_moment, outcome
+from harness.replicas import Replicas, build_model, stack
+from harness.tasks import Stream
+from harness.train import Population, Run, build_task, make_step, train_block
+
+ROUNDS = 12
+STEPS = 40
+TRIAL_STEPS = 1_600
+
+
+class Setup:
+    """A pack in the middle of training."""
+
+    def __init__(self, pack: Pack) -> None:
+        condition = pack.trials[0].condition
+        task = build_task(condition)
+        modules = [build_model(condition, task, trial.seed) for trial in pack.trials]
+        rule, clip_rule = optimizers.build("rmsprop", {}), clip_rules.build("norm", {})
+        self.weights, self.buffers = stack(modules)
+        self.states = (rule.init(self.weights), clip_rule.init(self.weights))
+        self.replicas = Replicas(modules[0], task)
+        self.step = make_step(self.replicas, rule, clip_rule)
+        self.pack = pack
+        self.streams = {
+            t.seed: Stream(task, "palindrome", condition.batch_size, t.seed, "cpu") for t in pack.trials
+        }
+        self.batch = probe_batch(task, "palindrome", "cpu")
+
+    def seconds(self, update_every: int) -> float:
+        """Of one step of the whole pack, with update norms every so many steps."""
+        harness.train.UPDATE_EVERY = update_every
+        runs = [Run(trial, levels=None, evals=[(0, math.inf, 0.0)]) for trial in self.pack.trials]
+        active = Population(runs, self.weights, self.states, self.buffers)
+        started = time.perf_counter()
+        train_block(self.step, active, self.streams, 1, 1 + STEPS)
+        return (time.perf_counter() - started) / STEPS
+
+    def moment_seconds(self) -> float:
+        """Of the default moment probes of one replica at one moment, 16 at a time as in training."""
+        moment = self.replicas.moment(self.weights[:16], self.buffers, self.batch)
+        started = time.perf_counter()
+        measure_moment(moment, DEFAULT_MOMENT_PROBES)
+        return (time.perf_counter() - started) / len(moment.weights_RP)
+
+
+def reading_seconds(trial: Trial) -> float:
+    """Everything that is read off the curves of one trial, per step of the trial."""
+    generator = np.random.default_rng(0)
+    noise = generator.lognormal(0, 0.3, TRIAL_STEPS).astype(np.float32)
+    curves = Curves(
+        trial=trial,
+        levels=Levels(solved_at=0.99, drop_at=0.9, recovered_at=0.98, baseline_loss=2.3),
+        loss=noise,
+        score=(1 - 0.05 * generator.random(TRIAL_STEPS)).astype(np.float32),
+        grad_norm=noise,
+        clip_coefficient=np.fmin(1, 1 / noise),
+        update_step=np.arange(1, TRIAL_STEPS, 10),
+        update_norm=noise[::10],
+        weight_norm=noise[::10],
+        eval_step=np.arange(0, TRIAL_STEPS + 1, 100),
+        eval_loss=np.ones(17),
+        eval_score=np.full(17, 0.995),
+        solved_step=800,
+        diverged_step=None,
+    )
+    started = time.perf_counter()
+    measure(curves), events(curves), outcome(curves)
+    return (time.perf_counter() - started) / TRIAL_STEPS
+
+
+def one_round(setup: Setup, number: int) -> tuple[float, float, float, float]:
+    """Seconds of a pack's step without and with update norms, of reading and of a moment.
+
+    Which of the first two goes first changes from round to round.
+    """
+    first, second = (10**9, 10) if number % 2 else (10, 10**9)
+    seconds = {every: setup.seconds(every) for every in (first, second)}
+    return seconds[10**9], seconds[10], reading_seconds(setup.pack.trials[0]), setup.moment_seconds()
+
+
+def main() -> None:
+    """Print a line per model and length."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("hidden", "batch", "pack"):
+        parser.add_argument(f"--{name}", type=int, default=32)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    sizes = f"{arguments.hidden} units, batch {arguments.batch}, packs of {arguments.pack}"
+    print(f"{sizes}, one thread; medians of {ROUNDS} rounds")
+    print("model   T   us per step   update norms   read off curves   per-step cost   ms per moment")
+    for model in ("rnn", "lstm"):
+        for length in (5, 10, 20):
+            setup = Setup(make_pack(model, length, arguments))
+            size = len(setup.pack.trials)
+            one_round(setup, 0)  # warm up
+            rounds = [one_round(setup, number) for number in range(ROUNDS)]
+            step = statistics.median(bare for bare, *_ in rounds) / size
+            norms = statistics.median(probed / bare - 1 for bare, probed, *_ in rounds)
+            reading = statistics.median(read * size / bare for bare, _, read, _ in rounds)
+            moment = 1e3 * statistics.median(seconds for *_, seconds in rounds)
+            cost = f"{norms:14.1%} {reading:17.1%} {norms + reading:15.1%}"
+            print(f"{model:<5} {length:3} {1e6 * step:13.0f} {cost}{moment:15.1f}")
+
+
+def make_pack(model: str, length: int, arguments: argparse.Namespace) -> Pack:
+    """Trials of one condition that differ in their seed."""
+    condition = Condition(
+        task="palindrome",
+        model=model,
+        optimizer="rmsprop",
+        length=length,
+        max_norm=1.0,
+        hidden_size=arguments.hidden,
+        batch_size=arguments.batch,
+    )
+    budget = dict(learning_rate=1e-3, max_steps=1000, observe=600, eval_every=100)
+    return Pack(tuple(Trial(condition=condition, seed=s, **budget) for s in range(arguments.pack)))
+
+
+if __name__ == "__main__":
+    main()
