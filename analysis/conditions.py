@@ -1,5 +1,8 @@
 """One row per condition: the table behind the terminal summary and the report."""
 
+import itertools
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ from analysis.load import Results
 from analysis.statistics import poisson, wilson
 from harness.condition import SOLVED, Outcome
 
-KEYS = ["model", "optimizer", "length", "max_norm", "hidden_size", "batch_size"]
+KEYS = ["model", "optimizer", "clip_rule", "length", "max_norm", "hidden_size", "batch_size"]
 """What names a condition, before the options that vary."""
 
 
@@ -24,16 +27,18 @@ def condition_keys(results: Results) -> list[str]:
 def conditions_table(results: Results) -> pd.DataFrame:
     """One row per condition of the folder's definition, trained or not, in the order of its keys.
 
-    Columns: the keys; learning_rate (chosen or fixed, NaN before it is chosen) and at_edge (it is the
-    lowest or highest tried); n (report trials recorded) and missing (report trials asked for but not
-    recorded, failures among them); stable, solved, recovered, lost, unsolved, diverged (counts; solved =
-    stable + recovered + lost); p_stable and p_solved (NaN if n is 0) with Wilson 95 % limits _low and
-    _high; drops_per_1000 (drops per 1,000 watched steps, NaN if none were watched) with exact Poisson 95 %
-    limits; median_steps_to_solve (inf if half or more did not solve, NaN if n is 0); final_score and
-    control_score (means over solved trials); clipped_share (mean over trials).
-    `attrs["keys"]` lists the keys.
+    Columns: the keys; arm (how gradients were clipped, in words); learning_rate (chosen or fixed, NaN
+    before it is chosen) and at_edge (it is the lowest or highest tried); n (report trials recorded) and
+    missing (report trials asked for but not recorded, failures among them); stable, solved, recovered,
+    lost, unsolved, diverged (counts; solved = stable + recovered + lost); p_stable and p_solved (NaN if n
+    is 0) with Wilson 95 % limits _low and _high; drops_per_1000 (drops per 1,000 watched steps, NaN if
+    none were watched) with exact Poisson 95 % limits; median_steps_to_solve (inf if half or more did not
+    solve, NaN if n is 0); final_score and control_score (means over solved trials); clipped_share (mean
+    over trials).
+    `attrs["keys"]` lists the keys, `attrs["clip_keys"]` those that say how gradients were clipped.
     """
     keys = condition_keys(results)
+    clip_options = options_of_clip_rules(results)
     report = dict(list(results.report_trials.groupby("condition_id")))
     tuned = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
     rows: list[dict[str, Any]] = []
@@ -41,6 +46,7 @@ def conditions_table(results: Results) -> pd.DataFrame:
         condition_id = condition["condition_id"]
         trials = at_one_rate(report.get(condition_id, results.trials.iloc[:0]), tuned.get(condition_id))
         row: dict[str, Any] = {"condition_id": condition_id, **{key: condition[key] for key in keys}}
+        row["arm"] = arm(condition, clip_options.get(condition["clip_rule"], {}))
         row["learning_rate"] = trials["learning_rate"].iloc[0] if len(trials) else condition["learning_rate"]
         tried = tuned[condition_id]["learning_rate"] if condition_id in tuned else ()
         row["at_edge"] = len(tried) > 0 and row["learning_rate"] in (min(tried), max(tried))
@@ -65,7 +71,33 @@ def conditions_table(results: Results) -> pd.DataFrame:
     table = pd.DataFrame(rows).sort_values(keys, ignore_index=True)
     table["learning_rate"] = table["learning_rate"].astype("float64")
     table.attrs["keys"] = keys
+    table.attrs["clip_keys"] = ["clip_rule", "max_norm", *itertools.chain(*clip_options.values())]
     return table
+
+
+def options_of_clip_rules(results: Results) -> dict[str, dict[str, list[Any]]]:
+    """By clip rule: its options and their values here."""
+    return {
+        component.removeprefix("clip_rule "): options
+        for component, options in results.definition["options"].items()
+        if component.startswith("clip_rule ")
+    }
+
+
+def arm(condition: Mapping[Any, Any], options: Mapping[str, list[Any]]) -> str:
+    """How the gradients of a condition were clipped, in words; `options` are those of its rule."""
+    rule, max_norm = condition["clip_rule"], condition["max_norm"]
+    if rule == "norm":
+        return "no clipping" if math.isinf(max_norm) else f"max_norm {max_norm:g}"
+    axes = [f"{name} {text(condition[name])}" for name, values in options.items() if len(values) > 1]
+    return " ".join([rule, *axes])
+
+
+def arms(table: pd.DataFrame) -> list[str]:
+    """The arms of a table: max_norm ascending to no clipping, then the other rules."""
+    rank = table.assign(other=table["clip_rule"] != "norm")
+    ordered = rank.sort_values(["other", "clip_rule", "max_norm", "arm"])
+    return list(dict.fromkeys(ordered["arm"]))
 
 
 def at_one_rate(report: pd.DataFrame, tuned: pd.DataFrame | None) -> pd.DataFrame:
@@ -97,12 +129,7 @@ def median_steps_to_solve(trials: pd.DataFrame) -> float:
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The conditions table as a person reads it: k of n, intervals, a star at an edge."""
-    names = ("model", "optimizer", "length", "max_norm")
-    shown: dict[str, Any] = {
-        key: table[key].map(text)
-        for key in table.attrs["keys"]
-        if key != "learning_rate" and (key in names or table[key].nunique(dropna=False) > 1)
-    }
+    shown: dict[str, Any] = {key: table[key].map(text) for key in named_keys(table)}
     star = table["at_edge"].map({True: "*", False: ""})
     shown["learning rate"] = table["learning_rate"].map(lambda rate: text(float(f"{rate:.2g}"))) + star
     for name in ("stable", "solved"):
@@ -118,6 +145,16 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     shown["control score"] = table["control_score"].map(lambda score: text(round(score, 3)))
     shown["clipped %"] = table["clipped_share"].map(lambda share: text(round(100 * share, 1)))
     return pd.DataFrame(shown)
+
+
+def named_keys(table: pd.DataFrame) -> list[str]:
+    """The keys that a reader needs to tell the rows of a table apart: the usual ones, and any that varies."""
+    usual = ("model", "optimizer", "length", "max_norm")
+    return [
+        key
+        for key in table.attrs["keys"]
+        if key != "learning_rate" and (key in usual or table[key].nunique(dropna=False) > 1)
+    ]
 
 
 def interval(table: pd.DataFrame, name: str) -> list[str]:

@@ -29,6 +29,11 @@ class Results:
         """The trials whose numbers are reported; the tuning trials chose their learning rates."""
         return self.trials[self.trials["phase"] == "report"]
 
+    def events(self) -> pd.DataFrame:
+        """The events of all trials: drops, spikes, divergences. Read when asked for."""
+        found = records.read(self.folder, "events")
+        return found if len(found.columns) else pd.DataFrame({n: [] for n in records.EVENT_SCHEMA.names})
+
 
 def load(folder: Path | str) -> Results:
     """Load a results folder. Step histories stay on disk: see `harness.records.read`.

@@ -16,10 +16,12 @@ from matplotlib.figure import Figure
 from analysis.conditions import conditions_table
 from analysis.load import LoadError, Results, load
 from analysis.sections import Section
+from analysis.sections.drops import SECTION as DROPS
+from analysis.sections.learning_rates import SECTION as LEARNING_RATES
 from analysis.sections.stability import SECTION as STABILITY
 from harness.records import RecordsError
 
-SECTIONS: list[Section] = [STABILITY]
+SECTIONS: list[Section] = [STABILITY, DROPS, LEARNING_RATES]
 """The sections of the report, in order. A new one is a file in analysis/sections and a line here."""
 
 

@@ -1,12 +1,10 @@
 """How often does training succeed, and stay successful, as sequences get longer?"""
 
-import math
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.conditions import KEYS, conditions_table, readable
+from analysis.conditions import KEYS, arms, conditions_table, readable
 from analysis.load import Results
 from analysis.sections import Section
 
@@ -20,7 +18,7 @@ def table(results: Results) -> pd.DataFrame:
 
 
 def render(conditions: pd.DataFrame) -> Figure | None:
-    """P(stable) and P(solved) against length: a panel per model, optimizer and option, a colour per max_norm.
+    """P(stable) and P(solved) against length: a panel per model, optimizer and option, a colour per arm.
 
     Points are shares, bars Wilson 95 % intervals; the points of one length stand side by side.
     """
@@ -28,13 +26,13 @@ def render(conditions: pd.DataFrame) -> Figure | None:
         return None
     keys = panel_keys(conditions)
     columns = list(conditions.groupby(keys, dropna=False))
-    arms = sorted(conditions["max_norm"].unique())
+    drawn = arms(conditions)
     lengths = sorted(conditions["length"].unique())
     figure = Figure(figsize=(2.9 * max(2, len(columns)) + 0.6, 5.6), layout="constrained")
     axes = figure.subplots(2, len(columns), sharex=True, sharey=True, squeeze=False)
     for column, (names, panel) in enumerate(columns):
         for row, measure in enumerate(("p_stable", "p_solved")):
-            draw_arms(axes[row, column], panel, measure, arms, lengths)
+            draw_arms(axes[row, column], panel, measure, drawn, lengths)
         title = [
             str(name) if key in KEYS[:2] else f"{key} {name}" for key, name in zip(keys, names, strict=True)
         ]
@@ -44,23 +42,23 @@ def render(conditions: pd.DataFrame) -> Figure | None:
     axes[1, 0].set_ylabel("P(solved)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(arms), 6), fontsize=9, frameon=False
+        handles, labels, loc="outside lower center", ncols=min(len(drawn), 6), fontsize=9, frameon=False
     )
     return figure
 
 
 def panel_keys(conditions: pd.DataFrame) -> list[str]:
-    """What tells panels apart: model, optimizer, and any other key that varies but length and max_norm."""
+    """What tells panels apart: model, optimizer, and any other key that varies but length and clipping."""
     keys: list[str] = conditions.attrs["keys"]
     varying = [key for key in keys[2:] if conditions[key].nunique(dropna=False) > 1]
-    return keys[:2] + [key for key in varying if key not in ("length", "max_norm")]
+    return keys[:2] + [key for key in varying if key not in ("length", *conditions.attrs["clip_keys"])]
 
 
-def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[float], lengths: list[int]) -> None:
+def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], lengths: list[int]) -> None:
     """One measure against length in one panel, one dodged series per arm; all panels share `lengths`."""
     position = {length: index for index, length in enumerate(lengths)}
     for number, arm in enumerate(arms):
-        points = panel[panel["max_norm"] == arm]
+        points = panel[panel["arm"] == arm]
         shift = 0.66 * ((number + 0.5) / len(arms) - 0.5)
         at = points["length"].map(position) + shift
         share = points[measure]
@@ -71,7 +69,7 @@ def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[float], 
             yerr=errors,
             fmt=MARKERS[number % len(MARKERS)],
             color=PALETTE[number % len(PALETTE)],
-            label="no clipping" if math.isinf(arm) else f"max_norm {arm:g}",
+            label=arm,
             markersize=4,
             linewidth=1.2,
         )

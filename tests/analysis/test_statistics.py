@@ -1,8 +1,11 @@
+import math
+
+import numpy as np
 import pytest
 from scipy.stats import binom
 from scipy.stats import poisson as poisson_law
 
-from analysis.statistics import poisson, wilson
+from analysis.statistics import censored_median, poisson, rate_ratio, wilson
 
 
 @pytest.mark.parametrize(
@@ -39,3 +42,37 @@ def test_poisson_known_values(count, low, high):
 def test_poisson_covers_at_least_95_percent(mean):
     inside = [k for k in range(80) if poisson(k)[0] <= mean <= poisson(k)[1]]
     assert sum(poisson_law.pmf(k, mean) for k in inside) >= 0.95
+
+
+def test_rate_ratio_equals_the_published_example():
+    """Counts 11 in 800 and 21 in 3,011 person-years: the example of R's poisson.test."""
+    found = rate_ratio(11, 800, 21, 3_011)
+    assert found == pytest.approx((1.971488, 0.8584264, 4.2772659), rel=1e-6)
+
+
+def test_rate_ratio_with_no_events():
+    assert rate_ratio(0, 10, 5, 10)[:2] == (0.0, 0.0)
+    assert rate_ratio(5, 10, 0, 10)[0] == rate_ratio(5, 10, 0, 10)[2] == math.inf
+    assert math.isnan(rate_ratio(0, 10, 0, 10)[0])
+
+
+def test_rate_ratio_covers_at_least_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    counts = zip(generator.poisson(6, 2_000), generator.poisson(12, 2_000), strict=True)
+    limits = [rate_ratio(int(a), 1, int(b), 1)[1:] for a, b in counts]
+    assert np.mean([low <= 0.5 <= high for low, high in limits]) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("values", "censored", "median"),
+    [
+        ([1, 2, 3], [0, 0, 0], 2),
+        ([1, 2, 3, 4], [0, 0, 0, 0], 2),
+        ([1, 5, 9], [0, 1, 0], 9),  # survival 2/3, then 2/3 again, then 0
+        ([1, 2, 9], [0, 1, 1], math.inf),
+        ([], [], math.nan),
+    ],
+)
+def test_censored_median_of_small_samples(values, censored, median):
+    found = censored_median(np.array(values, dtype=float), np.array(censored, dtype=bool))
+    assert found == pytest.approx(median, nan_ok=True)

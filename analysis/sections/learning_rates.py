@@ -1,0 +1,128 @@
+"""How does the result depend on the learning rate, and how much room is there before training falls apart?
+
+Read off the first grid of learning rates of each condition, which covers the whole range and is the same
+for all thresholds; the rates proposed later lie where the loss is low and would bias a mean.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.conditions import condition_keys, named_keys, text
+from analysis.load import Results
+from analysis.sections import Section
+from harness.condition import Outcome
+
+HELD = (Outcome.STABLE, Outcome.RECOVERED)
+
+
+def table(results: Results) -> pd.DataFrame:
+    """One row per condition whose first grid is recorded whole; none if the learning rates were fixed.
+
+    Columns: the keys; rates (of the grid) and tuning_seeds; best_rate (lowest mean loss on the grid) and
+    best_at_edge (it is the lowest or highest of the grid); sensitivity: mean over the grid of min(loss,
+    initial loss) minus the lowest such loss (Wortsman et al. 2023, arXiv 2309.14322; nats), the loss
+    being the mean over tuning seeds of the last validation loss, and a trial that diverged or ended not
+    finite counting with its initial loss; largest_stable: the highest rate of the grid up to which no
+    trial diverged or ended above its initial loss, NaN if the lowest already did; solved_low,
+    solved_high, solved_decades: the range of grid rates around best_rate at which every seed solved the
+    task and held it, and its width log10(high / low), NaN if best_rate is not among them. `attrs["keys"]`
+    lists the keys.
+    """
+    keys = [key for key in condition_keys(results) if key != "learning_rate"]
+    tuning = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
+    rows: list[dict[str, Any]] = []
+    for condition in results.conditions.to_dict("records"):
+        grid = results.definition["first_grids"].get(condition["optimizer"], [])
+        trials = tuning.get(condition["condition_id"], results.trials.iloc[:0])
+        trials = trials[trials["learning_rate"].isin(grid)]
+        if not grid or len(trials) < len(grid) * results.definition["tuning_seeds"]:
+            continue
+        rows.append({key: condition[key] for key in keys} | response(trials))
+    columns = [*keys, *RESPONSE]
+    found = pd.DataFrame(rows, columns=columns).sort_values(keys, ignore_index=True)
+    found.attrs["keys"] = keys
+    return found
+
+
+RESPONSE = (
+    "rates", "tuning_seeds", "best_rate", "best_at_edge", "sensitivity", "largest_stable", "solved_low",
+    "solved_high", "solved_decades",
+)  # fmt: skip
+
+
+def response(trials: pd.DataFrame) -> dict[str, Any]:
+    """The learning-rate response of one condition from the trials of its grid: see `table`."""
+    initial = trials["initial_loss"].astype("float64")
+    final = trials["final_loss"].astype("float64")
+    diverged = (trials["outcome"] == Outcome.DIVERGED) | ~np.isfinite(final)
+    by_rate = pd.DataFrame(
+        {
+            "loss": final.where(~diverged, initial).clip(upper=initial),
+            "stable": ~diverged & (final <= initial),
+            "held": trials["outcome"].isin(list(HELD)),
+        }
+    ).groupby(trials["learning_rate"])
+    loss = by_rate["loss"].mean()
+    stable, held = by_rate["stable"].all(), by_rate["held"].all()
+    rates = loss.index.to_numpy()
+    best = int(loss.to_numpy().argmin())
+    low, high = run_around(held.to_numpy(), best)
+    first_unstable = int(np.argmin(np.append(stable.to_numpy(), False)))
+    return {
+        "rates": len(rates),
+        "tuning_seeds": len(trials) // len(rates),
+        "best_rate": float(rates[best]),
+        "best_at_edge": best in (0, len(rates) - 1),
+        "sensitivity": float((loss - loss.min()).mean()),
+        "largest_stable": float(rates[first_unstable - 1]) if first_unstable else float("nan"),
+        "solved_low": float(rates[low]) if held.iloc[best] else float("nan"),
+        "solved_high": float(rates[high]) if held.iloc[best] else float("nan"),
+        "solved_decades": float(np.log10(rates[high] / rates[low])) if held.iloc[best] else float("nan"),
+    }
+
+
+def run_around(flags: np.ndarray, index: int) -> tuple[int, int]:
+    """First and last index of the run of True that holds `index`; `index` twice if it is False."""
+    low = high = index
+    while flags[index] and low > 0 and flags[low - 1]:
+        low -= 1
+    while flags[index] and high < len(flags) - 1 and flags[high + 1]:
+        high += 1
+    return low, high
+
+
+def readable(found: pd.DataFrame) -> pd.DataFrame:
+    """The table as a person reads it."""
+    shown: dict[str, Any] = {key: found[key].map(text) for key in named_keys(found)}
+    star = found["best_at_edge"].map({True: "*", False: ""})
+    shown["best rate"] = found["best_rate"].map(lambda rate: f"{rate:.2g}") + star
+    shown["sensitivity (nats)"] = found["sensitivity"].map(lambda value: f"{value:.3f}")
+    shown["largest stable rate"] = found["largest_stable"].map(lambda rate: text(float(f"{rate:.2g}")))
+    shown["solved from"] = found["solved_low"].map(lambda rate: text(float(f"{rate:.2g}")))
+    shown["to"] = found["solved_high"].map(lambda rate: text(float(f"{rate:.2g}")))
+    shown["decades"] = found["solved_decades"].map(lambda width: text(round(width, 2)))
+    return pd.DataFrame(shown)
+
+
+def render(_: pd.DataFrame) -> Figure | None:
+    """No picture: the table says it."""
+    return None
+
+
+SECTION = Section(
+    title="Learning-rate response",
+    question="How much does the choice of the learning rate matter, and up to which rate is training stable?",
+    table=table,
+    render=render,
+    readable=readable,
+    note=(
+        "From the first log grid of learning rates, tuning seeds only. Sensitivity (Wortsman et al. 2023): "
+        "mean loss over the grid, capped at the initial loss, minus the best. Largest stable rate: no "
+        "tuning seed diverged or ended above its initial loss up to there. Solved from, to: rates around "
+        "the best at which every tuning seed solved the task and held it; - where the best does not. "
+        "* the edge of the grid."
+    ),
+)

@@ -1,0 +1,180 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from analysis.load import load
+from analysis.report import write_report
+from analysis.sections import drops, learning_rates, stability
+from harness import probes
+from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
+from harness.probes.events import COLUMNS as EVENT_COLUMNS
+from harness.records import EVAL_SCHEMA, STEP_SCHEMA, Records
+from harness.space import Space
+from tests.conftest import make_trial
+
+
+def a_result(trial, outcome=Outcome.STABLE, events=(), **summary) -> Result:
+    """`events` are (start, depth, end, recovered, censored) of drops."""
+    rows = [("drop", start, depth, 1 - depth, *rest) for start, depth, *rest in events]
+    return Result(
+        trial=trial,
+        outcome=outcome,
+        summary={"objective": 0.3, "steps": 500, "seconds": 1.0, "drops": len(rows)} | summary,
+        steps={name: np.zeros(1) for name in STEP_SCHEMA.names[1:]},
+        evals={name: np.zeros(1) for name in EVAL_SCHEMA.names[1:]},
+        events={name: [row[i] for row in rows] for i, name in enumerate(EVENT_COLUMNS)},
+    )
+
+
+def make_folder(folder, space: Space, results: list[Result]):
+    conditions = list(dict.fromkeys(r.trial.condition for r in results))
+    columns = space.option_columns() | probes.columns()
+    recorder = Records(folder, space.definition(), conditions, columns, {})
+    for result in results:
+        recorder.write_pack(Pack((result.trial,)), [result])
+    recorder.close()
+    return folder
+
+
+TUNED = dict(name="x", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), max_norms=(1.0,))
+
+
+def grid_folder(tmp_path, ends: dict[float, list[tuple[Outcome, float]]]):
+    """A condition whose grid of learning rates ended like this: outcome and last loss of each tuning seed."""
+    space = Space(**TUNED, tuning_seeds=2, seeds=1)
+    assert list(ends) == space.first_grid("sgd") == [1e-3, 1e-2, 1e-1, 1.0, 10.0]
+    results = [
+        a_result(make_trial(FIRST_TUNING_SEED + seed, rate), outcome, initial_loss=2.4, final_loss=loss)
+        for rate, seeds in ends.items()
+        for seed, (outcome, loss) in enumerate(seeds)
+    ]
+    off_grid = a_result(make_trial(FIRST_TUNING_SEED, 0.3), initial_loss=2.4, final_loss=0.0)
+    return make_folder(tmp_path / "x", space, [*results, off_grid])
+
+
+S, R, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED, Outcome.DIVERGED
+ENDS = {
+    1e-3: [(U, 2.2), (U, 2.0)],
+    1e-2: [(S, 0.1), (U, 0.3)],
+    1e-1: [(S, 0.0), (R, 0.2)],
+    1.0: [(S, 0.1), (S, 0.3)],
+    10.0: [(D, math.nan), (S, 0.4)],
+}
+
+
+def test_learning_rate_response_of_a_hand_made_grid(tmp_path):
+    """Mean losses 2.1, .2, .1, .2 and (2.4 + .4) / 2 = 1.4: mean .8, minus the best .1."""
+    (row,) = learning_rates.table(load(grid_folder(tmp_path, ENDS))).to_dict("records")
+    assert (row["rates"], row["tuning_seeds"]) == (5, 2)
+    assert row["sensitivity"] == pytest.approx(0.7)
+    assert (row["best_rate"], row["best_at_edge"]) == (0.1, False)
+    assert row["largest_stable"] == 1.0
+    assert (row["solved_low"], row["solved_high"], row["solved_decades"]) == (0.1, 1.0, pytest.approx(1.0))
+
+
+def test_losses_above_the_initial_loss_count_as_the_initial_loss(tmp_path):
+    """Five rates at 2.4, 2.4 (from 9 and inf), 2.4, 2.4 and 0: mean 1.92."""
+    ends = {rate: [(U, 9.0), (U, math.inf)] for rate in ENDS} | {10.0: [(S, 0.0), (S, 0.0)]}
+    (row,) = learning_rates.table(load(grid_folder(tmp_path, ends))).to_dict("records")
+    assert row["sensitivity"] == pytest.approx(1.92)
+    assert row["best_at_edge"]
+    assert math.isnan(row["largest_stable"]), "the lowest rate already ended above its initial loss"
+    assert row["solved_decades"] == 0
+
+
+def test_a_condition_that_solves_nowhere_has_no_range(tmp_path):
+    ends = {rate: [(U, 2.0), (U, 2.0)] for rate in ENDS}
+    found = learning_rates.table(load(grid_folder(tmp_path, ends)))
+    (row,) = found.to_dict("records")
+    assert (row["sensitivity"], row["largest_stable"]) == (0.0, 10.0)
+    assert math.isnan(row["solved_decades"])
+    assert learning_rates.readable(found).iloc[0][["largest stable rate", "decades"]].tolist() == ["10", "-"]
+
+
+def test_a_grid_that_is_not_recorded_whole_is_not_read(tmp_path):
+    folder = grid_folder(tmp_path, ENDS)
+    lost = Pack((make_trial(FIRST_TUNING_SEED, 1e-3),)).pack_id
+    (folder / "trials" / f"{lost}.parquet").unlink()
+    assert learning_rates.table(load(folder)).empty
+
+
+def drops_folder(tmp_path):
+    """max_norm 1: 3 drops in 2,000 steps of 2 trials. No clipping: none in 1,000. SGD never solved."""
+    space = Space(**TUNED | {"max_norms": (1.0, math.inf)}, learning_rate=(0.1,), seeds=2)
+    fixed = dict(learning_rate=0.1)
+    events = [
+        [(100, 0.5, 110, True, False), (200, 0.3, 230, True, False)],
+        [(490, 0.7, None, False, True)],
+    ]
+    clipped = [
+        a_result(make_trial(s, **fixed), Outcome.RECOVERED, events[s], watched_steps=1_000, solved_step=50)
+        for s in (0, 1)
+    ]
+    free = [
+        a_result(make_trial(s, max_norm=math.inf, **fixed), watched_steps=500, solved_step=50) for s in (0, 1)
+    ]
+    return make_folder(tmp_path / "x", space, [with_rate(result) for result in [*clipped, *free]])
+
+
+def with_rate(result: Result) -> Result:
+    """The same with the learning rate as part of the condition, as in a space that fixes it."""
+    condition = dataclasses.replace(result.trial.condition, learning_rate=result.trial.learning_rate)
+    return dataclasses.replace(result, trial=dataclasses.replace(result.trial, condition=condition))
+
+
+def test_drops_of_hand_made_trials(tmp_path):
+    found = drops.table(load(drops_folder(tmp_path))).set_index("arm")
+    clipped, free = found.loc["max_norm 1"], found.loc["no clipping"]
+    assert (clipped["with_drops"], clipped["n"]) == (2, 2)
+    assert (clipped["drops"], clipped["watched_steps"]) == (3, 2_000)
+    assert clipped["drops_per_1000"] == pytest.approx(1.5)
+    assert (clipped["drops_per_1000_low"], clipped["drops_per_1000_high"]) == (
+        pytest.approx(0.6187 / 2, abs=1e-4),
+        pytest.approx(8.7673 / 2, abs=1e-4),
+    )
+    assert clipped["median_depth"] == 0.5
+    assert clipped["median_recovery"] == 30, "10, 30, and 11 or more: half by 30"
+    assert (free["drops"], free["drops_per_1000_high"]) == (0, pytest.approx(3.6889, abs=1e-4))
+    assert math.isnan(free["median_recovery"])
+
+
+def test_the_figure_of_drops_has_a_series_per_arm(tmp_path):
+    (axis,) = drops.render(drops.table(load(drops_folder(tmp_path)))).get_axes()
+    handles, labels = axis.get_legend_handles_labels()
+    assert labels == ["max_norm 1", "no clipping"]
+    assert handles[0].lines[0].get_xdata().tolist() == [1.5]
+
+
+def test_conditions_that_were_never_watched_have_no_row_and_no_figure(tmp_path):
+    space = Space(**TUNED, seeds=1)
+    folder = make_folder(tmp_path / "x", space, [a_result(make_trial(), Outcome.UNSOLVED, watched_steps=0)])
+    found = drops.table(load(folder))
+    assert found.empty
+    assert drops.render(found) is None
+    assert "Nothing is recorded for this." in write_report(load(folder)).read_text()
+
+
+def test_clipping_rules_are_arms_of_the_same_panel(tmp_path):
+    """A rule with one threshold goes by its name, one with several by name and threshold."""
+    space = Space(
+        **TUNED | {"max_norms": (1.0, math.inf)},
+        clip_rules=("norm", "zclip", "value"),
+        options={"max_value": (0.01, 0.1)},
+        learning_rate=(0.1,),
+        seeds=1,
+    )
+    results = [
+        a_result(make_trial_of(condition), watched_steps=10, solved_step=5)
+        for condition in space.conditions()
+    ]
+    table = stability.table(load(make_folder(tmp_path / "x", space, results)))
+    figure = stability.render(table)
+    assert len(figure.get_axes()) == 2, "one panel for each of the two measures"
+    labels = figure.get_axes()[0].get_legend_handles_labels()[1]
+    assert labels == ["max_norm 1", "no clipping", "value max_value 0.01", "value max_value 0.1", "zclip"]
+
+
+def make_trial_of(condition):
+    return dataclasses.replace(make_trial(learning_rate=0.1), condition=condition)
