@@ -129,7 +129,7 @@ def median_steps_to_solve(trials: pd.DataFrame) -> float:
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The conditions table as a person reads it: k of n, intervals, a star at an edge."""
-    shown: dict[str, Any] = {key: table[key].map(text) for key in named_keys(table)}
+    shown = shown_keys(table)
     star = table["at_edge"].map({True: "*", False: ""})
     shown["learning rate"] = table["learning_rate"].map(lambda rate: text(float(f"{rate:.2g}"))) + star
     for name in ("stable", "solved"):
@@ -147,14 +147,15 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def named_keys(table: pd.DataFrame) -> list[str]:
-    """The keys that a reader needs to tell the rows of a table apart: the usual ones, and any that varies."""
+def shown_keys(table: pd.DataFrame) -> dict[str, Any]:
+    """What a reader needs to tell the rows of a table apart: the usual keys, and any that varies."""
     usual = ("model", "optimizer", "length", "max_norm")
-    return [
-        key
+    shown = {
+        key: table[key].map(text)
         for key in table.attrs["keys"]
         if key != "learning_rate" and (key in usual or table[key].nunique(dropna=False) > 1)
-    ]
+    }
+    return shown | {"max_norm": shown["max_norm"].where(table["clip_rule"] == "norm", "-")}
 
 
 def interval(table: pd.DataFrame, name: str) -> list[str]:

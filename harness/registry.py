@@ -102,7 +102,7 @@ class Registry(Generic[T]):
 
     def summary(self, name: str) -> str:
         """First line of the docstring of `name`."""
-        return (inspect.getdoc(self.get(name)) or "").partition("\n")[0]
+        return summary_of(self.get(name))
 
     def options(self, name: str) -> dict[str, Option]:
         """The options of `name`, read off its constructor."""
@@ -137,3 +137,8 @@ class Registry(Generic[T]):
         if not inspect.isclass(cls):
             raise UserError(f"{self.kind} {path!r} is not a class")
         return typing.cast("type[T]", cls)
+
+
+def summary_of(documented: object) -> str:
+    """First line of a docstring."""
+    return (inspect.getdoc(documented) or "").partition("\n")[0]

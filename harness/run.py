@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import probes, records
+from harness.clip_rules import clip_rules
 from harness.condition import Pack, Result
 from harness.estimate import estimate
 from harness.executors.base import Failure
@@ -26,7 +27,7 @@ from harness.plan import Plan
 from harness.progress import RunProgress
 from harness.provenance import provenance
 from harness.records import Records, RecordsError
-from harness.registry import UserError
+from harness.registry import UserError, summary_of
 from harness.signals import terminated_as_interrupted, uninterrupted
 from harness.space import Space, built_in_spaces, load_space
 from harness.summary import summarise
@@ -86,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--space", help="built-in name, or path to a Python file that binds SPACE")
-    what.add_argument("--list", action="store_true", help="list spaces, tasks, models and optimizers")
+    what.add_argument("--list", action="store_true", help="list everything that a space can name")
     parser.add_argument(
         "--set",
         action="append",
@@ -273,6 +274,8 @@ def show_list(style: str) -> None:
         "tasks": {name: tasks.summary(name) for name in tasks.names()},
         "models": {name: models.summary(name) for name in models.names()},
         "optimizers": {name: optimizers.summary(name) for name in optimizers.names()},
+        "clip_rules": {name: clip_rules.summary(name) for name in clip_rules.names()},
+        "probes": {name: summary_of(probe.measure) for name, probe in probes.MOMENT_PROBES.items()},
     }
     if style == "json":
         print(json.dumps(listing, indent=1))  # noqa: T201

@@ -11,6 +11,7 @@ from analysis.conditions import conditions_table, readable
 from analysis.load import LoadError, load
 from analysis.report import write_report
 from harness.progress import duration
+from harness.records import TABLES
 from harness.space import Space
 
 
@@ -33,7 +34,8 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
         )
     work = float(results.trials["seconds"].sum())
     out.print(f"{len(results.trials)} trials recorded, {duration(work)} of training in all")
-    out.print(f"tables:  {folder}/trials, steps, evals (Parquet; pandas.read_parquet reads a folder)")
+    tables = ", ".join(TABLES[:-1])
+    out.print(f"tables:  {folder}/ {tables} (Parquet; pandas.read_parquet reads a folder)")
     if space.tuned:
         out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)")
     out.print(f"report:  {path}")

@@ -175,3 +175,16 @@ def test_events_moments_and_profiles_are_written_and_read(tmp_path):
     steps = read(tmp_path, "steps")
     measured = steps["update_norm"].notna()
     assert (steps["step"][measured] % 10 == 1).all()
+
+
+@pytest.mark.parametrize("alpha", [0.9, 0.99, 0.999])
+def test_the_first_update_of_rmsprop_has_its_known_norm(alpha):
+    """Without bias correction, every weight moves by lr / sqrt(1 - alpha): 10 lr at .99, 31 lr at .999."""
+    options = (("alpha", alpha), ("encoding", "scalar"))
+    trial = make_trial(0, 1e-3, optimizer="rmsprop", options=options, max_norm=math.inf)
+    (run,) = run_pack(Pack((trial,)))
+    expected = 1e-3 * math.sqrt(len(run.weights) / (1 - alpha))
+    assert run.curves().update_step[0] == 1
+    assert run.curves().update_norm[0] == pytest.approx(expected, rel=1e-3)
+    weights = stack([build_model(trial.condition, build_task(trial.condition), 0)])[0]
+    assert run.curves().weight_norm[0] == pytest.approx(weights.norm().item(), rel=1e-6)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import arms, conditions_table, interval, named_keys, text
+from analysis.conditions import arms, conditions_table, interval, shown_keys, text
 from analysis.load import Results
 from analysis.sections import Section
 from analysis.sections.stability import MARKERS, PALETTE
@@ -70,7 +70,7 @@ def recovery(drops: pd.DataFrame) -> float:
 
 def readable(found: pd.DataFrame) -> pd.DataFrame:
     """The table as a person reads it."""
-    shown: dict[str, Any] = {key: found[key].map(text) for key in named_keys(found)}
+    shown = shown_keys(found)
     counts = zip(found["with_drops"], found["n"], strict=True)
     shown["trials with drops"] = [f"{k} of {n}" for k, n in counts]
     shown["drops"] = found["drops"].map(text)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import condition_keys, named_keys, text
+from analysis.conditions import condition_keys, shown_keys, text
 from analysis.load import Results
 from analysis.sections import Section
 from harness.condition import Outcome
@@ -96,7 +96,7 @@ def run_around(flags: np.ndarray, index: int) -> tuple[int, int]:
 
 def readable(found: pd.DataFrame) -> pd.DataFrame:
     """The table as a person reads it."""
-    shown: dict[str, Any] = {key: found[key].map(text) for key in named_keys(found)}
+    shown = shown_keys(found)
     star = found["best_at_edge"].map({True: "*", False: ""})
     shown["best rate"] = found["best_rate"].map(lambda rate: f"{rate:.2g}") + star
     shown["sensitivity (nats)"] = found["sensitivity"].map(lambda value: f"{value:.3f}")
