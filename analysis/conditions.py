@@ -1,5 +1,6 @@
 """One row per condition: the table behind the terminal summary and the report."""
 
+import functools
 import itertools
 import math
 from collections.abc import Mapping
@@ -18,14 +19,16 @@ KEYS = ["model", "optimizer", "clip_rule", "length", "max_norm", "hidden_size", 
 
 def condition_keys(results: Results) -> list[str]:
     """KEYS and whatever else tells conditions apart here: options that are axes, fixed learning rates."""
-    components = results.definition["options"].values()
+    components = results.options.values()
     axes = {name for options in components for name, values in options.items() if len(values) > 1}
-    fixed = ["learning_rate"] if isinstance(results.definition["learning_rate"], list) else []
-    return KEYS + sorted(axes) + fixed
+    fixed = ["learning_rate"] if results.conditions["learning_rate"].notna().any() else []
+    tasks = ["task"] if results.conditions["task"].nunique() > 1 else []
+    return tasks + KEYS + sorted(axes) + fixed
 
 
+@functools.lru_cache(maxsize=4)
 def conditions_table(results: Results) -> pd.DataFrame:
-    """One row per condition of the folder's definition, trained or not, in the order of its keys.
+    """One row per condition that was planned, trained or not, in the order of its keys.
 
     Columns: the keys; arm (how gradients were clipped, in words); learning_rate (chosen or fixed, NaN
     before it is chosen) and at_edge (it is the lowest or highest tried); n (report trials recorded) and
@@ -51,7 +54,7 @@ def conditions_table(results: Results) -> pd.DataFrame:
         tried = tuned[condition_id]["learning_rate"] if condition_id in tuned else ()
         row["at_edge"] = len(tried) > 0 and row["learning_rate"] in (min(tried), max(tried))
         row["n"] = len(trials)
-        row["missing"] = results.definition["seeds"] - len(trials)
+        row["missing"] = max(0, condition["planned"] - len(trials))
         row |= {str(o): int((trials["outcome"] == o).sum()) for o in Outcome if o not in NOT_MEASURED}
         row["solved"] = sum(row[o] for o in SOLVED)
         for name, count in (("p_stable", row["stable"]), ("p_solved", row["solved"])):
@@ -79,7 +82,7 @@ def options_of_clip_rules(results: Results) -> dict[str, dict[str, list[Any]]]:
     """By clip rule: its options and their values here."""
     return {
         component.removeprefix("clip_rule "): options
-        for component, options in results.definition["options"].items()
+        for component, options in results.options.items()
         if component.startswith("clip_rule ")
     }
 

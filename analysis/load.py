@@ -1,5 +1,7 @@
 """Results folders as DataFrames, with what a reader must know about their completeness."""
 
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,54 +10,142 @@ import pandas as pd
 
 from harness import records
 
+CODE = ("harness", "git_commit", "python", "versions", "device")
+"""What of a provenance record can change numbers beside the definition."""
+
 
 class LoadError(ValueError):
-    """The folder holds no results; the message says what was expected."""
+    """The folders cannot be read as asked; the message says what was expected."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
-    """One results folder: its conditions, trials and failures, and where its numbers come from."""
+    """One or several results folders: conditions, trials, failures, and where the numbers come from.
 
-    folder: Path
+    `conditions` has, beside condition_id and the condition's fields: `space`, `planned` (report seeds asked
+    for), `planned_tuning` (tuning seeds per learning rate) and `grid` (the learning rates tried first, as a
+    tuple; empty if they were fixed). `options` are all values of every component's options.
+    """
+
+    folders: tuple[Path, ...]
     conditions: pd.DataFrame
     trials: pd.DataFrame
     failures: pd.DataFrame
-    definition: dict[str, Any]
+    options: dict[str, dict[str, list[Any]]]
     provenance: list[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """What to call these results."""
+        return " + ".join(folder.resolve().name for folder in self.folders)
 
     @property
     def report_trials(self) -> pd.DataFrame:
         """The trials whose numbers are reported; the tuning trials chose their learning rates."""
         return self.trials[self.trials["phase"] == "report"]
 
-    def events(self) -> pd.DataFrame:
-        """The events of all trials: drops, spikes, divergences. Read when asked for."""
-        found = records.read(self.folder, "events")
-        return found if len(found.columns) else pd.DataFrame({n: [] for n in records.EVENT_SCHEMA.names})
+    def read(
+        self, table: str, columns: Sequence[str] | None = None, trials: Iterable[str] | None = None
+    ) -> pd.DataFrame:
+        """A table of histories: steps, evals, events, moments or profiles. Read when asked for.
+
+        Only these columns, and only the files of the packs that hold these trials. A trial that is in several
+        folders is read from the first.
+        """
+        wanted = self.trials if trials is None else self.trials[self.trials["trial_id"].isin(list(trials))]
+        parts = []
+        for folder, group in wanted.groupby("folder", sort=False):
+            packs = None if trials is None else set(group["pack_id"])
+            part = records.read(Path(str(folder)), table, columns, packs)
+            parts.append(part[part["trial_id"].isin(group["trial_id"])] if len(part) else part)
+        parts = [part for part in parts if len(part)] or parts[:1]
+        nothing = pd.DataFrame({name: [] for name in columns or records.EMPTY[table]})
+        return pd.concat(parts, ignore_index=True) if parts else nothing
 
 
-def load(folder: Path | str) -> Results:
-    """Load a results folder. Step histories stay on disk: see `harness.records.read`.
+def load(*folders: Path | str, mixed: bool = False) -> Results:
+    """Load results folders as one: the union of their conditions and trials, a trial_id counting once.
 
-    Raises LoadError if the folder does not exist or holds no recorded trials.
+    Step histories stay on disk: see `Results.read`. Raises LoadError if a folder does not exist or holds no
+    recorded trials, if their tables are of other versions than this code reads, or if several
+    folders were made by different code or on different devices and `mixed` does not allow it.
     """
-    folder = Path(folder)
+    if not folders:
+        raise LoadError("no results folder is given")
+    paths = tuple(dict.fromkeys(Path(folder) for folder in folders))
+    definitions = [_definition(path) for path in paths]
+    sources = [records.provenance(path) for path in paths]
+    if not mixed:
+        _check_code(paths, sources)
+    trials = [records.read(path, "trials").assign(folder=str(path)) for path in paths]
+    conditions = [_conditions(path, d) for path, d in zip(paths, definitions, strict=True)]
+    joined = _joined(trials).drop_duplicates("trial_id", ignore_index=True)
+    failures = _joined([records.read(path, "failures") for path in paths])
+    if not failures.empty:  # a failed trial may since have been trained in another pack
+        failures = failures[~failures["trial_id"].isin(joined["trial_id"])]
+    planned = _joined(conditions).sort_values("planned", kind="stable", ascending=False)
+    return Results(
+        folders=paths,
+        conditions=planned.drop_duplicates("condition_id").sort_index(ignore_index=True),
+        trials=joined,
+        failures=failures,
+        options=_options(definitions),
+        provenance=list({json.dumps(r, sort_keys=True): r for found in sources for r in found}.values()),
+    )
+
+
+def _definition(folder: Path) -> dict[str, Any]:
     definition = records.read_definition(folder)
-    trials = records.read(folder, "trials")
-    if definition is None or trials.empty:
+    if definition is None or not records.committed_files(folder, "trials"):
         raise LoadError(
             f"{folder} holds no results; expected a folder with space.json and trials/*.parquet, "
             f"as written by python -m harness.run"
         )
-    failures = records.read(folder, "failures")
-    if not failures.empty:  # a failed trial may since have been trained in another pack
-        failures = failures[~failures["trial_id"].isin(trials["trial_id"])]
-    return Results(
-        folder=folder,
-        conditions=records.read_conditions(folder),
-        trials=trials,
-        failures=failures,
-        definition=definition,
-        provenance=records.provenance(folder),
+    version = definition.get("schema_version")
+    if version != records.SCHEMA_VERSION:
+        raise LoadError(
+            f"{folder} was written with version {version} of the tables, this code reads version "
+            f"{records.SCHEMA_VERSION}: use the version of the harness that wrote it"
+        )
+    return definition
+
+
+def _check_code(paths: Sequence[Path], sources: Sequence[Sequence[dict[str, Any]]]) -> None:
+    """Raise LoadError unless all folders come from the same code, versions and device."""
+    codes = [{name: found[0].get(name) for name in CODE} for found in sources]
+    for path, code in zip(paths, codes, strict=True):
+        differing = [name for name in CODE if code[name] != codes[0][name]]
+        if differing:
+            name = differing[0]
+            raise LoadError(
+                f"{paths[0]} and {path} were made by different code ({name}: {codes[0][name]} and "
+                f"{code[name]}); say mixed=True (--mixed) to read them together all the same"
+            )
+
+
+def _conditions(folder: Path, definition: dict[str, Any]) -> pd.DataFrame:
+    """The conditions of a folder with what was planned for them."""
+    frame = records.read_conditions(folder)
+    grids = [tuple(definition["first_grids"].get(name, ())) for name in frame["optimizer"]]
+    planned = frame.assign(
+        space=definition["name"], planned=definition["seeds"], planned_tuning=definition["tuning_seeds"]
     )
+    planned["grid"] = pd.Series(grids, index=frame.index, dtype=object)
+    return planned
+
+
+def _options(definitions: Sequence[dict[str, Any]]) -> dict[str, dict[str, list[Any]]]:
+    """By component and option: all values of all definitions."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for definition in definitions:
+        for component, options in definition["options"].items():
+            for name, values in options.items():
+                known = found.setdefault(component, {}).setdefault(name, [])
+                known += [value for value in values if value not in known]
+    return found
+
+
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Frames below each other; one without rows only gives its columns if there is no other."""
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else frames[0]

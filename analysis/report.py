@@ -32,13 +32,13 @@ def write_report(results: Results, out: Path | None = None) -> Path:
     """
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     page = environment.get_template("report.html").render(
-        name=results.folder.resolve().name,
+        name=results.name,
         overview=overview(results),
         alarms=alarms(results),
         sections=[view(section, results) for section in SECTIONS],
         provenance=[json.dumps(record, indent=1) for record in results.provenance],
     )
-    path = out or results.folder / "report.html"
+    path = out or results.folders[0] / "report.html"
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_text(page, encoding="utf-8")
     temporary.replace(path)
@@ -53,7 +53,7 @@ def overview(results: Results) -> str:
     tuning = len(results.trials) - len(report)
     return (
         f"{report['condition_id'].nunique()} conditions, {len(report)} report trials ({outcomes or 'none'}), "
-        f"{tuning} tuning trials; task {results.definition['task']}."
+        f"{tuning} tuning trials; task {', '.join(sorted(results.conditions['task'].unique()))}."
     )
 
 
@@ -74,7 +74,7 @@ def alarms(results: Results) -> list[str]:
             f"conditions, {without} of which have none yet; the table says how many."
         )
     rates = results.report_trials.groupby("condition_id")["learning_rate"].nunique()
-    if (rates > 1).any() and not isinstance(results.definition["learning_rate"], list):
+    if (rates > 1).any():
         found.append(
             f"{int((rates > 1).sum())} conditions have report trials at several learning rates: they were "
             f"tuned under versions or on machines that proposed different rates. Each row counts one rate."

@@ -17,7 +17,7 @@ neither torch nor Ray nor Optuna.
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -135,6 +135,18 @@ FAILURE_SCHEMA = pa.schema(
         "attempts": pa.int64(),
     }
 )
+
+
+EMPTY = {
+    "trials": list(TRIAL_COLUMNS),
+    "steps": STEP_SCHEMA.names,
+    "evals": EVAL_SCHEMA.names,
+    "events": EVENT_SCHEMA.names,
+    "moments": MOMENT_SCHEMA.names,
+    "profiles": PROFILE_SCHEMA.names,
+    "failures": FAILURE_SCHEMA.names,
+}
+"""Columns of a table without files."""
 
 
 class RecordsError(RuntimeError):
@@ -262,15 +274,24 @@ def objectives(folder: Path | str) -> dict[str, float]:
     return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
 
 
-def read(folder: Path | str, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read(
+    folder: Path | str,
+    table: str,
+    columns: Sequence[str] | None = None,
+    packs: Collection[str] | None = None,
+) -> pd.DataFrame:
     """One table of a results folder as a DataFrame; only packs that were recorded whole.
+
+    `columns` and `packs` (by pack_id) limit what is read from disk.
 
     Whole numbers that may be missing (solved_step, diverged_step) come as Int64 with <NA>; other
     missing values as NaN or None. NaN and inf in floats are values. An absent table has no rows.
     """
     paths = committed_files(Path(folder), table)
+    if packs is not None:
+        paths = [path for path in paths if path.stem in packs]
     if not paths:
-        names = columns if columns is not None else [*TRIAL_COLUMNS] if table == "trials" else []
+        names = columns if columns is not None else EMPTY.get(table, [])
         return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
     tables = [pq.read_table(path, columns=None if columns is None else list(columns)) for path in paths]
     joined = pa.concat_tables([t.replace_schema_metadata(None) for t in tables], promote_options="default")

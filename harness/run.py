@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.results.exists() and not arguments.results.is_dir():
             raise UserError(f"--results {arguments.results} is not a folder")
         folder = arguments.results / space.folder_name
-        definition = {"schema_version": records.SCHEMA_VERSION, "device": device, **space.definition()}
+        definition = {"device": device, **space.definition()}
         held = records.read_definition(folder)
         if held is not None:
             check_growth(held, definition, folder)

@@ -29,7 +29,7 @@ from harness.fields import (
 from harness.grid import grid_size, log_grid
 from harness.models import models
 from harness.optimizers import optimizers
-from harness.records import TRIAL_COLUMNS
+from harness.records import SCHEMA_VERSION, TRIAL_COLUMNS
 from harness.registry import Option, UserError
 from harness.tasks import tasks
 
@@ -163,6 +163,7 @@ class Space:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for name in ("summary", "paper"):
             del values[name]
+        values["schema_version"] = SCHEMA_VERSION
         values["options"] = {
             component: {name: self.options.get(name, (option.default,)) for name, option in options.items()}
             for component, options in self._component_options().items()

@@ -30,7 +30,7 @@ def table(results: Results) -> pd.DataFrame:
     conditions = conditions_table(results)
     keys = conditions.attrs["keys"]
     report = results.report_trials
-    drops = results.events()
+    drops = results.read("events", trials=report["trial_id"])
     drops = drops[drops["kind"] == "drop"].merge(
         report[["trial_id", "condition_id", "steps"]], on="trial_id", how="inner"
     )

@@ -35,10 +35,10 @@ def table(results: Results) -> pd.DataFrame:
     tuning = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
     rows: list[dict[str, Any]] = []
     for condition in results.conditions.to_dict("records"):
-        grid = results.definition["first_grids"].get(condition["optimizer"], [])
+        grid = condition["grid"]
         trials = tuning.get(condition["condition_id"], results.trials.iloc[:0])
         trials = trials[trials["learning_rate"].isin(grid)]
-        if not grid or len(trials) < len(grid) * results.definition["tuning_seeds"]:
+        if not grid or len(trials) < len(grid) * condition["planned_tuning"]:
             continue
         rows.append({key: condition[key] for key in keys} | response(trials))
     columns = [*keys, *RESPONSE]
