@@ -59,8 +59,7 @@ class Results:
             part = records.read(Path(str(folder)), table, columns, packs)
             parts.append(part[part["trial_id"].isin(group["trial_id"])] if len(part) else part)
         parts = [part for part in parts if len(part)] or parts[:1]
-        nothing = pd.DataFrame({name: [] for name in columns or records.EMPTY[table]})
-        return pd.concat(parts, ignore_index=True) if parts else nothing
+        return pd.concat(parts, ignore_index=True) if parts else records.empty(table, columns)
 
 
 def load(*folders: Path | str, mixed: bool = False) -> Results:

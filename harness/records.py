@@ -137,7 +137,7 @@ FAILURE_SCHEMA = pa.schema(
 )
 
 
-EMPTY = {
+COLUMNS = {
     "trials": list(TRIAL_COLUMNS),
     "steps": STEP_SCHEMA.names,
     "evals": EVAL_SCHEMA.names,
@@ -146,7 +146,7 @@ EMPTY = {
     "profiles": PROFILE_SCHEMA.names,
     "failures": FAILURE_SCHEMA.names,
 }
-"""Columns of a table without files."""
+"""Columns that every table of the name has."""
 
 
 class RecordsError(RuntimeError):
@@ -291,13 +291,17 @@ def read(
     if packs is not None:
         paths = [path for path in paths if path.stem in packs]
     if not paths:
-        names = columns if columns is not None else EMPTY.get(table, [])
-        return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
+        return empty(table, columns)
     tables = [pq.read_table(path, columns=None if columns is None else list(columns)) for path in paths]
     joined = pa.concat_tables([t.replace_schema_metadata(None) for t in tables], promote_options="default")
     nullable = {pa.int64(): pd.Int64Dtype()} if table == "trials" else {}
     frame: pd.DataFrame = joined.to_pandas(types_mapper=nullable.get)
     return frame
+
+
+def empty(table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """A table without rows."""
+    return pd.DataFrame({name: pd.Series(dtype=object) for name in columns or COLUMNS[table]})
 
 
 def committed_files(folder: Path, table: str) -> list[Path]:

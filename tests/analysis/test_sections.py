@@ -178,3 +178,9 @@ def test_clipping_rules_are_arms_of_the_same_panel(tmp_path):
 
 def make_trial_of(condition):
     return dataclasses.replace(make_trial(learning_rate=0.1), condition=condition)
+
+
+def test_a_folder_with_tuning_trials_only_gives_a_page_that_says_what_is_missing(tmp_path):
+    page = write_report(load(grid_folder(tmp_path, ENDS))).read_text()
+    assert "1 report trials are missing in 1 of 1 conditions" in page
+    assert "Nothing is recorded for this." in page
