@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -148,6 +148,24 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     shown["control score"] = table["control_score"].map(lambda score: text(round(score, 3)))
     shown["clipped %"] = table["clipped_share"].map(lambda share: text(round(100 * share, 1)))
     return pd.DataFrame(shown)
+
+
+def panel_keys(conditions: pd.DataFrame) -> list[str]:
+    """What tells panels apart: model, optimizer, and any other key that varies but length and clipping."""
+    keys: list[str] = conditions.attrs["keys"]
+    fixed = ["model", "optimizer", "length", *conditions.attrs["clip_keys"]]
+    varying = [k for k in keys if k not in fixed and conditions[k].nunique(dropna=False) > 1]
+    return ["model", "optimizer", *varying]
+
+
+def panel_title(keys: list[str], names: Sequence[Any]) -> str:
+    """The heading of a panel: model and optimizer by name, other keys with their value."""
+    named = zip(keys, names, strict=True)
+    return ", ".join(
+        str(name) if key in ("model", "optimizer") else f"{key} {text(name)}"
+        for key, name in named
+        if name == name
+    )
 
 
 def shown_keys(table: pd.DataFrame) -> dict[str, Any]:

@@ -16,12 +16,13 @@ from matplotlib.figure import Figure
 from analysis.conditions import conditions_table
 from analysis.load import LoadError, Results, load
 from analysis.sections import Section
+from analysis.sections.clipping import SECTION as CLIPPING
 from analysis.sections.drops import SECTION as DROPS
 from analysis.sections.learning_rates import SECTION as LEARNING_RATES
 from analysis.sections.stability import SECTION as STABILITY
 from harness.records import RecordsError
 
-SECTIONS: list[Section] = [STABILITY, DROPS, LEARNING_RATES]
+SECTIONS: list[Section] = [STABILITY, DROPS, CLIPPING, LEARNING_RATES]
 """The sections of the report, in order. A new one is a file in analysis/sections and a line here."""
 
 
@@ -100,6 +101,7 @@ def view(section: Section, results: Results) -> dict[str, Any]:
         "title": section.title,
         "question": section.question,
         "note": section.note,
+        "warnings": section.warnings(table),
         "svg": "" if figure is None else svg(figure),
         "heads": [{"label": name, "kind": kind} for name, kind in zip(shown.columns, kinds, strict=True)],
         "rows": [

@@ -11,7 +11,10 @@ from analysis.load import Results
 
 @dataclass(frozen=True)
 class Section:
-    """A question, the table that answers it, its picture (or none), and the table as a person reads it."""
+    """A question, the table that answers it, its picture (or none), and the table as a person reads it.
+
+    `warnings` are sentences that a reader of the table must know.
+    """
 
     title: str
     question: str
@@ -19,3 +22,4 @@ class Section:
     render: Callable[[pd.DataFrame], Figure | None]
     readable: Callable[[pd.DataFrame], pd.DataFrame]
     note: str = ""
+    warnings: Callable[[pd.DataFrame], list[str]] = lambda _: []

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.conditions import arms, conditions_table, interval, shown_keys, text
+from analysis.figures import color, legend, marker
 from analysis.load import Results
 from analysis.sections import Section
-from analysis.sections.stability import MARKERS, PALETTE
 from analysis.statistics import censored_median
 
 DRAWN_ROWS = 60
@@ -102,8 +102,8 @@ def render(found: pd.DataFrame) -> Figure | None:
             rate,
             [i + shift for i, _ in rows],
             xerr=[rate - low, high - rate],
-            fmt=MARKERS[number % len(MARKERS)],
-            color=PALETTE[number % len(PALETTE)],
+            fmt=marker(number),
+            color=color(number),
             label=arm,
             markersize=4,
             linewidth=1.2,
@@ -121,10 +121,7 @@ def render(found: pd.DataFrame) -> Figure | None:
     axis.set_xlabel("drops per 1,000 watched steps (log scale above 0.1)")
     axis.grid(axis="x", alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(drawn), 6), fontsize=9, frameon=False
-    )
+    legend(figure, [axis])
     return figure
 
 

@@ -4,12 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.conditions import KEYS, arms, conditions_table, readable
+from analysis.conditions import arms, conditions_table, panel_keys, panel_title, readable
+from analysis.figures import color, legend, marker
 from analysis.load import Results
 from analysis.sections import Section
-
-PALETTE = ["#3b0f70", "#1f77b4", "#2a9d8f", "#c9a227", "#e07a1f", "#b5179e", "#5c677d", "#006d2c"]
-MARKERS = ["o", "s", "D", "^", "v", "P", "X", "*"]
 
 
 def table(results: Results) -> pd.DataFrame:
@@ -33,25 +31,12 @@ def render(conditions: pd.DataFrame) -> Figure | None:
     for column, (names, panel) in enumerate(columns):
         for row, measure in enumerate(("p_stable", "p_solved")):
             draw_arms(axes[row, column], panel, measure, drawn, lengths)
-        title = [
-            str(name) if key in KEYS[:2] else f"{key} {name}" for key, name in zip(keys, names, strict=True)
-        ]
-        axes[0, column].set_title(", ".join(title), fontsize=10)
+        axes[0, column].set_title(panel_title(keys, names), fontsize=10)
         axes[1, column].set_xlabel("sequence length T (time steps)")
     axes[0, 0].set_ylabel("P(stable)")
     axes[1, 0].set_ylabel("P(solved)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(drawn), 6), fontsize=9, frameon=False
-    )
+    legend(figure, axes[0])
     return figure
-
-
-def panel_keys(conditions: pd.DataFrame) -> list[str]:
-    """What tells panels apart: model, optimizer, and any other key that varies but length and clipping."""
-    keys: list[str] = conditions.attrs["keys"]
-    varying = [key for key in keys[2:] if conditions[key].nunique(dropna=False) > 1]
-    return keys[:2] + [key for key in varying if key not in ("length", *conditions.attrs["clip_keys"])]
 
 
 def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], lengths: list[int]) -> None:
@@ -67,8 +52,8 @@ def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], le
             at,
             share,
             yerr=errors,
-            fmt=MARKERS[number % len(MARKERS)],
-            color=PALETTE[number % len(PALETTE)],
+            fmt=marker(number),
+            color=color(number),
             label=arm,
             markersize=4,
             linewidth=1.2,

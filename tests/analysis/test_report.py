@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.conditions import conditions_table, median_steps_to_solve
+from analysis.conditions import conditions_table, median_steps_to_solve, panel_keys
 from analysis.load import LoadError, load
 from analysis.report import alarms, main, write_report
 from analysis.sections import stability
@@ -148,7 +148,7 @@ def test_options_are_keys_and_panels_only_where_they_are_axes(tmp_path):
     trials = [(make_trial_of(condition), Outcome.STABLE) for condition in space.conditions()]
     table = stability.table(load(make_folder(tmp_path / "axes", space, trials, [])))
     assert table.attrs["keys"][-1] == "forget_bias"
-    assert stability.panel_keys(table) == ["model", "optimizer", "forget_bias"]
+    assert panel_keys(table) == ["model", "optimizer", "forget_bias"]
     assert len(table) == 2 * 2 + 2
     assert len(stability.render(table).get_axes()) == 2 * (2 * 2 + 2)
 

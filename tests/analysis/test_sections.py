@@ -6,7 +6,7 @@ import pytest
 
 from analysis.load import load
 from analysis.report import write_report
-from analysis.sections import drops, learning_rates, stability
+from analysis.sections import clipping, drops, learning_rates, stability
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
 from harness.probes.events import COLUMNS as EVENT_COLUMNS
@@ -184,3 +184,53 @@ def test_a_folder_with_tuning_trials_only_gives_a_page_that_says_what_is_missing
     page = write_report(load(grid_folder(tmp_path, ENDS))).read_text()
     assert "1 report trials are missing in 1 of 1 conditions" in page
     assert "Nothing is recorded for this." in page
+
+
+def clipping_folder(tmp_path):
+    """max_norm 1 clips 60 % and 80 % of the steps, max_norm 50 none."""
+    space = Space(**TUNED | {"max_norms": (1.0, 50.0, math.inf)}, learning_rate=(0.1,), seeds=2)
+    shares = {1.0: (0.6, 0.8), 50.0: (0.0, 0.0), math.inf: (0.0, 0.0)}
+    results = [
+        a_result(
+            make_trial(seed, 0.1, max_norm=max_norm),
+            clipped_share=share,
+            clip_never_active=share == 0,
+            clip_mostly_active=share > 0.5,
+            mean_clip_coefficient=1 - share / 2,
+            grad_norm_p50=2.0 + seed,
+        )
+        for max_norm, pair in shares.items()
+        for seed, share in enumerate(pair)
+    ]
+    return make_folder(tmp_path / "x", space, [with_rate(result) for result in results])
+
+
+def test_clip_accounting_by_condition(tmp_path):
+    found = clipping.table(load(clipping_folder(tmp_path))).set_index("arm")
+    always, never = found.loc["max_norm 1"], found.loc["max_norm 50"]
+    assert (always["never_active"], always["mostly_active"], always["n"]) == (0, 2, 2)
+    assert (always["clipped_share"], always["clipped_share_low"], always["clipped_share_high"]) == (
+        pytest.approx(0.7),
+        0.6,
+        0.8,
+    )
+    assert always["mean_clip_coefficient"] == pytest.approx(0.65)
+    assert always["grad_norm_p50"] == 2.5
+    assert (never["never_active"], never["mostly_active"]) == (2, 0)
+
+
+def test_thresholds_that_never_or_mostly_act_are_named_on_the_page(tmp_path):
+    folder = clipping_folder(tmp_path)
+    never, mostly = clipping.warnings(clipping.table(load(folder)))
+    assert "1 of 2 conditions with a threshold no step was ever clipped" in never
+    assert "(max_norm 50)" in never
+    assert "1 of 2 conditions more than half" in mostly
+    assert "(max_norm 1)" in mostly
+    assert never in write_report(load(folder)).read_text()
+
+
+def test_the_figure_of_clipping_leaves_out_no_clipping(tmp_path):
+    (axis,) = clipping.render(clipping.table(load(clipping_folder(tmp_path)))).get_axes()
+    handles, labels = axis.get_legend_handles_labels()
+    assert labels == ["max_norm 1", "max_norm 50"]
+    assert handles[0].lines[0].get_ydata().tolist() == pytest.approx([70])

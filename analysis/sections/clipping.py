@@ -1,0 +1,139 @@
+"""Did clipping act? A threshold that never acts is no clipping; one that always acts is another optimizer."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.conditions import arms, conditions_table, panel_keys, panel_title, shown_keys, text
+from analysis.figures import color, legend, marker, panels
+from analysis.load import Results
+from analysis.sections import Section
+
+QUANTILES = ("grad_norm_p50", "grad_norm_p90", "grad_norm_p99", "grad_norm_max")
+
+
+def table(results: Results) -> pd.DataFrame:
+    """One row per condition with report trials.
+
+    Columns: the keys and arm; n; never_active and mostly_active (trials none, or more than half, of whose
+    steps were clipped); clipped_share, with the lowest and the highest of any trial _low and _high;
+    mean_clip_coefficient (mean over trials); grad_norm_p50, _p90, _p99, _max (medians over trials of the
+    quantiles of the norm before clipping). `attrs` as in `conditions_table`.
+    """
+    conditions = conditions_table(results)
+    trials = dict(list(results.report_trials.groupby("condition_id")))
+    rows: list[dict[str, Any]] = []
+    for condition in conditions[conditions["n"] > 0].to_dict("records"):
+        mine = trials[condition["condition_id"]]
+        mine = mine[mine["learning_rate"] == condition["learning_rate"]]
+        share = mine["clipped_share"].astype("float64")
+        row = {key: condition[key] for key in [*conditions.attrs["keys"], "arm", "n"]}
+        row["never_active"] = int(mine["clip_never_active"].astype(bool).sum())
+        row["mostly_active"] = int(mine["clip_mostly_active"].astype(bool).sum())
+        row |= {
+            "clipped_share": share.mean(),
+            "clipped_share_low": share.min(),
+            "clipped_share_high": share.max(),
+        }
+        row["mean_clip_coefficient"] = mine["mean_clip_coefficient"].astype("float64").mean()
+        row |= {name: mine[name].astype("float64").median() for name in QUANTILES}
+        rows.append(row)
+    columns = [*conditions.attrs["keys"], *COLUMNS]
+    found = pd.DataFrame(rows, columns=columns)
+    found.attrs |= conditions.attrs
+    return found
+
+
+COLUMNS = (
+    "arm", "n", "never_active", "mostly_active", "clipped_share", "clipped_share_low", "clipped_share_high",
+    "mean_clip_coefficient", *QUANTILES,
+)  # fmt: skip
+
+
+def warnings(found: pd.DataFrame) -> list[str]:
+    """What a reader must know before comparing thresholds: arms that are none, and arms that rule."""
+    clipping = found[found["arm"] != "no clipping"]
+    never = clipping[clipping["never_active"] == clipping["n"]]
+    mostly = clipping[clipping["mostly_active"] == clipping["n"]]
+    said = []
+    if len(never):
+        said.append(
+            f"In {len(never)} of {len(clipping)} conditions with a threshold no step was ever clipped: "
+            f"these are runs without clipping ({', '.join(arms(never))})."
+        )
+    if len(mostly):
+        said.append(
+            f"In {len(mostly)} of {len(clipping)} conditions more than half of the steps of every trial were "
+            f"clipped: the threshold sets the size of most updates ({', '.join(arms(mostly))})."
+        )
+    return said
+
+
+def render(found: pd.DataFrame) -> Figure | None:
+    """Share of clipped steps against length: a panel per model, optimizer and option, a series per arm."""
+    shown = found[found["arm"] != "no clipping"]
+    if not len(shown):
+        return None
+    keys = panel_keys(found)
+    groups = list(shown.groupby(keys, dropna=False))
+    lengths = sorted(found["length"].unique())
+    position = {length: index for index, length in enumerate(lengths)}
+    drawn = arms(shown)
+    figure, axes = panels(len(groups))
+    for axis, (names, group) in zip(axes, groups, strict=True):
+        axis.set_title(panel_title(keys, names), fontsize=10)
+        for number, arm in enumerate(drawn):
+            points = group[group["arm"] == arm]
+            share = 100 * points["clipped_share"]
+            errors = [share - 100 * points["clipped_share_low"], 100 * points["clipped_share_high"] - share]
+            shift = 0.66 * ((number + 0.5) / len(drawn) - 0.5)
+            axis.errorbar(
+                points["length"].map(position) + shift,
+                share,
+                yerr=errors,
+                fmt=marker(number),
+                color=color(number),
+                label=arm,
+                markersize=4,
+                linewidth=1.2,
+            )
+        axis.set_xticks(range(len(lengths)), [str(length) for length in lengths])
+        axis.set_ylim(-4, 104)
+        axis.set_xlabel("sequence length T (time steps)")
+    axes[0].set_ylabel("steps clipped (%)")
+    legend(figure, axes)
+    return figure
+
+
+def readable(found: pd.DataFrame) -> pd.DataFrame:
+    """The table as a person reads it."""
+    shown = shown_keys(found)
+    for name in ("never_active", "mostly_active"):
+        counts = zip(found[name], found["n"], strict=True)
+        shown[name.replace("_", " ")] = [f"{k} of {n}" for k, n in counts]
+    limits = zip(found["clipped_share"], found["clipped_share_low"], found["clipped_share_high"], strict=True)
+    shown["clipped % (lowest, highest)"] = [
+        "-" if share != share else f"{100 * share:.1f} ({100 * low:.1f}, {100 * high:.1f})"
+        for share, low, high in limits
+    ]
+    shown["mean coefficient"] = found["mean_clip_coefficient"].map(lambda value: text(round(value, 3)))
+    for name in QUANTILES:
+        shown[name.replace("grad_norm_", "norm ")] = found[name].map(
+            lambda value: text(float(f"{value:.3g}"))
+        )
+    return pd.DataFrame(shown)
+
+
+SECTION = Section(
+    title="Did clipping act?",
+    question="How often was a gradient clipped, and how large was it before?",
+    table=table,
+    render=render,
+    readable=readable,
+    note=(
+        "Shares are means over trials; bars and brackets go from the lowest trial to the highest. Norms are "
+        "global L2 norms before clipping, medians over trials of each trial's quantiles over its steps."
+    ),
+    warnings=warnings,
+)
