@@ -6,7 +6,7 @@ import pytest
 
 from analysis.load import load
 from analysis.report import write_report
-from analysis.sections import clipping, drops, learning_rates, stability
+from analysis.sections import clipping, drops, gradient_flow, learning_rates, stability
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
 from harness.probes.events import COLUMNS as EVENT_COLUMNS
@@ -28,10 +28,10 @@ def a_result(trial, outcome=Outcome.STABLE, events=(), **summary) -> Result:
     )
 
 
-def make_folder(folder, space: Space, results: list[Result]):
+def make_folder(folder, space: Space, results: list[Result], moment_columns=()):
     conditions = list(dict.fromkeys(r.trial.condition for r in results))
     columns = space.option_columns() | probes.columns()
-    recorder = Records(folder, space.definition(), conditions, columns, {})
+    recorder = Records(folder, space.definition(), conditions, columns, {}, moment_columns)
     for result in results:
         recorder.write_pack(Pack((result.trial,)), [result])
     recorder.close()
@@ -234,3 +234,42 @@ def test_the_figure_of_clipping_leaves_out_no_clipping(tmp_path):
     handles, labels = axis.get_legend_handles_labels()
     assert labels == ["max_norm 1", "max_norm 50"]
     assert handles[0].lines[0].get_ydata().tolist() == pytest.approx([70])
+
+
+def moments_folder(tmp_path):
+    """Two trials of T = 5 with a gradient that halves, and quarters, per step back."""
+    space = Space(**TUNED, learning_rate=(0.1,), seeds=2)
+    results = []
+    for seed, factor in enumerate((0.5, 0.25)):
+        result = with_rate(a_result(make_trial(seed, 0.1)))
+        norms = [factor**back for back in (3, 2, 1, 0)]
+        moments = {"moment": ["init"], "step": [0], "grad_h_rate": [factor], "lyapunov_1": [math.nan]}
+        profiles = {
+            "moment": ["init"] * 4,
+            "step": [0] * 4,
+            "t": [1, 2, 3, 4],
+            "quantity": ["grad_h"] * 4,
+            "mean_norm": norms,
+            "median_norm": norms,
+        }
+        results.append(dataclasses.replace(result, moments=moments, profiles=profiles))
+    return make_folder(tmp_path / "x", space, results, ("grad_h_rate", "lyapunov_1"))
+
+
+def test_gradient_flow_by_moment(tmp_path):
+    found = gradient_flow.table(load(moments_folder(tmp_path)))
+    (row,) = found.to_dict("records")
+    assert (row["moment"], row["n"], row["length"]) == ("init", 2, 5)
+    assert (row["grad_h_rate"], row["grad_h_rate_low"], row["grad_h_rate_high"]) == (0.25, 0.25, 0.5)
+    assert math.isnan(row["lyapunov_1"])
+    profile = found.attrs["profiles"].set_index("back")
+    assert profile["norm"].tolist() == pytest.approx([1, 0.375, (0.25 + 0.0625) / 2, (1 / 8 + 1 / 64) / 2])
+    (axis,) = gradient_flow.render(found).get_axes()
+    assert axis.get_legend_handles_labels()[1] == ["init"]
+
+
+def test_gradient_flow_of_trials_without_moments_says_nothing(tmp_path):
+    folder = drops_folder(tmp_path)
+    found = gradient_flow.table(load(folder))
+    assert found.empty
+    assert gradient_flow.render(found) is None

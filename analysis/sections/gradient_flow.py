@@ -1,0 +1,139 @@
+"""How far back does the loss's gradient reach, before training, when the task is solved, and at the end?"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.conditions import conditions_table, panel_keys, panel_title, text
+from analysis.figures import color, legend, panels
+from analysis.load import Results
+from analysis.sections import Section
+
+MOMENTS = ("init", "solved", "end")
+
+MEASURES = ("grad_h_rate", "grad_h_reach", "lyapunov_1", "spectral_radius", "sigma_max")
+
+
+def table(results: Results) -> pd.DataFrame:
+    """One row per model, optimizer, option, length and moment; all ways of clipping together.
+
+    Columns: the keys; moment; n (report trials that had this moment); and for grad_h_rate, grad_h_reach,
+    lyapunov_1, spectral_radius and sigma_max, as far as the space's probes measured them: the median over
+    trials and the quartiles _low and _high. NaN of a trial, as of a model without what a probe reads, is
+    left out; NaN if that leaves none. `attrs["profiles"]` is the table that `render` draws.
+    """
+    conditions = conditions_table(results)
+    keys = [*panel_keys(conditions), "length"]
+    trials = results.report_trials[["trial_id", "condition_id"]]
+    moments = results.read("moments", trials=trials["trial_id"])
+    known = conditions[["condition_id", *keys]]
+    measured = [name for name in MEASURES if name in moments]
+    joined = moments.merge(trials[["trial_id", "condition_id"]], on="trial_id").merge(
+        known, on="condition_id"
+    )
+    rows: list[dict[str, Any]] = []
+    for names, group in joined.groupby([*keys, "moment"], dropna=False):
+        row = dict(zip([*keys, "moment"], names, strict=True)) | {"n": len(group)}
+        for name in measured:
+            row |= quartiles(name, group[name].astype("float64"))
+        rows.append(row)
+    columns = [*keys, "moment", "n", *(name + end for name in measured for end in ("", "_low", "_high"))]
+    found = pd.DataFrame(rows, columns=columns)
+    order = found["moment"].map({moment: i for i, moment in enumerate(MOMENTS)})
+    found = found.assign(order=order).sort_values([*keys, "order"], ignore_index=True).drop(columns="order")
+    found.attrs["keys"] = keys
+    found.attrs["profiles"] = profiles(results, known, keys)
+    return found
+
+
+def quartiles(name: str, values: pd.Series) -> dict[str, float]:
+    """Median and quartiles of values that may be inf; NaN is left out."""
+    known = values.dropna().to_numpy()
+    if not len(known):
+        return dict.fromkeys((name, f"{name}_low", f"{name}_high"), float("nan"))
+    low, middle, high = np.quantile(known, [0.25, 0.5, 0.75], method="inverted_cdf")
+    return {name: float(middle), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def profiles(results: Results, conditions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Norm of dL/dh_t at the longest length, by keys, moment and steps back: median and quartiles."""
+    trials = results.report_trials
+    trials = trials[trials["length"] == trials["length"].max()]
+    found = results.read("profiles", trials=trials["trial_id"])
+    found = found[found["quantity"] == "grad_h"]
+    if found.empty:
+        return pd.DataFrame(columns=[*keys, "moment", "back", "norm", "norm_low", "norm_high"])
+    joined = found.merge(trials[["trial_id", "condition_id"]], on="trial_id").merge(
+        conditions, on="condition_id"
+    )
+    joined["back"] = joined["t"].max() - joined["t"]
+    grouped = joined.groupby([*keys, "moment", "back"], dropna=False)["mean_norm"]
+    shares = {"norm": 0.5, "norm_low": 0.25, "norm_high": 0.75}
+    limits = {name: grouped.quantile(share) for name, share in shares.items()}
+    return pd.DataFrame(limits).reset_index()
+
+
+def render(found: pd.DataFrame) -> Figure | None:
+    """Norm of dL/dh_t against the steps back, at the longest length: a panel per model and optimizer."""
+    drawn: pd.DataFrame = found.attrs["profiles"]
+    if drawn.empty:
+        return None
+    keys = [key for key in found.attrs["keys"] if key != "length"]
+    groups = list(drawn.groupby(keys, dropna=False))
+    figure, axes = panels(len(groups))
+    for axis, (names, group) in zip(axes, groups, strict=True):
+        axis.set_title(panel_title(keys, names), fontsize=10)
+        for number, moment in enumerate(MOMENTS):
+            line = group[group["moment"] == moment].sort_values("back")
+            if line.empty:
+                continue
+            axis.plot(line["back"], line["norm"], color=color(2 * number), label=moment, linewidth=1.4)
+            axis.fill_between(
+                line["back"],
+                line["norm_low"],
+                line["norm_high"],
+                color=color(2 * number),
+                alpha=0.2,
+                linewidth=0,
+            )
+        axis.set_yscale("log")
+        axis.set_xlabel("steps back from the last")
+    axes[0].set_ylabel(f"norm of dL/dh, T = {drawn['length'].iloc[0]}")
+    legend(figure, axes)
+    return figure
+
+
+def readable(found: pd.DataFrame) -> pd.DataFrame:
+    """The table as a person reads it."""
+    shown: dict[str, Any] = {key: found[key].map(text) for key in found.attrs["keys"]}
+    shown["moment"], shown["trials"] = found["moment"], found["n"].map(text)
+    heads = {
+        "grad_h_rate": "rate per step back",
+        "grad_h_reach": "reach (steps)",
+        "lyapunov_1": "largest Lyapunov exponent",
+        "spectral_radius": "spectral radius",
+        "sigma_max": "largest singular value",
+    }
+    for name, head in heads.items():
+        if name in found:
+            limits = zip(found[name], found[f"{name}_low"], found[f"{name}_high"], strict=True)
+            shown[head] = ["-" if m != m else f"{m:.3g} ({low:.3g}, {high:.3g})" for m, low, high in limits]
+    return pd.DataFrame(shown)
+
+
+SECTION = Section(
+    title="Gradient through time",
+    question="How far back does the loss's gradient reach, before training, when solved and at the end?",
+    table=table,
+    render=render,
+    readable=readable,
+    note=(
+        "Norm of the gradient of a sequence's loss with respect to the hidden state, mean over 64 sequences; "
+        "lines and first numbers are medians over report trials, bands and brackets quartiles, all ways of "
+        "clipping together. Rate: mean factor per step back, below 1 it vanishes. Reach: steps back to a "
+        "thousandth of the last value, inf if it does not fall that far. Lyapunov exponents are in nats per "
+        "time step."
+    ),
+)
