@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     PRUNED = "pruned"  # stopped by a scheduler; censored
     DIVERGED = "diverged"  # loss or gradient norm not finite, or the loss ran away
     UNSOLVED = "unsolved"  # not solved within max_steps
-    LOST = "lost"  # solved, but not solved at the end of the observation window
+    LOST = "lost"  # solved, but fallen apart at the end of the observation window
     RECOVERED = "recovered"  # solved, dropped at least once, recovered by the end
     STABLE = "stable"  # solved and never dropped
 
@@ -46,7 +46,7 @@ class Condition:
     """One point of the grid: what a conclusion is about.
 
     `clip_rule` says how gradients are clipped; `max_norm` is the threshold of rule 'norm' on the global L2
-    norm, inf means no clipping. Other rules have their thresholds among the options, and max_norm inf.
+    norm, inf means no clipping. Other rules have their thresholds among the options, and max_norm None.
     `learning_rate` is a number when the space fixes it, None when it is tuned for this condition.
     `options` are (name, value) pairs, sorted by name, of everything the task, the model, the optimizer
     and the clipping rule add, defaults included.
@@ -57,7 +57,7 @@ class Condition:
     optimizer: str
     clip_rule: str = "norm"
     length: int
-    max_norm: float
+    max_norm: float | None
     hidden_size: int
     batch_size: int
     learning_rate: float | None = None
@@ -78,7 +78,7 @@ class Condition:
         return tuple((k, v) for k, v in self.fields().items() if k not in ("max_norm", "learning_rate"))
 
     def __str__(self) -> str:
-        clipping = f"max_norm={self.max_norm:g}" if self.clip_rule == "norm" else self.clip_rule
+        clipping = self.clip_rule if self.max_norm is None else f"max_norm={self.max_norm:g}"
         name = f"{self.task} {self.model} {self.optimizer} T={self.length} {clipping}"
         return name if self.learning_rate is None else f"{name} lr={self.learning_rate:g}"
 

@@ -45,7 +45,7 @@ class Cohort:
     def missing(self, objectives: Objectives) -> Batch:
         """Trials of the current batch that are not recorded, by max_norm, learning rate and seed."""
         missing = [trial for trial in self.batch or [] if trial.trial_id not in objectives]
-        return sorted(missing, key=lambda t: (t.condition.max_norm, t.learning_rate, t.seed))
+        return sorted(missing, key=lambda t: (t.condition.max_norm or 0, t.learning_rate, t.seed))
 
     def _make_batches(self) -> Generator[Batch, Objectives, None]:
         """Yield each batch; expect the objectives of at least its trials in return."""

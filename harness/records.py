@@ -337,7 +337,7 @@ def read_definition(folder: Path) -> dict[str, Any] | None:
 def read_conditions(folder: Path | str) -> pd.DataFrame:
     """One row per condition of the folder's definition: condition_id, its fields and options."""
     frame: pd.DataFrame = pq.read_table(Path(folder) / "conditions.parquet").to_pandas()
-    return frame
+    return frame.astype({"max_norm": "float64", "learning_rate": "float64"})
 
 
 def _rows(schema: pa.Schema, results: Iterable[Result], part: str) -> pa.Table:

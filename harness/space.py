@@ -150,9 +150,9 @@ class Space:
             for length, max_norm, rate in itertools.product(self.lengths, self.max_norms_of(rule), rates)
         ]
 
-    def max_norms_of(self, clip_rule: str) -> tuple[float, ...]:
+    def max_norms_of(self, clip_rule: str) -> tuple[float | None, ...]:
         """The values of max_norm at which conditions with this rule are trained."""
-        return self.max_norms if getattr(clip_rules.get(clip_rule), "uses_max_norm", False) else (math.inf,)
+        return self.max_norms if getattr(clip_rules.get(clip_rule), "uses_max_norm", False) else (None,)
 
     def definition(self) -> dict[str, Any]:
         """Everything that defines the results, as JSON values; inf is the text 'inf'.
@@ -274,10 +274,10 @@ def _check_option_names(components: Mapping[str, Mapping[str, Option]]) -> None:
 def _checked_probes(names: Any) -> tuple[str, ...]:
     """The names of moment probes; UserError if one is not known."""
     known = probes.MOMENT_PROBES
-    chosen = tuple(str(name) for name in as_axis(names))
+    chosen = () if names in ("none", ("none",)) else tuple(str(name) for name in as_axis(names))
     for name in chosen:
         if name not in known:
-            raise UserError(f"probes={name} is not known; known: {', '.join(sorted(known))}")
+            raise UserError(f"probes={name} is not known; known: {', '.join(sorted(known))}, or none")
     return without_repeats("probes", chosen) if chosen else ()
 
 

@@ -293,7 +293,8 @@ def train_block(
     device = active.weights_RP.device
     seeds = [run.trial.seed for run in active.runs]
     learning_rate_R1 = torch.tensor([[run.trial.learning_rate] for run in active.runs], device=device)
-    max_norm_R1 = torch.tensor([[run.trial.condition.max_norm] for run in active.runs], device=device)
+    norms = [run.trial.condition.max_norm for run in active.runs]
+    max_norm_R1 = torch.tensor([[math.inf if norm is None else norm] for norm in norms], device=device)
     started = time.perf_counter()
     scalars, updates = [], []
     for done in range(begin, end):

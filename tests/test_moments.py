@@ -90,8 +90,8 @@ def test_a_solved_trial_has_three_moments():
 def test_an_unsolved_trial_has_no_solved_moment_and_a_profile_point_per_step_in_time():
     (result,) = train(Pack(make_pack(1, learning_rate=1e-6, length=6).trials, FEW))
     assert result.moments["moment"] == ["init", "end"]
-    assert result.profiles["t"] == [1, 2, 3, 4, 5] * 2
-    assert set(result.profiles["quantity"]) == {"grad_h"}
+    assert result.profiles["t"] == [1, 2, 3, 4, 5] * 4
+    assert set(result.profiles["quantity"]) == {"grad_state", "grad_h"}
 
 
 def test_moments_are_those_of_the_weights_at_that_time():
@@ -171,7 +171,7 @@ def test_events_moments_and_profiles_are_written_and_read(tmp_path):
     assert (events["kind"] == "divergence").sum() == 2
     assert moments["sigma_max"].notna().all()
     assert moments["grad_c_rate"].isna().all()
-    assert len(profiles) == 2 * 2 * 4
+    assert len(profiles) == 2 * 2 * 4 * 2
     steps = read(tmp_path, "steps")
     measured = steps["update_norm"].notna()
     assert (steps["step"][measured] % 10 == 1).all()

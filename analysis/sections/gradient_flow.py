@@ -13,13 +13,13 @@ from analysis.sections import Section
 
 MOMENTS = ("init", "solved", "end")
 
-MEASURES = ("grad_h_rate", "grad_h_reach", "lyapunov_1", "spectral_radius", "sigma_max")
+MEASURES = ("grad_state_rate", "grad_state_reach", "lyapunov_1", "spectral_radius", "sigma_max")
 
 
 def table(results: Results) -> pd.DataFrame:
     """One row per model, optimizer, option, length and moment; all ways of clipping together.
 
-    Columns: the keys; moment; n (report trials that had this moment); and for grad_h_rate, grad_h_reach,
+    Columns: the keys; moment; n (report trials that had this moment); and for grad_state_rate, grad_state_reach,
     lyapunov_1, spectral_radius and sigma_max, as far as the space's probes measured them: the median over
     trials and the quartiles _low and _high. NaN of a trial, as of a model without what a probe reads, is
     left out; NaN if that leaves none. `attrs["profiles"]` is the table that `render` draws.
@@ -58,11 +58,11 @@ def quartiles(name: str, values: pd.Series) -> dict[str, float]:
 
 
 def profiles(results: Results, conditions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Norm of dL/dh_t at the longest length, by keys, moment and steps back: median and quartiles."""
+    """Norm of the gradient of the state at the longest length, by keys, moment and steps back: median and quartiles."""
     trials = results.report_trials
     trials = trials[trials["length"] == trials["length"].max()]
     found = results.read("profiles", trials=trials["trial_id"])
-    found = found[found["quantity"] == "grad_h"]
+    found = found[found["quantity"] == "grad_state"]
     if found.empty:
         return pd.DataFrame(columns=[*keys, "moment", "back", "norm", "norm_low", "norm_high"])
     joined = found.merge(trials[["trial_id", "condition_id"]], on="trial_id").merge(
@@ -76,7 +76,7 @@ def profiles(results: Results, conditions: pd.DataFrame, keys: list[str]) -> pd.
 
 
 def render(found: pd.DataFrame) -> Figure | None:
-    """Norm of dL/dh_t against the steps back, at the longest length: a panel per model and optimizer."""
+    """Norm of the gradient of the state against the steps back, at the longest length: a panel per model and optimizer."""
     drawn: pd.DataFrame = found.attrs["profiles"]
     if drawn.empty:
         return None
@@ -100,7 +100,7 @@ def render(found: pd.DataFrame) -> Figure | None:
             )
         axis.set_yscale("log")
         axis.set_xlabel("steps back from the last")
-    axes[0].set_ylabel(f"norm of dL/dh, T = {drawn['length'].iloc[0]}")
+    axes[0].set_ylabel(f"norm of the gradient, T = {drawn['length'].iloc[0]}")
     legend(figure, axes)
     return figure
 
@@ -110,8 +110,8 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
     shown: dict[str, Any] = {key: found[key].map(text) for key in found.attrs["keys"]}
     shown["moment"], shown["trials"] = found["moment"], found["n"].map(text)
     heads = {
-        "grad_h_rate": "rate per step back",
-        "grad_h_reach": "reach (steps)",
+        "grad_state_rate": "rate per step back",
+        "grad_state_reach": "reach (steps)",
         "lyapunov_1": "largest Lyapunov exponent",
         "spectral_radius": "spectral radius",
         "sigma_max": "largest singular value",
@@ -130,7 +130,7 @@ SECTION = Section(
     render=render,
     readable=readable,
     note=(
-        "Norm of the gradient of a sequence's loss with respect to the hidden state, mean over 64 sequences; "
+        "Norm of the gradient of a sequence's loss with respect to its recurrent state, mean over 64 sequences; "
         "lines and first numbers are medians over report trials, bands and brackets quartiles, all ways of "
         "clipping together. Rate: mean factor per step back, below 1 it vanishes. Reach: steps back to a "
         "thousandth of the last value, inf if it does not fall that far. Lyapunov exponents are in nats per "

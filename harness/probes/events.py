@@ -5,13 +5,16 @@
                      drop_at                  pooled score
     loss_spike,      first spiking step       largest value minus the mean   step after the last
     grad_norm_spike                           of the window before           spiking one
-    divergence       diverged_step            inf                            none
+    divergence       diverged_step            largest batch loss minus the   none
+                                              initial held-out loss
 
 `recovered`: it was over before the trial ended. `censored`: the trial ended first, so that nobody knows;
 never so in a trial that diverged, where what was not over then is known not to have recovered.
 """
 
 from typing import Any
+
+import numpy as np
 
 from harness.probes.base import Curves
 from harness.probes.drops import drops_of
@@ -23,7 +26,8 @@ COLUMNS = ("kind", "start_step", "depth", "extreme", "end_step", "recovered", "c
 def events(curves: Curves) -> dict[str, list[Any]]:
     """The events of a trial by column, in the order of their start.
 
-    `extreme` is the lowest pooled score of a drop, the highest value of a spike (inf if it was not finite).
+    `extreme` is the lowest pooled score of a drop, the highest value of a spike, the largest batch loss of a
+    divergence; inf for a value that is not finite.
     """
     steps = len(curves.loss)
     diverged = curves.diverged_step is not None
@@ -40,6 +44,8 @@ def events(curves: Curves) -> dict[str, list[Any]]:
             end = spike.end if over else None
             rows.append((kind, spike.start, spike.depth, spike.highest, end, over, not over and not diverged))
     if curves.diverged_step is not None:
-        rows.append(("divergence", curves.diverged_step, float("inf"), float("inf"), None, False, False))
+        worst = float(np.nan_to_num(curves.loss.astype(np.float64), nan=np.inf, posinf=np.inf).max())
+        depth = worst - float(curves.eval_loss[0])
+        rows.append(("divergence", curves.diverged_step, depth, worst, None, False, False))
     rows.sort(key=lambda row: (row[1], row[0]))
     return {name: [row[i] for row in rows] for i, name in enumerate(COLUMNS)}

@@ -17,17 +17,24 @@ REACH = 1e-3
 """Fraction of its last value below which a gradient no longer reaches."""
 
 
-@moment_probe("grad_h_rate", "grad_h_reach", "grad_c_rate", "grad_c_reach", applies=has_steps)
-def gradient_flow(moment: Moment) -> Measured:
-    """Rate and reach of dL/dh_t and dL/dc_t, and their profiles over t.
+QUANTITIES = ("state", "h", "c")
 
-    A profile is the mean over sequences of the L2 norm of each sequence's own gradient. See `rate` and
-    `reach`. Columns of c are NaN for models whose state has one part.
+
+@moment_probe(
+    *(f"grad_{name}_{what}" for name in QUANTITIES for what in ("rate", "reach")), applies=has_steps
+)
+def gradient_flow(moment: Moment) -> Measured:
+    """Rate and reach of the gradient with respect to the state after each step, and its profiles over t.
+
+    Of the whole state, and of its first part (h) and its second (c) alone. A profile is the mean over
+    sequences of the L2 norm of each sequence's own gradient. See `rate` and `reach`. Columns of c are NaN
+    for models whose state has one part.
     """
-    gradients = state_gradients(moment)
-    profiles = {f"grad_{name}": norms for name, norms in zip("hc", gradients, strict=False)}
+    parts = state_gradients(moment)
+    profiles = {"grad_state": torch.stack(parts).norm(dim=0)}
+    profiles |= {f"grad_{name}": norms for name, norms in zip("hc", parts, strict=False)}
     columns = {}
-    for name in "hc":
+    for name in QUANTITIES:
         norms_RTB = profiles.get(f"grad_{name}")
         missing = moment.weights_RP.new_full((len(moment.weights_RP),), torch.nan)
         columns[f"grad_{name}_rate"] = missing if norms_RTB is None else rate(norms_RTB.mean(-1))

@@ -4,6 +4,9 @@ With the Jacobian J_t of the state after step t with respect to the state before
 carried along: J_t Q_{t-1} = Q_t R_t, and exponent i is the mean of log |R_ii| over time (Vogt et al. 2020,
 arXiv 2006.14123; Engelken 2023, arXiv 2312.17306). In nats per time step: below 0 a small change of the
 state dies out, above 0 it grows.
+
+These are estimates over a finite time: exponents that lie within about 1 / SETTLING of each other are mixed,
+and the standard error says how well the first is known.
 """
 
 import math
@@ -18,47 +21,51 @@ from harness.probes.moments import Measured, Moment, has_steps, moment_probe
 EXPONENTS = 4
 """Exponents that are recorded, the largest first."""
 
-TRAJECTORIES = 4
-"""Trajectories over which the exponents are averaged."""
+TRAJECTORIES = 8
+"""Trajectories over which the exponents are averaged, each with a frame of its own."""
 
-SETTLING = 20
+SETTLING = 50
 """First steps of a trajectory, in which state and frame settle; they do not count."""
 
 COUNTED = 100
 """Steps that count."""
 
 
-@moment_probe(*(f"lyapunov_{i + 1}" for i in range(EXPONENTS)), applies=has_steps)
+@moment_probe(*(f"lyapunov_{i + 1}" for i in range(EXPONENTS)), "lyapunov_error", applies=has_steps)
 def lyapunov(moment: Moment) -> Measured:
-    """The 4 largest exponents: means over 4 trajectories of 100 steps each, after 20 that do not count.
+    """The 4 largest exponents: means over 8 trajectories of 100 steps each, after 50 that do not count.
 
-    A trajectory reads probe sequences one after the other without resetting the state, so that there are as
-    many steps however short the sequences are. NaN if the state is not finite, and for exponents beyond
-    the size of the state; -inf where a direction is lost altogether.
+    A trajectory reads the probe sequences one after the other, from a place of its own and from the start
+    again at their end, without resetting the state: so there are as many steps however short the sequences
+    are. lyapunov_error is the standard error of the largest over trajectories. NaN if the state is not
+    finite, and for exponents beyond the size of the state; -inf where a direction is lost altogether.
     """
-    batch, steps = moment.inputs_BTI.shape[:2]
     chained = moment.inputs_BTI.flatten(0, 1)
-    each = SETTLING + COUNTED
-    index = torch.arange(TRAJECTORIES * each, device=chained.device) % (batch * steps)
-    driving_BTI = chained[index].view(TRAJECTORIES, each, -1)
-    found = exponents(moment, driving_BTI, EXPONENTS, SETTLING).sort(dim=1, descending=True).values
-    missing = EXPONENTS - found.shape[1]
-    found = torch.nn.functional.pad(found, (0, missing), value=math.nan)
-    return Measured({f"lyapunov_{i + 1}": found[:, i] for i in range(EXPONENTS)})
+    first = torch.arange(TRAJECTORIES, device=chained.device) * len(chained) // TRAJECTORIES
+    steps = torch.arange(SETTLING + COUNTED, device=chained.device)
+    driving_BTI = chained[(first[:, None] + steps) % len(chained)]
+    each_RBK = exponents(moment, driving_BTI, EXPONENTS, SETTLING)
+    mean_RK, order = each_RBK.mean(dim=1).sort(dim=1, descending=True)
+    error_RK = each_RBK.std(dim=1).gather(1, order) / math.sqrt(TRAJECTORIES)
+    mean_RK = torch.nn.functional.pad(mean_RK, (0, EXPONENTS - mean_RK.shape[1]), value=math.nan)
+    found = {f"lyapunov_{i + 1}": mean_RK[:, i] for i in range(EXPONENTS)}
+    return Measured(found | {"lyapunov_error": error_RK[:, 0]})
 
 
 def exponents(moment: Moment, inputs_BTI: Tensor, count: int, settling: int = 0) -> Tensor:
-    """The `count` largest exponents of every replica, or all if there are fewer, in frame order: (R, count).
+    """The `count` largest exponents (all, if fewer) of every replica and trajectory: (R, B, count).
 
-    `inputs_BTI` drive one trajectory per row from the initial state; the first `settling` steps do not count.
+    In the order of the frame. `inputs_BTI` drive one trajectory per row from the initial state; the first
+    `settling` steps do not count.
     """
     state = moment.each(lambda call, weights: call(weights, lambda m: m.initial_state(inputs_BTI)))
     state = tuple(part.contiguous() for part in state)  # forward differentiation writes into it
     sizes = [part[0, 0].numel() for part in state]
     count = min(count, sum(sizes))
     generator = torch.Generator().manual_seed(0)
-    start = torch.linalg.qr(torch.randn(sum(sizes), count, dtype=torch.float64, generator=generator)).Q
-    frame_RBSK = start.to(inputs_BTI.device).repeat(len(moment.weights_RP), len(inputs_BTI), 1, 1)
+    shape = (len(inputs_BTI), sum(sizes), count)
+    start_BSK = torch.linalg.qr(torch.randn(shape, dtype=torch.float64, generator=generator)).Q
+    frame_RBSK = start_BSK.to(inputs_BTI.device).repeat(len(moment.weights_RP), 1, 1, 1)
 
     def advance(call: Any, weights_P: Tensor, state: Any, frame_BSK: Tensor, x_BI: Tensor) -> Any:
         def step(state: Any) -> Any:
@@ -77,4 +84,4 @@ def exponents(moment: Moment, inputs_BTI: Tensor, count: int, settling: int = 0)
         frame_RBSK, triangle = torch.linalg.qr(moved_RBSK)
         if t >= settling:
             total = total + triangle.diagonal(dim1=-2, dim2=-1).abs().log()
-    return (total / (inputs_BTI.shape[1] - settling)).mean(dim=1)
+    return total / (inputs_BTI.shape[1] - settling)

@@ -10,8 +10,9 @@ def outcome(curves: Curves) -> Outcome:
 
     diverged: see `divergence`; counts as unsolved everywhere, also when the run had been solved.
     unsolved: no evaluation up to max_steps reached `solved_at`. lost: the last held-out score is
-    below `drop_at`, or a drop was not over at the end. recovered: a drop within the observation
-    window, over at the end. stable: none.
+    below `drop_at`, or below `recovered_at` with a drop that was not over. (A drop needs 10 good batches to
+    count as over, so one that the end cuts off is judged by the held-out score.) recovered: a drop
+    within the observation window, over by the end. stable: none.
     """
     if curves.diverged_step is not None:
         return Outcome.DIVERGED
@@ -19,6 +20,7 @@ def outcome(curves: Curves) -> Outcome:
         return Outcome.UNSOLVED
     _, found = drops_of(curves)
     observed = [d for d in found if d.end is None or d.end > curves.solved_step]
-    if curves.eval_score[-1] < curves.levels.drop_at or (observed and observed[-1].end is None):
+    unfinished = bool(observed) and observed[-1].end is None
+    if curves.eval_score[-1] < (curves.levels.recovered_at if unfinished else curves.levels.drop_at):
         return Outcome.LOST
     return Outcome.RECOVERED if observed else Outcome.STABLE

@@ -1,6 +1,6 @@
 """Spikes: values of loss or gradient norm that stand out from the window before them.
 
-Two published scores, which differ in window, threshold and sidedness. (a) OLMo 2 (arXiv 2501.00656): the
+Two scores, which differ in window, threshold and sidedness. (a) OLMo 2 (arXiv 2501.00656): the
 percentage of values at least 7 standard deviations from the rolling mean of the last 1,000, on either side.
 (b) The same with 6 standard deviations above the mean of the last 128.
 

@@ -243,24 +243,24 @@ def moments_folder(tmp_path):
     for seed, factor in enumerate((0.5, 0.25)):
         result = with_rate(a_result(make_trial(seed, 0.1)))
         norms = [factor**back for back in (3, 2, 1, 0)]
-        moments = {"moment": ["init"], "step": [0], "grad_h_rate": [factor], "lyapunov_1": [math.nan]}
+        moments = {"moment": ["init"], "step": [0], "grad_state_rate": [factor], "lyapunov_1": [math.nan]}
         profiles = {
             "moment": ["init"] * 4,
             "step": [0] * 4,
             "t": [1, 2, 3, 4],
-            "quantity": ["grad_h"] * 4,
+            "quantity": ["grad_state"] * 4,
             "mean_norm": norms,
             "median_norm": norms,
         }
         results.append(dataclasses.replace(result, moments=moments, profiles=profiles))
-    return make_folder(tmp_path / "x", space, results, ("grad_h_rate", "lyapunov_1"))
+    return make_folder(tmp_path / "x", space, results, ("grad_state_rate", "lyapunov_1"))
 
 
 def test_gradient_flow_by_moment(tmp_path):
     found = gradient_flow.table(load(moments_folder(tmp_path)))
     (row,) = found.to_dict("records")
     assert (row["moment"], row["n"], row["length"]) == ("init", 2, 5)
-    assert (row["grad_h_rate"], row["grad_h_rate_low"], row["grad_h_rate_high"]) == (0.25, 0.25, 0.5)
+    assert (row["grad_state_rate"], row["grad_h_rate_low"], row["grad_h_rate_high"]) == (0.25, 0.25, 0.5)
     assert math.isnan(row["lyapunov_1"])
     profile = found.attrs["profiles"].set_index("back")
     assert profile["norm"].tolist() == pytest.approx([1, 0.375, (0.25 + 0.0625) / 2, (1 / 8 + 1 / 64) / 2])

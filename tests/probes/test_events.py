@@ -34,7 +34,7 @@ def test_a_drop_that_ends_in_divergence_is_neither_recovered_nor_censored():
     (drop,) = only("drop", run)
     assert (drop["end_step"], drop["recovered"], drop["censored"]) == (None, False, False)
     (end,) = only("divergence", run)
-    assert (end["start_step"], end["depth"], end["end_step"]) == (500, math.inf, None)
+    assert (end["start_step"], end["extreme"], end["depth"], end["end_step"]) == (500, 0.0, -2.0, None)
 
 
 def test_spikes_of_the_gradient_norm_are_events():

@@ -51,7 +51,8 @@ ENDS = [(0, 2.0, 0.1), (100, 0.0, 1.0), (500, 0.0, 1.0)]
     [
         (Outcome.STABLE, dict(evals=ENDS, solved=100)),
         (Outcome.RECOVERED, dict(evals=ENDS, solved=100, score=dropping(200, 5))),
-        (Outcome.LOST, dict(evals=ENDS, solved=100, score=dropping(495, 6))),
+        (Outcome.RECOVERED, dict(evals=ENDS, solved=100, score=dropping(495, 6))),
+        (Outcome.LOST, dict(evals=[*ENDS[:2], (500, 1.0, 0.97)], solved=100, score=dropping(495, 6))),
         (Outcome.LOST, dict(evals=[*ENDS[:2], (500, 1.0, 0.89)], solved=100)),
         (Outcome.STABLE, dict(evals=[*ENDS[:2], (500, 1.0, 0.90)], solved=100)),
         (Outcome.UNSOLVED, dict(evals=[(0, 2.0, 0.1), (500, 2.0, 0.5)])),
