@@ -42,12 +42,12 @@ def conditions_table(results: Results) -> pd.DataFrame:
     """
     keys = condition_keys(results)
     clip_options = options_of_clip_rules(results)
-    report = dict(list(results.report_trials.groupby("condition_id")))
+    report = dict(list(reported_trials(results).groupby("condition_id")))
     tuned = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
     rows: list[dict[str, Any]] = []
     for condition in results.conditions.to_dict("records"):
         condition_id = condition["condition_id"]
-        trials = at_one_rate(report.get(condition_id, results.trials.iloc[:0]), tuned.get(condition_id))
+        trials = report.get(condition_id, results.trials.iloc[:0])
         row: dict[str, Any] = {"condition_id": condition_id, **{key: condition[key] for key in keys}}
         row["arm"] = arm(condition, clip_options.get(condition["clip_rule"], {}))
         row["learning_rate"] = trials["learning_rate"].iloc[0] if len(trials) else condition["learning_rate"]
@@ -92,15 +92,30 @@ def arm(condition: Mapping[Any, Any], options: Mapping[str, list[Any]]) -> str:
     rule, max_norm = condition["clip_rule"], condition["max_norm"]
     if rule == "norm":
         return "no clipping" if math.isinf(max_norm) else f"max_norm {max_norm:g}"
-    axes = [f"{name} {text(condition[name])}" for name, values in options.items() if len(values) > 1]
-    return " ".join([rule, *axes])
+    thresholds = {} if math.isnan(max_norm) else {"max_norm": max_norm}
+    thresholds |= {name: condition[name] for name, values in options.items() if len(values) > 1}
+    return " ".join([rule, *(f"{name} {text(value)}" for name, value in thresholds.items())])
 
 
 def arms(table: pd.DataFrame) -> list[str]:
     """The arms of a table: max_norm ascending to no clipping, then the other rules."""
     rank = table.assign(other=table["clip_rule"] != "norm")
-    ordered = rank.sort_values(["other", "clip_rule", "max_norm", "arm"])
+    own = [key for key in table.attrs["clip_keys"] if key in table and key not in ("clip_rule", "max_norm")]
+    ordered = rank.sort_values(["other", "clip_rule", "max_norm", *own])
     return list(dict.fromkeys(ordered["arm"]))
+
+
+@functools.lru_cache(maxsize=4)
+def reported_trials(results: Results) -> pd.DataFrame:
+    """The report trials that count: those of each condition at one learning rate (see `at_one_rate`)."""
+    report = results.report_trials
+    tuned = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
+    fixed = set(results.conditions.loc[results.conditions["learning_rate"].notna(), "condition_id"])
+    kept = [
+        group if condition_id in fixed else at_one_rate(group, tuned.get(condition_id))
+        for condition_id, group in report.groupby("condition_id", sort=False)
+    ]
+    return pd.concat(kept) if kept else report
 
 
 def at_one_rate(report: pd.DataFrame, tuned: pd.DataFrame | None) -> pd.DataFrame:
@@ -133,6 +148,7 @@ def median_steps_to_solve(trials: pd.DataFrame) -> float:
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The conditions table as a person reads it: k of n, intervals, a star at an edge."""
     shown = shown_keys(table)
+    shown.pop("learning_rate", None)  # it has a column of its own
     star = table["at_edge"].map({True: "*", False: ""})
     shown["learning rate"] = table["learning_rate"].map(lambda rate: text(float(f"{rate:.2g}"))) + star
     for name in ("stable", "solved"):
@@ -171,12 +187,11 @@ def panel_title(keys: list[str], names: Sequence[Any]) -> str:
 def shown_keys(table: pd.DataFrame) -> dict[str, Any]:
     """What a reader needs to tell the rows of a table apart: the usual keys, and any that varies."""
     usual = ("model", "optimizer", "length", "max_norm")
-    shown = {
+    return {
         key: table[key].map(text)
         for key in table.attrs["keys"]
-        if key != "learning_rate" and (key in usual or table[key].nunique(dropna=False) > 1)
+        if key in usual or table[key].nunique(dropna=False) > 1
     }
-    return shown | {"max_norm": shown["max_norm"].where(table["clip_rule"] == "norm", "-")}
 
 
 def interval(table: pd.DataFrame, name: str) -> list[str]:

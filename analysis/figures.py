@@ -20,16 +20,21 @@ def color(number: int) -> str:
 
 
 def marker(number: int) -> str:
-    """The marker of a series."""
-    return MARKERS[number % len(MARKERS)]
+    """The marker of a series; together with its colour, one of 64."""
+    return MARKERS[(number + number // len(PALETTE)) % len(MARKERS)]
 
 
-def panels(count: int, height: float = 2.8) -> tuple[Figure, list[Axes]]:
+def spread(count: int) -> float:
+    """Width of so many series side by side at one place of an axis, whose places are 1 apart."""
+    return min(0.66, 0.12 * count)
+
+
+def panels(count: int, sharex: bool = True) -> tuple[Figure, list[Axes]]:
     """A figure with so many panels, at most six in a row, axes shared; those left over are not drawn."""
     columns = min(count, PANELS_IN_A_ROW)
     rows = math.ceil(count / columns)
-    figure = Figure(figsize=(2.9 * max(2, columns) + 0.6, height * rows + 0.6), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)).flatten()
+    figure = Figure(figsize=(2.9 * max(2, columns) + 0.6, 2.8 * rows + 0.6), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns, sharex=sharex, sharey=True, squeeze=False)).flatten()
     for axis in axes[count:]:
         axis.set_visible(False)
     for axis in axes[:count]:
@@ -45,11 +50,12 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if found:
+        fitting = int(14 * figure.get_figwidth() / (6 + max(map(len, found))))  # of about 14 letters an inch
         figure.legend(
             list(found.values()),
             list(found),
             loc="outside lower center",
-            ncols=min(len(found), 6),
+            ncols=max(1, min(len(found), fitting)),
             fontsize=9,
             frameon=False,
         )

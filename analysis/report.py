@@ -102,6 +102,7 @@ def view(section: Section, results: Results) -> dict[str, Any]:
         "title": section.title,
         "question": section.question,
         "note": section.note,
+        "if_empty": section.if_empty,
         "warnings": section.warnings(table),
         "svg": "" if figure is None else svg(figure),
         "heads": [{"label": name, "kind": kind} for name, kind in zip(shown.columns, kinds, strict=True)],

@@ -28,10 +28,11 @@ def rate_ratio(
     """Ratio of two Poisson rates, count / exposure over the other's, and its exact interval.
 
     Given the sum of the counts, the first is binomial; the limits are Clopper & Pearson's (1934) for its
-    share, turned into rates (Przyborowski & Wilenski 1940). inf where the other count is 0, NaN if both are.
+    share, turned into rates (Przyborowski & Wilenski 1940). inf where the other count is 0; NaN if both
+    are, or an exposure is not positive.
     """
     total = count + other_count
-    if total == 0:
+    if total == 0 or not (exposure > 0 and other_exposure > 0):
         return float("nan"), 0.0, float("inf")
     shares = binomtest(count, total).proportion_ci(confidence, method="exact")
     scale = other_exposure / exposure

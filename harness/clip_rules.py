@@ -152,7 +152,8 @@ class AutoClip:
         below = int(position)
         above = min(below + 1, sorted_RN.shape[1] - 1)
         low_R1, high_R1 = sorted_RN[:, below, None], sorted_RN[:, above, None]
-        coefficient_R1 = coefficients(norm_R1, low_R1 + (position - below) * (high_R1 - low_R1))
+        limit_R1 = low_R1 + (position - below) * (high_R1 - low_R1)
+        coefficient_R1 = torch.where(norm_R1 > limit_R1, coefficients(norm_R1, limit_R1), 1.0)
         return grads_RP * coefficient_R1, coefficient_R1, (sorted_RN,)
 
 

@@ -78,7 +78,8 @@ class Condition:
         return tuple((k, v) for k, v in self.fields().items() if k not in ("max_norm", "learning_rate"))
 
     def __str__(self) -> str:
-        clipping = self.clip_rule if self.max_norm is None else f"max_norm={self.max_norm:g}"
+        threshold = [] if self.max_norm is None else [f"max_norm={self.max_norm:g}"]
+        clipping = " ".join([*([self.clip_rule] if self.clip_rule != "norm" else []), *threshold])
         name = f"{self.task} {self.model} {self.optimizer} T={self.length} {clipping}"
         return name if self.learning_rate is None else f"{name} lr={self.learning_rate:g}"
 

@@ -40,6 +40,8 @@ def check_growth(held: Mapping[str, Any], wanted: Mapping[str, Any], folder: Pat
         before, now = held.get(name), wanted.get(name)
         if before == now or _grown(name, before, now) or (name in DERIVED and refused):
             continue
+        if isinstance(before, dict) and isinstance(now, dict):
+            before, now = ({k: d[k] for k in d if before.get(k) != now.get(k)} for d in (before, now))
         refused.append(f"{name}: {json.dumps(before)} here, {json.dumps(now)} asked for")
     if refused:
         raise RecordsError(

@@ -63,7 +63,7 @@ def take_moments(
 
 
 def probe_batch(task: Task, name: str, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """The fixed probe batch of a task, in float64: sequences that are in no other set."""
+    """The fixed probe batch of a task, in float64: drawn from a stream of its own."""
     batch = heldout_set(task, name, "probe", PROBE_SIZE)
     assert batch is not None, "only the control set may be missing"
     inputs, targets = (x.to(device).double() if x.is_floating_point() else x.to(device) for x in batch)

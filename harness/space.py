@@ -278,7 +278,7 @@ def _checked_probes(names: Any) -> tuple[str, ...]:
     for name in chosen:
         if name not in known:
             raise UserError(f"probes={name} is not known; known: {', '.join(sorted(known))}, or none")
-    return without_repeats("probes", chosen) if chosen else ()
+    return tuple(sorted(without_repeats("probes", chosen))) if chosen else ()
 
 
 def load_space(name: str) -> Space:

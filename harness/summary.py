@@ -24,7 +24,8 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
         out.print(f"No trial is recorded yet.{errors}")
         return
     table = conditions_table(results)
-    out.print(as_rich(table))
+    if table["n"].any():
+        print_whole(as_rich(table), out)
     if table["at_edge"].any():
         out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
     path = write_report(results)
@@ -39,6 +40,12 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
     if space.tuned:
         out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)")
     out.print(f"report:  {path}")
+
+
+def print_whole(table: Table, out: Console) -> None:
+    """Print a table at its own width: on a narrower terminal its lines wrap, but no number is cut."""
+    width = table.__rich_measure__(out, out.options.update(max_width=1_000)).maximum
+    out.print(table, width=max(width, 20), crop=False)
 
 
 def as_rich(conditions: pd.DataFrame) -> Table:

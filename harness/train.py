@@ -129,7 +129,8 @@ class Run:
         if step > 0 and not math.isfinite(loss):
             self.diverged_step, self.diverged_reason = step, "heldout_loss_not_finite"
             return
-        if self.solved_step is None and score >= self.levels.solved_at and step <= self.trial.max_steps:
+        solves = score >= self.levels.solved_at and 0 < step <= self.trial.max_steps
+        if self.solved_step is None and solves:
             self.solved_step = step
             self.snapshots["solved"] = (step, weights)
         self.snapshots.setdefault("init", (step, weights))
@@ -161,7 +162,9 @@ class Run:
         """Outcome, summary and histories of the finished run."""
         curves = self.curves()
         seconds = np.concatenate(self.step_seconds)
-        kept = kept_steps({name: getattr(curves, name) for name in SCALARS})
+        kept = np.union1d(
+            kept_steps({name: getattr(curves, name) for name in SCALARS}), curves.update_step - 1
+        )
         steps: dict[str, Any] = {name: getattr(curves, name)[kept] for name in SCALARS}
         steps["step"] = kept + 1
         steps["learning_rate"] = np.full(len(kept), self.trial.learning_rate)

@@ -22,4 +22,5 @@ class Section:
     render: Callable[[pd.DataFrame], Figure | None]
     readable: Callable[[pd.DataFrame], pd.DataFrame]
     note: str = ""
+    if_empty: str = "Nothing is recorded for this."
     warnings: Callable[[pd.DataFrame], list[str]] = lambda _: []

@@ -5,8 +5,16 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import arms, conditions_table, panel_keys, panel_title, shown_keys, text
-from analysis.figures import color, legend, marker, panels
+from analysis.conditions import (
+    arms,
+    conditions_table,
+    panel_keys,
+    panel_title,
+    reported_trials,
+    shown_keys,
+    text,
+)
+from analysis.figures import color, legend, marker, panels, spread
 from analysis.load import Results
 from analysis.sections import Section
 
@@ -22,11 +30,10 @@ def table(results: Results) -> pd.DataFrame:
     quantiles of the norm before clipping). `attrs` as in `conditions_table`.
     """
     conditions = conditions_table(results)
-    trials = dict(list(results.report_trials.groupby("condition_id")))
+    trials = dict(list(reported_trials(results).groupby("condition_id")))
     rows: list[dict[str, Any]] = []
     for condition in conditions[conditions["n"] > 0].to_dict("records"):
         mine = trials[condition["condition_id"]]
-        mine = mine[mine["learning_rate"] == condition["learning_rate"]]
         share = mine["clipped_share"].astype("float64")
         row = {key: condition[key] for key in [*conditions.attrs["keys"], "arm", "n"]}
         row["never_active"] = int(mine["clip_never_active"].astype(bool).sum())
@@ -87,7 +94,7 @@ def render(found: pd.DataFrame) -> Figure | None:
             points = group[group["arm"] == arm]
             share = 100 * points["clipped_share"]
             errors = [share - 100 * points["clipped_share_low"], 100 * points["clipped_share_high"] - share]
-            shift = 0.66 * ((number + 0.5) / len(drawn) - 0.5)
+            shift = spread(len(drawn)) * ((number + 0.5) / len(drawn) - 0.5)
             axis.errorbar(
                 points["length"].map(position) + shift,
                 share,
@@ -99,6 +106,7 @@ def render(found: pd.DataFrame) -> Figure | None:
                 linewidth=1.2,
             )
         axis.set_xticks(range(len(lengths)), [str(length) for length in lengths])
+        axis.set_xlim(-0.5, len(lengths) - 0.5)
         axis.set_ylim(-4, 104)
         axis.set_xlabel("sequence length T (time steps)")
     axes[0].set_ylabel("steps clipped (%)")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import arms, conditions_table, interval, shown_keys, text
+from analysis.conditions import arms, conditions_table, interval, reported_trials, shown_keys, text
 from analysis.figures import color, legend, marker
 from analysis.load import Results
 from analysis.sections import Section
@@ -29,7 +29,7 @@ def table(results: Results) -> pd.DataFrame:
     """
     conditions = conditions_table(results)
     keys = conditions.attrs["keys"]
-    report = results.report_trials
+    report = reported_trials(results)
     drops = results.read("events", trials=report["trial_id"])
     drops = drops[drops["kind"] == "drop"].merge(
         report[["trial_id", "condition_id", "steps"]], on="trial_id", how="inner"
@@ -64,7 +64,7 @@ def recovery(drops: pd.DataFrame) -> float:
     """Median steps from the start of a drop to its recovery."""
     end = drops["end_step"].astype("float64")
     over = end.notna()
-    steps = end.where(over, drops["steps"].astype("float64") + 1) - drops["start_step"].astype("float64")
+    steps = end.where(over, drops["steps"].astype("float64")) - drops["start_step"].astype("float64")
     return censored_median(steps.to_numpy(dtype=np.float64), ~over.to_numpy(dtype=bool))
 
 
@@ -107,6 +107,7 @@ def render(found: pd.DataFrame) -> Figure | None:
             label=arm,
             markersize=4,
             linewidth=1.2,
+            clip_on=False,
         )
     names = [
         ", ".join(f"{key} {text(value)}" for key, value in zip(keys, values, strict=True) if value == value)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import conditions_table, panel_keys, panel_title, text
+from analysis.conditions import conditions_table, panel_keys, panel_title, reported_trials, text
 from analysis.figures import color, legend, panels
 from analysis.load import Results
 from analysis.sections import Section
@@ -19,14 +19,14 @@ MEASURES = ("grad_state_rate", "grad_state_reach", "lyapunov_1", "spectral_radiu
 def table(results: Results) -> pd.DataFrame:
     """One row per model, optimizer, option, length and moment; all ways of clipping together.
 
-    Columns: the keys; moment; n (report trials that had this moment); and for grad_state_rate, grad_state_reach,
-    lyapunov_1, spectral_radius and sigma_max, as far as the space's probes measured them: the median over
+    Columns: the keys; moment; n (report trials that had this moment); and for grad_state_rate,
+    grad_state_reach, lyapunov_1, spectral_radius and sigma_max, as far as the space's probes measured them: the median over
     trials and the quartiles _low and _high. NaN of a trial, as of a model without what a probe reads, is
     left out; NaN if that leaves none. `attrs["profiles"]` is the table that `render` draws.
     """
     conditions = conditions_table(results)
     keys = [*panel_keys(conditions), "length"]
-    trials = results.report_trials[["trial_id", "condition_id"]]
+    trials = reported_trials(results)[["trial_id", "condition_id"]]
     moments = results.read("moments", trials=trials["trial_id"])
     known = conditions[["condition_id", *keys]]
     measured = [name for name in MEASURES if name in moments]
@@ -58,8 +58,8 @@ def quartiles(name: str, values: pd.Series) -> dict[str, float]:
 
 
 def profiles(results: Results, conditions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Norm of the gradient of the state at the longest length, by keys, moment and steps back: median and quartiles."""
-    trials = results.report_trials
+    """Norm of the state's gradient at the longest length by keys, moment, steps back: median, quartiles."""
+    trials = reported_trials(results)
     trials = trials[trials["length"] == trials["length"].max()]
     found = results.read("profiles", trials=trials["trial_id"])
     found = found[found["quantity"] == "grad_state"]
@@ -76,7 +76,7 @@ def profiles(results: Results, conditions: pd.DataFrame, keys: list[str]) -> pd.
 
 
 def render(found: pd.DataFrame) -> Figure | None:
-    """Norm of the gradient of the state against the steps back, at the longest length: a panel per model and optimizer."""
+    """Norm of the state's gradient against steps back, longest length: a panel per model and optimizer."""
     drawn: pd.DataFrame = found.attrs["profiles"]
     if drawn.empty:
         return None
@@ -130,10 +130,10 @@ SECTION = Section(
     render=render,
     readable=readable,
     note=(
-        "Norm of the gradient of a sequence's loss with respect to its recurrent state, mean over 64 sequences; "
-        "lines and first numbers are medians over report trials, bands and brackets quartiles, all ways of "
-        "clipping together. Rate: mean factor per step back, below 1 it vanishes. Reach: steps back to a "
-        "thousandth of the last value, inf if it does not fall that far. Lyapunov exponents are in nats per "
-        "time step."
+        "Norm of the gradient of a sequence's loss with respect to the recurrent state, mean over 64 "
+        "sequences; lines and first numbers are medians over report trials, bands and brackets quartiles, "
+        "all ways of clipping together. Rate: mean factor per step back, below 1 it vanishes. Reach: steps "
+        "back to a thousandth of the last value, inf if it does not fall that far. Lyapunov exponents are in "
+        "nats per time step."
     ),
 )

@@ -10,7 +10,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import condition_keys, shown_keys, text
+from analysis.conditions import (
+    condition_keys,
+    conditions_table,
+    panel_keys,
+    panel_title,
+    shown_keys,
+    text,
+)
+from analysis.figures import color, legend, marker, panels
 from analysis.load import Results
 from analysis.sections import Section
 from harness.condition import Outcome
@@ -23,27 +31,32 @@ def table(results: Results) -> pd.DataFrame:
 
     Columns: the keys; rates (of the grid) and tuning_seeds; best_rate (lowest mean loss on the grid) and
     best_at_edge (it is the lowest or highest of the grid); sensitivity: mean over the grid of min(loss,
-    initial loss) minus the lowest such loss (Wortsman et al. 2023, arXiv 2309.14322; nats), the loss
-    being the mean over tuning seeds of the last validation loss, and a trial that diverged or ended not
-    finite counting with its initial loss; largest_stable: the highest rate of the grid up to which no
+    initial loss) minus the lowest such loss (Wortsman et al. 2023, arXiv 2309.14322; nats), the loss being
+    the last validation loss, capped trial by trial and averaged over tuning seeds, and a trial that
+    diverged or ended not finite counting with its initial loss; largest_stable: the highest rate of the grid up to which no
     trial diverged or ended above its initial loss, NaN if the lowest already did; solved_low,
     solved_high, solved_decades: the range of grid rates around best_rate at which every seed solved the
     task and held it, and its width log10(high / low), NaN if best_rate is not among them. `attrs["keys"]`
-    lists the keys.
+    lists the keys, `attrs["curves"]` has the mean loss at every rate.
     """
     keys = [key for key in condition_keys(results) if key != "learning_rate"]
     tuning = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
     rows: list[dict[str, Any]] = []
+    curves: list[dict[str, Any]] = []
     for condition in results.conditions.to_dict("records"):
         grid = condition["grid"]
         trials = tuning.get(condition["condition_id"], results.trials.iloc[:0])
         trials = trials[trials["learning_rate"].isin(grid)]
         if not grid or len(trials) < len(grid) * condition["planned_tuning"]:
             continue
-        rows.append({key: condition[key] for key in keys} | response(trials))
-    columns = [*keys, *RESPONSE]
-    found = pd.DataFrame(rows, columns=columns).sort_values(keys, ignore_index=True)
+        own = {key: condition[key] for key in keys}
+        by_rate = rates_of(trials)
+        rows.append(own | response(by_rate) | {"tuning_seeds": len(trials) // len(by_rate)})
+        curves += [own | {"rate": rate, "loss": loss} for rate, loss in by_rate["loss"].items()]
+    found = pd.DataFrame(rows, columns=[*keys, *RESPONSE]).sort_values(keys, ignore_index=True)
     found.attrs["keys"] = keys
+    found.attrs["clip_keys"] = conditions_table(results).attrs["clip_keys"]
+    found.attrs["curves"] = pd.DataFrame(curves, columns=[*keys, "rate", "loss"])
     return found
 
 
@@ -53,8 +66,8 @@ RESPONSE = (
 )  # fmt: skip
 
 
-def response(trials: pd.DataFrame) -> dict[str, Any]:
-    """The learning-rate response of one condition from the trials of its grid: see `table`."""
+def rates_of(trials: pd.DataFrame) -> pd.DataFrame:
+    """By learning rate: mean capped loss, whether every seed was stable, whether every seed held its task."""
     initial = trials["initial_loss"].astype("float64")
     final = trials["final_loss"].astype("float64")
     diverged = (trials["outcome"] == Outcome.DIVERGED) | ~np.isfinite(final)
@@ -65,15 +78,20 @@ def response(trials: pd.DataFrame) -> dict[str, Any]:
             "held": trials["outcome"].isin(list(HELD)),
         }
     ).groupby(trials["learning_rate"])
-    loss = by_rate["loss"].mean()
-    stable, held = by_rate["stable"].all(), by_rate["held"].all()
+    return pd.DataFrame(
+        {"loss": by_rate["loss"].mean(), "stable": by_rate["stable"].all(), "held": by_rate["held"].all()}
+    )
+
+
+def response(by_rate: pd.DataFrame) -> dict[str, Any]:
+    """The learning-rate response of one condition, from its rates: see `table`."""
+    loss, stable, held = by_rate["loss"], by_rate["stable"], by_rate["held"]
     rates = loss.index.to_numpy()
     best = int(loss.to_numpy().argmin())
     low, high = run_around(held.to_numpy(), best)
     first_unstable = int(np.argmin(np.append(stable.to_numpy(), False)))
     return {
         "rates": len(rates),
-        "tuning_seeds": len(trials) // len(rates),
         "best_rate": float(rates[best]),
         "best_at_edge": best in (0, len(rates) - 1),
         "sensitivity": float((loss - loss.min()).mean()),
@@ -98,7 +116,7 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
     """The table as a person reads it."""
     shown = shown_keys(found)
     star = found["best_at_edge"].map({True: "*", False: ""})
-    shown["best rate"] = found["best_rate"].map(lambda rate: f"{rate:.2g}") + star
+    shown["best of the grid"] = found["best_rate"].map(lambda rate: f"{rate:.2g}") + star
     shown["sensitivity (nats)"] = found["sensitivity"].map(lambda value: f"{value:.3f}")
     shown["largest stable rate"] = found["largest_stable"].map(lambda rate: text(float(f"{rate:.2g}")))
     shown["solved from"] = found["solved_low"].map(lambda rate: text(float(f"{rate:.2g}")))
@@ -107,9 +125,31 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def render(_: pd.DataFrame) -> Figure | None:
-    """No picture: the table says it."""
-    return None
+def render(found: pd.DataFrame) -> Figure | None:
+    """Mean capped loss against learning rate: a panel per model, optimizer and option, a series per length.
+
+    A line is the mean over ways of clipping, its band goes from the lowest of them to the highest.
+    """
+    curves: pd.DataFrame = found.attrs["curves"]
+    if curves.empty:
+        return None
+    keys = panel_keys(found)
+    groups = list(curves.groupby(keys, dropna=False))
+    lengths = sorted(curves["length"].unique())
+    figure, axes = panels(len(groups), sharex=False)
+    for axis, (names, group) in zip(axes, groups, strict=True):
+        axis.set_title(panel_title(keys, names), fontsize=10)
+        for number, length in enumerate(lengths):
+            losses = group[group["length"] == length].groupby("rate")["loss"]
+            rates, shade = losses.mean().index, color(number)
+            style = {"marker": marker(number), "color": shade, "label": f"T = {length}", "markersize": 4}
+            axis.plot(rates, losses.mean(), **style)
+            axis.fill_between(rates, losses.min(), losses.max(), color=shade, alpha=0.15, linewidth=0)
+        axis.set_xscale("log")
+        axis.set_xlabel("learning rate")
+    axes[0].set_ylabel("validation loss, capped (nats)")
+    legend(figure, axes)
+    return figure
 
 
 SECTION = Section(
@@ -119,10 +159,13 @@ SECTION = Section(
     render=render,
     readable=readable,
     note=(
-        "From the first log grid of learning rates, tuning seeds only. Sensitivity (Wortsman et al. 2023): "
-        "mean loss over the grid, capped at the initial loss, minus the best. Largest stable rate: no "
-        "tuning seed diverged or ended above its initial loss up to there. Solved from, to: rates around "
-        "the best at which every tuning seed solved the task and held it; - where the best does not. "
-        "* the edge of the grid."
+        "From the first log grid of learning rates, tuning seeds only. Best of the grid: lowest last loss; the "
+        "rate that was chosen has the lowest loss over the whole of training, and may lie between the grid's. "
+        "Sensitivity (Wortsman et al. 2023): mean loss over the grid, capped at the initial loss, minus the "
+        "best; compare it only where the grids are the same, not between optimizers. Largest stable rate: no "
+        "tuning seed diverged or ended above its initial loss up to there. Solved from, to: rates around the "
+        "best at which every tuning seed solved the task and held it; - where the best does not. * the edge of "
+        "the grid."
     ),
+    if_empty="Learning rates were fixed, or no first grid is recorded whole yet.",
 )

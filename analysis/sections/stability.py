@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.conditions import arms, conditions_table, panel_keys, panel_title, readable
-from analysis.figures import color, legend, marker
+from analysis.figures import color, legend, marker, spread
 from analysis.load import Results
 from analysis.sections import Section
 
@@ -44,7 +44,7 @@ def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], le
     position = {length: index for index, length in enumerate(lengths)}
     for number, arm in enumerate(arms):
         points = panel[panel["arm"] == arm]
-        shift = 0.66 * ((number + 0.5) / len(arms) - 0.5)
+        shift = spread(len(arms)) * ((number + 0.5) / len(arms) - 0.5)
         at = points["length"].map(position) + shift
         share = points[measure]
         errors = [share - points[f"{measure}_low"], points[f"{measure}_high"] - share]
@@ -59,6 +59,7 @@ def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], le
             linewidth=1.2,
         )
     axis.set_xticks(range(len(lengths)), [str(length) for length in lengths])
+    axis.set_xlim(-0.5, len(lengths) - 0.5)
     axis.set_ylim(-0.04, 1.04)
     axis.grid(axis="y", alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)

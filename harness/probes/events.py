@@ -44,7 +44,7 @@ def events(curves: Curves) -> dict[str, list[Any]]:
             end = spike.end if over else None
             rows.append((kind, spike.start, spike.depth, spike.highest, end, over, not over and not diverged))
     if curves.diverged_step is not None:
-        worst = float(np.nan_to_num(curves.loss.astype(np.float64), nan=np.inf, posinf=np.inf).max())
+        worst = float(np.where(np.isfinite(curves.loss), curves.loss, np.inf).max())
         depth = worst - float(curves.eval_loss[0])
         rows.append(("divergence", curves.diverged_step, depth, worst, None, False, False))
     rows.sort(key=lambda row: (row[1], row[0]))

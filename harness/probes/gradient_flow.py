@@ -51,7 +51,7 @@ def state_gradients(moment: Moment) -> list[Tensor]:
             return moment.loss(outputs, moment.targets_B).sum()
 
         found = grad(total_loss)(call(weights_P, no_nudges, moment.inputs_BTI))
-        return tuple(part.flatten(2).norm(dim=2) for part in found)
+        return tuple(part.reshape(*part.shape[:2], -1).norm(dim=2) for part in found)
 
     return list(moment.each(one))
 
@@ -83,7 +83,7 @@ def rate(norms_RT: Tensor) -> Tensor:
     """
     last_R = last_nonzero(norms_RT)
     first, end = norms_RT[:, 0], norms_RT.gather(1, last_R[:, None])[:, 0]
-    found = (first / end) ** (1 / last_R)
+    found = (first / end) ** (1 / last_R.to(norms_RT.dtype))
     usable = (last_R > 0) & norms_RT.isfinite().all(dim=1) & (end > 0)
     return torch.where(usable, found, torch.nan)
 

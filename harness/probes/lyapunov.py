@@ -40,16 +40,20 @@ def lyapunov(moment: Moment) -> Measured:
     are. lyapunov_error is the standard error of the largest over trajectories. NaN if the state is not
     finite, and for exponents beyond the size of the state; -inf where a direction is lost altogether.
     """
-    chained = moment.inputs_BTI.flatten(0, 1)
-    first = torch.arange(TRAJECTORIES, device=chained.device) * len(chained) // TRAJECTORIES
-    steps = torch.arange(SETTLING + COUNTED, device=chained.device)
-    driving_BTI = chained[(first[:, None] + steps) % len(chained)]
-    each_RBK = exponents(moment, driving_BTI, EXPONENTS, SETTLING)
+    each_RBK = exponents(moment, driving(moment.inputs_BTI), EXPONENTS, SETTLING)
     mean_RK, order = each_RBK.mean(dim=1).sort(dim=1, descending=True)
     error_RK = each_RBK.std(dim=1).gather(1, order) / math.sqrt(TRAJECTORIES)
     mean_RK = torch.nn.functional.pad(mean_RK, (0, EXPONENTS - mean_RK.shape[1]), value=math.nan)
     found = {f"lyapunov_{i + 1}": mean_RK[:, i] for i in range(EXPONENTS)}
     return Measured(found | {"lyapunov_error": error_RK[:, 0]})
+
+
+def driving(inputs_BTI: Tensor) -> Tensor:
+    """The inputs of each trajectory: the sequences end to end in a circle, entered at 8 places."""
+    chained = inputs_BTI.flatten(0, 1)
+    first = torch.arange(TRAJECTORIES, device=chained.device) * len(chained) // TRAJECTORIES
+    steps = torch.arange(SETTLING + COUNTED, device=chained.device)
+    return chained[(first[:, None] + steps) % len(chained)]
 
 
 def exponents(moment: Moment, inputs_BTI: Tensor, count: int, settling: int = 0) -> Tensor:
@@ -74,7 +78,8 @@ def exponents(moment: Moment, inputs_BTI: Tensor, count: int, settling: int = 0)
         def pushed(direction_BS: Tensor) -> Tensor:
             parts = zip(torch.split(direction_BS, sizes, dim=1), state, strict=True)
             tangents = tuple(piece.reshape(part.shape) for piece, part in parts)
-            return torch.cat([t.flatten(1) for t in jvp(step, (state,), (tangents,))[1]], dim=1)
+            moved = jvp(step, (state,), (tangents,))[1]
+            return torch.cat([part.reshape(len(part), -1) for part in moved], dim=1)
 
         return step(state), vmap(pushed, in_dims=2, out_dims=2)(frame_BSK)
 

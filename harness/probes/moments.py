@@ -1,8 +1,7 @@
 """What is measured of the weights themselves, at three moments of a trial: `init`, `solved` and `end`.
 
 `end` is after the last update, or, for a trial that diverged, at its last evaluation before. The probes run
-in float64 on a fixed batch of sequences that are in no other set, after training is over: they cannot
-change it. Shape letters: R replicas, B sequences, T time steps, S state numbers, P parameters.
+in float64 on a fixed batch of sequences of their own, after training is over: they cannot change it. Shape letters: R replicas, B sequences, T time steps, S state numbers, P parameters.
 """
 
 from collections.abc import Callable, Mapping
@@ -129,11 +128,13 @@ def measure_moment(moment: Moment, names: tuple[str, ...]) -> Measured:
             continue
         try:
             measured = found.measure(moment)
-        except (RuntimeError, TypeError) as error:
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
-                f"probe {name} cannot measure this model: its step and readout must work in float64 and be "
-                f"differentiable; mend them, or leave the probe out of `probes`"
+                f"probe {name} cannot measure this model ({type(error).__name__}: {error}); it must work in "
+                f"float64 and be differentiable: mend it, or leave the probe out of `probes`"
             ) from error
+        if measured.columns.keys() != set(found.columns):
+            raise ValueError(f"probe {name} filled {set(measured.columns)}, registered {set(found.columns)}")
         columns |= measured.columns
         profiles |= measured.profiles
     return Measured(columns, profiles)

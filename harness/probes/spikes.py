@@ -133,7 +133,8 @@ def find_spikes(series: Floats, score: SpikeScore = SIX_SIGMA) -> list[Spike]:
     events = []
     for group in np.split(found, np.flatnonzero(np.diff(found) >= GAP) + 1):
         first, last = int(group[0]), int(group[-1])
-        highest = float(np.nan_to_num(values[first : last + 1], nan=np.inf, posinf=np.inf).max())
+        within = values[first : last + 1]
+        highest = float(np.where(np.isfinite(within), within, np.inf).max())
         events.append(Spike(first + 1, last + 2, highest, highest - float(mean[first])))
     return events
 

@@ -260,7 +260,11 @@ def test_gradient_flow_by_moment(tmp_path):
     found = gradient_flow.table(load(moments_folder(tmp_path)))
     (row,) = found.to_dict("records")
     assert (row["moment"], row["n"], row["length"]) == ("init", 2, 5)
-    assert (row["grad_state_rate"], row["grad_h_rate_low"], row["grad_h_rate_high"]) == (0.25, 0.25, 0.5)
+    assert (row["grad_state_rate"], row["grad_state_rate_low"], row["grad_state_rate_high"]) == (
+        0.25,
+        0.25,
+        0.5,
+    )
     assert math.isnan(row["lyapunov_1"])
     profile = found.attrs["profiles"].set_index("back")
     assert profile["norm"].tolist() == pytest.approx([1, 0.375, (0.25 + 0.0625) / 2, (1 / 8 + 1 / 64) / 2])
