@@ -29,9 +29,10 @@ from harness.provenance import provenance
 from harness.records import Records, RecordsError
 from harness.registry import UserError, summary_of
 from harness.signals import terminated_as_interrupted, uninterrupted
-from harness.space import Space, built_in_spaces, load_space
+from harness.space import REGISTRIES, Space, built_in_spaces, load_space
 from harness.summary import summarise
 from harness.tasks import tasks
+from harness.tryout import try_out
 
 OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
@@ -60,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         held = records.read_definition(folder)
         if held is not None:
             check_growth(held, definition, folder)
+        torch.set_num_threads(1)
+        try_out(space, "cpu")
         if arguments.dry_run:
             show_plan(space, folder, device, arguments.format)
             return OK
@@ -276,6 +279,7 @@ def show_list(style: str) -> None:
         "optimizers": {name: optimizers.summary(name) for name in optimizers.names()},
         "clip_rules": {name: clip_rules.summary(name) for name in clip_rules.names()},
         "probes": {name: summary_of(probe.measure) for name, probe in probes.MOMENT_PROBES.items()},
+        "options": list_options(),
     }
     if style == "json":
         print(json.dumps(listing, indent=1))  # noqa: T201
@@ -284,6 +288,18 @@ def show_list(style: str) -> None:
         out.print(kind, style="bold")
         for name, line in lines.items():
             out.print(f"  {name:<16} {line}")
+
+
+def list_options() -> dict[str, str]:
+    """Every option of everything built in: its type or choices, its default, and whose it is."""
+    found: dict[str, str] = {}
+    for registry in REGISTRIES:
+        for component in registry.names():
+            for name, option in registry.options(component).items():
+                kind = " | ".join(map(str, option.choices)) if option.choices else option.type.__name__
+                line = f"{kind}, default {option.default}, of {registry.kind} {component}"
+                found[name] = f"{found[name]}, {component}" if name in found else line
+    return found
 
 
 if __name__ == "__main__":

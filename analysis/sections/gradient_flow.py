@@ -20,9 +20,10 @@ def table(results: Results) -> pd.DataFrame:
     """One row per model, optimizer, option, length and moment; all ways of clipping together.
 
     Columns: the keys; moment; n (report trials that had this moment); and for grad_state_rate,
-    grad_state_reach, lyapunov_1, spectral_radius and sigma_max, as far as the space's probes measured them: the median over
-    trials and the quartiles _low and _high. NaN of a trial, as of a model without what a probe reads, is
-    left out; NaN if that leaves none. `attrs["profiles"]` is the table that `render` draws.
+    grad_state_reach, lyapunov_1, spectral_radius and sigma_max, as far as the space's probes measured
+    them: the median over trials and the quartiles _low and _high. NaN of a trial, as of a model without
+    what a probe reads, is left out; NaN if that leaves none. `attrs["profiles"]` is the table that
+    `render` draws.
     """
     conditions = conditions_table(results)
     keys = [*panel_keys(conditions), "length"]

@@ -31,13 +31,13 @@ def table(results: Results) -> pd.DataFrame:
 
     Columns: the keys; rates (of the grid) and tuning_seeds; best_rate (lowest mean loss on the grid) and
     best_at_edge (it is the lowest or highest of the grid); sensitivity: mean over the grid of min(loss,
-    initial loss) minus the lowest such loss (Wortsman et al. 2023, arXiv 2309.14322; nats), the loss being
-    the last validation loss, capped trial by trial and averaged over tuning seeds, and a trial that
-    diverged or ended not finite counting with its initial loss; largest_stable: the highest rate of the grid up to which no
-    trial diverged or ended above its initial loss, NaN if the lowest already did; solved_low,
-    solved_high, solved_decades: the range of grid rates around best_rate at which every seed solved the
-    task and held it, and its width log10(high / low), NaN if best_rate is not among them. `attrs["keys"]`
-    lists the keys, `attrs["curves"]` has the mean loss at every rate.
+    initial loss) minus the lowest such loss (Wortsman et al. 2023, arXiv 2309.14322; nats), the loss
+    being the last validation loss, capped trial by trial and averaged over tuning seeds, and a trial that
+    diverged or ended not finite counting with its initial loss; largest_stable: the highest rate of the
+    grid up to which no trial diverged or ended above its initial loss, NaN if the lowest already did;
+    solved_low, solved_high, solved_decades: the range of grid rates around best_rate at which every seed
+    solved the task and held it, and its width log10(high / low), NaN if best_rate is not among them.
+    `attrs["keys"]` lists the keys, `attrs["curves"]` has the mean loss at every rate.
     """
     keys = [key for key in condition_keys(results) if key != "learning_rate"]
     tuning = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
@@ -142,8 +142,8 @@ def render(found: pd.DataFrame) -> Figure | None:
         for number, length in enumerate(lengths):
             losses = group[group["length"] == length].groupby("rate")["loss"]
             rates, shade = losses.mean().index, color(number)
-            style = {"marker": marker(number), "color": shade, "label": f"T = {length}", "markersize": 4}
-            axis.plot(rates, losses.mean(), **style)
+            style: dict[str, Any] = {"marker": marker(number), "markersize": 4, "label": f"T = {length}"}
+            axis.plot(rates, losses.mean(), color=shade, **style)
             axis.fill_between(rates, losses.min(), losses.max(), color=shade, alpha=0.15, linewidth=0)
         axis.set_xscale("log")
         axis.set_xlabel("learning rate")
@@ -159,13 +159,13 @@ SECTION = Section(
     render=render,
     readable=readable,
     note=(
-        "From the first log grid of learning rates, tuning seeds only. Best of the grid: lowest last loss; the "
-        "rate that was chosen has the lowest loss over the whole of training, and may lie between the grid's. "
-        "Sensitivity (Wortsman et al. 2023): mean loss over the grid, capped at the initial loss, minus the "
-        "best; compare it only where the grids are the same, not between optimizers. Largest stable rate: no "
-        "tuning seed diverged or ended above its initial loss up to there. Solved from, to: rates around the "
-        "best at which every tuning seed solved the task and held it; - where the best does not. * the edge of "
-        "the grid."
+        "From the first log grid of learning rates, tuning seeds only. Best of the grid: lowest last loss; "
+        "the rate that was chosen has the lowest loss over the whole of training, and may lie between the "
+        "grid's. Sensitivity (Wortsman et al. 2023): mean loss over the grid, capped at the initial loss, "
+        "minus the best; compare it only where the grids are the same, not between optimizers. Largest "
+        "stable rate: no tuning seed diverged or ended above its initial loss up to there. Solved from, to: "
+        "rates around the best at which every tuning seed solved the task and held it; - where the best "
+        "does not. * the edge of the grid."
     ),
     if_empty="Learning rates were fixed, or no first grid is recorded whole yet.",
 )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from harness.probes.moments import Measured, Moment, has_steps, moment_probe
+from harness.probes.moments import Measured, Moment, check_steps, has_steps, moment_probe, rollout
 
 REACH = 1e-3
 """Fraction of its last value below which a gradient no longer reaches."""
@@ -30,6 +30,7 @@ def gradient_flow(moment: Moment) -> Measured:
     sequences of the L2 norm of each sequence's own gradient. See `rate` and `reach`. Columns of c are NaN
     for models whose state has one part.
     """
+    check_steps(moment)
     parts = state_gradients(moment)
     profiles = {"grad_state": torch.stack(parts).norm(dim=0)}
     profiles |= {f"grad_{name}": norms for name, norms in zip("hc", parts, strict=False)}
@@ -62,17 +63,6 @@ def no_nudges(model: Any, inputs_BTI: Tensor) -> tuple[Tensor, ...]:
     return tuple(
         torch.zeros_like(part).expand(steps, *part.shape) for part in model.initial_state(inputs_BTI)
     )
-
-
-def rollout(model: Any, inputs_BTI: Tensor, nudges: tuple[Tensor, ...]) -> Tensor:
-    """The model's outputs when its state is nudged after every step."""
-    state = model.initial_state(inputs_BTI)
-    hidden = []
-    for t, x_BI in enumerate(inputs_BTI.unbind(1)):
-        state = tuple(part + nudge[t] for part, nudge in zip(model.step(x_BI, state), nudges, strict=True))
-        hidden.append(state[0])
-    outputs: Tensor = model.readout(torch.stack(hidden, dim=1) if model.every_step else hidden[-1])
-    return outputs
 
 
 def rate(norms_RT: Tensor) -> Tensor:

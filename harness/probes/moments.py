@@ -1,7 +1,8 @@
 """What is measured of the weights themselves, at three moments of a trial: `init`, `solved` and `end`.
 
-`end` is after the last update, or, for a trial that diverged, at its last evaluation before. The probes run
-in float64 on a fixed batch of sequences of their own, after training is over: they cannot change it. Shape letters: R replicas, B sequences, T time steps, S state numbers, P parameters.
+`end` is after the last update, or, for a trial that diverged, at its last evaluation before. The probes
+run in float64 on a fixed batch of sequences of their own, after training is over: they cannot change it.
+Shape letters: R replicas, B sequences, T time steps, S state numbers, P parameters.
 """
 
 from collections.abc import Callable, Mapping
@@ -112,6 +113,32 @@ def moment_columns(names: tuple[str, ...]) -> tuple[str, ...]:
 def has_steps(model: nn.Module) -> bool:
     """Whether a model can be taken through time step by step: it has what `Recurrent` has."""
     return all(hasattr(model, name) for name in ("initial_state", "step", "readout", "every_step"))
+
+
+def rollout(model: Any, inputs_BTI: Tensor, nudges: tuple[Tensor, ...] | None = None) -> Tensor:
+    """The model's outputs, step by step; `nudges`, (T, B, ...) each, are added to its state after each."""
+    state = model.initial_state(inputs_BTI)
+    hidden = []
+    for t, x_BI in enumerate(inputs_BTI.unbind(1)):
+        state = model.step(x_BI, state)
+        if nudges is not None:
+            state = tuple(part + nudge[t] for part, nudge in zip(state, nudges, strict=True))
+        hidden.append(state[0])
+    outputs: Tensor = model.readout(torch.stack(hidden, dim=1) if model.every_step else hidden[-1])
+    return outputs
+
+
+def check_steps(moment: Moment) -> None:
+    """Raise ValueError unless the model's forward is what its steps and readout do."""
+
+    def both(call: Any, weights_P: Tensor) -> tuple[Tensor, Tensor]:
+        forward = call(weights_P, lambda model: model(moment.inputs_BTI))
+        return forward, call(weights_P, rollout, moment.inputs_BTI)
+
+    forward, stepped = moment.each(both)
+    finite = forward.isfinite() & stepped.isfinite()
+    if not torch.allclose(forward[finite], stepped[finite], rtol=1e-5, atol=1e-8):
+        raise ValueError("its forward gives other outputs than its initial_state, step and readout")
 
 
 def measure_moment(moment: Moment, names: tuple[str, ...]) -> Measured:
