@@ -82,6 +82,13 @@ def test_autoclip_equals_numpy_percentile_of_the_history(percentile):
     assert after == pytest.approx(np.minimum(NORMS, limits), rel=1e-4)
 
 
+def test_autoclip_counts_no_step_that_it_does_not_limit():
+    """Norms that only fall are below every percentile but the lowest; the hundredth never limits."""
+    for norms, percentile in ((np.linspace(0.5, 0.6, 50), 100.0), (np.full(50, 0.5), 10.0)):
+        _, coefficients = run(clip_rules.build("autoclip", {"percentile": percentile}), norms)
+        assert (coefficients == 1).all()
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

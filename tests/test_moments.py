@@ -2,6 +2,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from harness.moments import probe_batch
 from harness.optimizers import optimizers
 from harness.plan import Plan
 from harness.probes import MOMENT_PROBES, PROBE_SIZE, moment_columns
+from harness.probes.gradient_flow import state_gradients
 from harness.records import Records, read
 from harness.replicas import Replicas, build_model, stack
 from harness.space import Space
@@ -188,3 +190,88 @@ def test_the_first_update_of_rmsprop_has_its_known_norm(alpha):
     assert run.curves().update_norm[0] == pytest.approx(expected, rel=1e-3)
     weights = stack([build_model(trial.condition, build_task(trial.condition), 0)])[0]
     assert run.curves().weight_norm[0] == pytest.approx(weights.norm().item(), rel=1e-6)
+
+
+def test_profiles_are_means_and_medians_over_sequences_in_the_order_of_time():
+    (run,) = run_pack(Pack(make_pack(1, length=6, learning_rate=0.1).trials, FEW))
+    task = build_task(run.trial.condition)
+    initial = build_model(run.trial.condition, task, 0)
+    weights, buffers = stack([initial])
+    moment = Replicas(initial, task).moment(weights, buffers, probe_batch(task, "palindrome", "cpu"))
+    (norms_TB,) = (part[0] for part in state_gradients(moment))
+    rows = pd.DataFrame(run.profiles)
+    rows = rows[(rows["moment"] == "init") & (rows["quantity"] == "grad_h")]
+    assert rows["t"].tolist() == [1, 2, 3, 4, 5]
+    assert rows["mean_norm"].tolist() == pytest.approx(norms_TB.mean(dim=1).tolist())
+    assert rows["median_norm"].tolist() == pytest.approx(
+        np.median(norms_TB.numpy(), axis=1).tolist(), rel=0.1
+    )
+    assert rows["mean_norm"].tolist() != pytest.approx(rows["median_norm"].tolist(), rel=1e-6)
+
+
+def test_the_solved_moment_is_of_the_weights_that_solved():
+    """Watched for no step longer, they are also those of the end."""
+    changes = dict(learning_rate=0.02, length=3, optimizer="adam", max_steps=400, observe=0, hidden_size=16)
+    (result,) = train(Pack(make_pack(1, **changes).trials, FEW))
+    assert result.moments["moment"] == ["init", "solved", "end"]
+    assert result.moments["sigma_max"][1] == result.moments["sigma_max"][2] != result.moments["sigma_max"][0]
+
+
+def test_frozen_weights_of_each_seed_are_its_own_in_moments_too():
+    changes = dict(model="tests.test_train:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1)
+    trials = make_pack(3, **changes).trials
+    together = train(Pack(trials, FEW))
+    for trial, result in zip(trials, together, strict=True):
+        (alone,) = train(Pack((trial,), FEW))
+        assert result.moments["sigma_max"] == pytest.approx(alone.moments["sigma_max"], rel=1e-9)
+    assert len({result.moments["sigma_max"][0] for result in together}) == 3
+
+
+@pytest.mark.parametrize("clip_rule", ["zclip", "autoclip"])
+def test_the_memory_of_a_clipping_rule_stays_with_its_trial_when_others_leave(clip_rule):
+    """The first diverges and leaves; the second's norms are judged by its own history all the same."""
+    rates = (1e30, 0.5, 0.1)
+    trials = tuple(
+        make_trial(seed, rate, clip_rule=clip_rule, max_norm=None, max_steps=80)
+        for seed, rate in enumerate(rates)
+    )
+    together = run_pack(Pack(trials))
+    assert together[0].diverged_step is not None
+    for trial, run in list(zip(trials, together, strict=True))[1:]:
+        (alone,) = run_pack(Pack((trial,)))
+        assert torch.equal(alone.weights, run.weights)
+        assert np.array_equal(alone.curves().clip_coefficient, run.curves().clip_coefficient)
+
+
+def test_no_update_after_a_divergence_is_kept():
+    trial = make_trial(0, 1e3, max_norm=math.inf, max_steps=400, eval_every=100)
+    (run,) = run_pack(Pack((trial,)))
+    curves = run.curves()
+    assert curves.diverged_step is not None
+    assert curves.update_step[-1] <= curves.diverged_step
+    assert curves.diverged_step - curves.update_step[-1] < 10
+
+
+def test_divergence_at_an_evaluation_leaves_the_weights_before_it():
+    """One update, to weights whose held-out loss is not finite: the last good ones are the initial."""
+    trial = make_trial(0, 1e38, max_norm=math.inf, max_steps=1, eval_every=1)
+    (result,) = train(Pack((trial,), FEW))
+    assert result.summary["diverged_reason"] == "heldout_loss_not_finite"
+    assert result.moments["step"] == [0, 0]
+    assert result.moments["sigma_max"][0] == result.moments["sigma_max"][1]
+
+
+class Solved(models.get("rnn")):
+    """Knows the answer at once: at T = 2 the first digit is the last."""
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        super().__init__(input_size, hidden_size, output_size)
+
+    def forward(self, inputs_BTI):
+        return 20 * inputs_BTI[:, 0] + 0 * super().forward(inputs_BTI)
+
+
+def test_a_model_that_is_right_before_training_is_solved_at_its_first_evaluation():
+    changes = dict(model="tests.test_moments:Solved", options=(("encoding", "one_hot"),), observe=0)
+    (result,) = train(make_pack(1, length=2, learning_rate=1e-3, **changes))
+    assert result.summary["solved_step"] == 10

@@ -94,10 +94,12 @@ def test_a_pack_without_its_trials_file_does_not_exist_and_is_cleared_away(folde
     (folder / "trials" / f"{cut.pack_id}.parquet").unlink()  # killed just before the last file
     (folder / "steps" / ".x.parquet.part").write_bytes(b"half")
     assert len(read(folder, "steps")) == 3
+    for table in ("steps", "evals", "events", "moments", "profiles"):
+        assert [path.stem for path in records.committed_files(folder, table)] == [kept.pack_id]
     recorder.close()
     open_records(folder)
-    assert sorted(p.name for p in (folder / "steps").iterdir()) == [f"{kept.pack_id}.parquet"]
-    assert sorted(p.name for p in (folder / "evals").iterdir()) == [f"{kept.pack_id}.parquet"]
+    for table in ("steps", "evals", "events", "moments", "profiles"):
+        assert sorted(p.name for p in (folder / table).iterdir()) == [f"{kept.pack_id}.parquet"]
 
 
 def test_a_write_that_fails_leaves_nothing_behind(folder, monkeypatch):
@@ -172,6 +174,7 @@ def test_axes_and_report_seeds_may_grow(grown, tmp_path):
     ("changed", "named"),
     [
         ({"seeds": 7}, "seeds: 8 here, 7 asked for"),
+        ({"probes": ("spectrum",)}, r"probes: .*here, \["),
         ({"tuning_seeds": 3}, "tuning_seeds: 2 here, 3 asked for"),
         ({"lr_trials": 9}, "lr_trials: 8 here, 9"),
         ({"max_steps": 999}, "max_steps: 1000 here, 999"),

@@ -132,7 +132,7 @@ def test_bad_input_is_one_line_and_exit_status_2_and_writes_nothing(arguments, t
 def test_list_names_everything(capsys):
     assert main(["--list", "--format", "json"]) == 0
     listing = json.loads(capsys.readouterr().out)
-    assert set(listing) == {"spaces", "tasks", "models", "optimizers", "clip_rules", "probes"}
+    assert set(listing) == {"spaces", "tasks", "models", "optimizers", "clip_rules", "probes", "options"}
     assert "clipping_study" in listing["spaces"]
     assert all(line for lines in listing.values() for line in lines.values())
     assert main(["--list"]) == 0

@@ -101,6 +101,14 @@ def test_first_grid_is_at_most_a_decade_apart(low, high, size):
     assert np.allclose(np.diff(np.log(grid)), np.log(high / low) / (size - 1), rtol=1e-4)
 
 
+def test_only_rules_that_use_max_norm_are_trained_at_every_threshold():
+    grid = space(clip_rules=("norm", "zclip"), max_norms=(0.5, 1.0, math.inf)).conditions()
+    per_rule = {rule: [c.max_norm for c in grid if c.clip_rule == rule] for rule in ("norm", "zclip")}
+    assert set(per_rule["norm"]) == {0.5, 1.0, math.inf}
+    assert set(per_rule["zclip"]) == {None}
+    assert len(per_rule["norm"]) == 3 * len(per_rule["zclip"])
+
+
 def test_conditions_are_the_product_of_the_axes():
     grid = space(lengths=(5, 6, 7), max_norms=(1.0, math.inf), optimizers=("sgd", "adam")).conditions()
     assert len(grid) == 2 * 3 * 2 * 2

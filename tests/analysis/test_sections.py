@@ -2,6 +2,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.load import load
@@ -135,9 +136,28 @@ def test_drops_of_hand_made_trials(tmp_path):
         pytest.approx(8.7673 / 2, abs=1e-4),
     )
     assert clipped["median_depth"] == 0.5
-    assert clipped["median_recovery"] == 30, "10, 30, and 11 or more: half by 30"
+    assert clipped["median_recovery"] == 30, "10, 30, and more than 10: half by 30"
     assert (free["drops"], free["drops_per_1000_high"]) == (0, pytest.approx(3.6889, abs=1e-4))
     assert math.isnan(free["median_recovery"])
+
+
+def test_a_drop_is_censored_after_the_steps_it_was_seen_to_last():
+    """Starts 10, 9 and 100 steps before the end of 500, and one that recovers in 10: half by 10."""
+    frame = pd.DataFrame({"start_step": [100, 491, 400], "end_step": [110, None, None], "steps": 500})
+    assert drops.recovery(frame) == 10
+
+
+def test_a_condition_with_two_chosen_rates_counts_one_of_them_everywhere(tmp_path):
+    space = Space(**TUNED, seeds=2, tuning_seeds=1)
+    tune = [a_result(make_trial(FIRST_TUNING_SEED, r), objective=r) for r in (0.1, 0.2)]
+    report = [
+        a_result(make_trial(s, r), Outcome.RECOVERED, [(9, 0.5, 20, True, False)], watched_steps=500)
+        for r in (0.1, 0.2)
+        for s in range(2)
+    ]
+    (row,) = drops.table(load(make_folder(tmp_path / "x", space, [*tune, *report]))).to_dict("records")
+    assert (row["with_drops"], row["n"], row["drops"], row["watched_steps"]) == (2, 2, 2, 1_000)
+    assert row["drops_per_1000"] == pytest.approx(2.0)
 
 
 def test_the_figure_of_drops_has_a_series_per_arm(tmp_path):
@@ -161,7 +181,7 @@ def test_clipping_rules_are_arms_of_the_same_panel(tmp_path):
     space = Space(
         **TUNED | {"max_norms": (1.0, math.inf)},
         clip_rules=("norm", "zclip", "value"),
-        options={"max_value": (0.01, 0.1)},
+        options={"max_value": (2.0, 1e-5)},
         learning_rate=(0.1,),
         seeds=1,
     )
@@ -173,7 +193,7 @@ def test_clipping_rules_are_arms_of_the_same_panel(tmp_path):
     figure = stability.render(table)
     assert len(figure.get_axes()) == 2, "one panel for each of the two measures"
     labels = figure.get_axes()[0].get_legend_handles_labels()[1]
-    assert labels == ["max_norm 1", "no clipping", "value max_value 0.01", "value max_value 0.1", "zclip"]
+    assert labels == ["max_norm 1", "no clipping", "value max_value 1e-05", "value max_value 2", "zclip"]
 
 
 def make_trial_of(condition):

@@ -112,6 +112,15 @@ def test_drops_and_watched_steps_of_a_run():
     assert (found["drops"], found["watched_steps"]) == (1, 450)
 
 
+def test_spike_columns_are_percentages_of_the_right_series():
+    """One spike of 500 steps in the gradient norm is .2 %; the loss is calm."""
+    norm = np.ones(500)
+    norm[300] = 9.0
+    found = measure(curves(norm=norm, max_norm=math.inf))
+    assert (found["grad_norm_spikes_7sigma"], found["grad_norm_spikes_6sigma"]) == (0.2, 0.2)
+    assert (found["loss_spikes_7sigma"], found["loss_spikes_6sigma"]) == (0.0, 0.0)
+
+
 def test_every_measure_fills_its_columns_and_no_two_share_one():
     assert measure(curves()).keys() == columns().keys()
     assert len(columns()) == sum(len(probe.columns) for probe in PROBES)

@@ -9,9 +9,9 @@ from harness.models import models
 from harness.models.base import Recurrent
 from harness.moments import probe_batch
 from harness.probes import MOMENT_PROBES, measure_moment
-from harness.probes.curvature import curvature
+from harness.probes.curvature import curvature, largest_eigenvalue
 from harness.probes.gradient_flow import gradient_flow, rate, reach, state_gradients
-from harness.probes.lyapunov import exponents, lyapunov
+from harness.probes.lyapunov import SETTLING, driving, exponents, lyapunov
 from harness.probes.spectrum import spectrum
 from harness.replicas import Replicas, build_model, stack
 from harness.tasks import tasks
@@ -123,8 +123,12 @@ def test_gradients_of_the_lstm_cell_state_leave_out_the_hidden_state_of_the_same
     ("weight", "factor"), [(ORTHOGONAL, 1.0), (0.9 * torch.eye(8), 0.9), (1.2 * torch.eye(8), 1.2)]
 )
 def test_rate_of_a_linear_recurrence_is_its_factor(weight, factor):
+    """To the precision of its float32 weights, and for a multiple of the identity to that of float64."""
     found = gradient_flow(moment_of(linear(weight))).columns
-    assert found["grad_h_rate"].item() == pytest.approx(factor, rel=1e-6)
+    exact = weight[0, 0].double().item() if weight[0, 1] == 0 else 1.0
+    tolerance = 1e-12 if weight[0, 1] == 0 else 1e-6
+    assert exact == pytest.approx(factor, rel=1e-6)
+    assert found["grad_h_rate"].item() == pytest.approx(exact, rel=tolerance)
     assert math.isnan(found["grad_c_rate"].item())
 
 
@@ -172,14 +176,14 @@ def test_rates_of_untrained_models_are_near_those_measured_independently(name, e
     assert found.columns["grad_h_rate"].mean().item() == pytest.approx(anchor, abs=0.04)
 
 
-def driving(moment, steps: int = 25) -> torch.Tensor:
+def two_rows(moment, steps: int = 25) -> torch.Tensor:
     """Two trajectories of inputs."""
     return moment.inputs_BTI.flatten(0, 1)[: 2 * steps].view(2, steps, -1)
 
 
 def test_exponents_of_a_multiple_of_the_identity_are_its_logarithm():
     moment = moment_of(linear(0.7 * torch.eye(8)), linear(1.1 * torch.eye(8)))
-    found = exponents(moment, driving(moment), 8)
+    found = exponents(moment, two_rows(moment), 8)
     assert found.shape == (2, 2, 8)
     assert torch.allclose(found[0], torch.tensor(math.log(0.7), dtype=torch.float64), rtol=1e-6)
     assert torch.allclose(found[1], torch.tensor(math.log(1.1), dtype=torch.float64), rtol=1e-6)
@@ -188,7 +192,7 @@ def test_exponents_of_a_multiple_of_the_identity_are_its_logarithm():
 def test_exponents_of_a_diagonal_recurrence_come_in_order():
     scales = torch.tensor([0.9, 0.5, 0.2, 0.1])
     moment = moment_of(linear(torch.diag(scales)))
-    found = exponents(moment, driving(moment, 25), 3, settling=15)
+    found = exponents(moment, two_rows(moment), 3, settling=15)
     assert torch.allclose(found[0], scales[:3].double().log().expand(2, 3), atol=1e-2)
 
 
@@ -196,7 +200,7 @@ def test_exponents_of_a_tanh_network_sum_to_the_mean_log_determinant():
     """sum of all = mean over t of log |det W_hh| + sum_i log(1 - h_i^2)."""
     module = build("rnn")
     moment = moment_of(module)
-    inputs = driving(moment)
+    inputs = two_rows(moment)
     found = exponents(moment, inputs, 8).mean(dim=1).sum(dim=1)
     module = module.double()
     state, total = module.initial_state(inputs), 0.0
@@ -212,7 +216,7 @@ def test_exponents_of_a_tanh_network_sum_to_the_mean_log_determinant():
 def test_exponents_of_an_lstm_sum_to_the_mean_log_determinant_of_its_jacobian():
     module = build("lstm", hidden=3)
     moment = moment_of(module)
-    inputs = driving(moment)
+    inputs = two_rows(moment)
     found = exponents(moment, inputs, 99).mean(dim=1)
     assert found.shape == (1, 6)
     module = module.double()
@@ -225,6 +229,14 @@ def test_exponents_of_an_lstm_sum_to_the_mean_log_determinant_of_its_jacobian():
             total += torch.linalg.slogdet(jacobian)[1].item()
             state = module.step(x[None], state)
     assert found.sum().item() == pytest.approx(total / inputs[..., 0].numel(), rel=1e-9)
+
+
+def test_trajectories_read_the_sequences_in_a_circle_from_places_of_their_own():
+    inputs = torch.arange(6.0).view(2, 3, 1)
+    read = driving(inputs)[..., 0]
+    assert read.shape == (8, SETTLING + 100)
+    assert read[:, :7].tolist()[0] == [0, 1, 2, 3, 4, 5, 0]
+    assert read[:, 0].tolist() == [0, 0, 1, 2, 3, 3, 4, 5]
 
 
 def test_recorded_exponents_are_the_largest_and_missing_ones_are_nan():
@@ -273,12 +285,13 @@ def test_spectrum_of_a_gated_cell_is_the_largest_over_its_gates():
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_sharpness_is_the_largest_eigenvalue_of_the_hessian(name):
-    modules = [build(name, seed, hidden=3) for seed in range(2)]
-    moment = moment_of(*modules)
+@pytest.mark.parametrize("encoding", ["one_hot", "scalar"])
+def test_sharpness_is_the_largest_eigenvalue_of_the_hessian(name, encoding):
+    modules = [build(name, seed, hidden=3, encoding=encoding) for seed in range(2)]
+    moment = moment_of(*modules, encoding=encoding)
     found = curvature(moment).columns["sharpness"]
     for value, module in zip(found, modules, strict=True):
-        assert value.item() == pytest.approx(eigenvalues(module, moment)[-1], rel=1e-4)
+        assert value.item() == pytest.approx(eigenvalues(module, moment)[-1], rel=1e-5)
 
 
 def eigenvalues(module, moment) -> list[float]:
@@ -287,9 +300,8 @@ def eigenvalues(module, moment) -> list[float]:
     names = [name for name, _ in module.named_parameters()]
 
     def loss(*values):
-        outputs = torch.func.functional_call(
-            module, dict(zip(names, values, strict=True)), (moment.inputs_BTI,)
-        )
+        named = dict(zip(names, values, strict=True))
+        outputs = torch.func.functional_call(module, named, (moment.inputs_BTI,))
         return moment.loss(outputs, moment.targets_B).mean()
 
     values = tuple(p.detach() for p in module.parameters())
@@ -302,13 +314,25 @@ def eigenvalues(module, moment) -> list[float]:
     return torch.linalg.eigvalsh(torch.cat(rows)).tolist()
 
 
-def test_sharpness_is_the_largest_eigenvalue_even_if_a_negative_one_is_larger_in_size():
-    module = build("rnn", hidden=3)
-    moment = moment_of(module)
-    flipped = type(moment)(**{**vars(moment), "loss": lambda *args: -moment.loss(*args)})
-    expected = eigenvalues(module, flipped)
-    assert -expected[0] > expected[-1], "the case that needs the shift"
-    assert curvature(flipped).columns["sharpness"].item() == pytest.approx(expected[-1], rel=1e-3, abs=1e-4)
+SPECTRA = [  # hard ones: a negative end that is larger, or as large; one alone; fewer dimensions than steps
+    [0.5, -50.0, *[0.01] * 500],
+    [1.0, -1.0],
+    [6.9, -6.7, *np.linspace(-1, 1, 300)],
+    [-3.0, -2.0, -1.0],
+    [0.0, 0.0, 0.0],
+    [7.0],
+]
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_the_largest_eigenvalue_of_known_spectra(spectrum):
+    size = len(spectrum)
+    generator = torch.Generator().manual_seed(1)
+    basis = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64)).Q
+    matrix = basis @ torch.diag(torch.tensor(spectrum, dtype=torch.float64)) @ basis.T
+    start = torch.randn(size, generator=generator, dtype=torch.float64).expand(2, -1)
+    found = largest_eigenvalue(lambda vectors: vectors @ matrix, start)
+    assert found.tolist() == pytest.approx([max(spectrum)] * 2, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1e200])
