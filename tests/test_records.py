@@ -164,6 +164,7 @@ def definition(**changes):
         {"models": ("rnn", "lstm"), "optimizers": ("rmsprop", "sgd")},
         {"options": {"forget_bias": (0.0, 1.0)}},
         {"hidden_size": (32, 64)},
+        {"clip_rules": ("norm", "zclip")},
     ],
 )
 def test_axes_and_report_seeds_may_grow(grown, tmp_path):
