@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -59,3 +60,34 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
             fontsize=9,
             frameon=False,
         )
+
+
+def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], lengths: list[int]) -> None:
+    """A share against length in one panel, one dodged series per arm; all panels share `lengths`.
+
+    `panel` has the columns length, arm, and `measure` with its limits _low and _high.
+    """
+    position = {length: index for index, length in enumerate(lengths)}
+    for number, arm in enumerate(arms):
+        points = panel[panel["arm"] == arm]
+        shift = spread(len(arms)) * ((number + 0.5) / len(arms) - 0.5)
+        at = points["length"].map(position) + shift
+        share = points[measure]
+        errors = [share - points[f"{measure}_low"], points[f"{measure}_high"] - share]
+        axis.errorbar(
+            at,
+            share,
+            yerr=errors,
+            fmt=marker(number),
+            color=color(number),
+            label=arm,
+            markersize=4,
+            linewidth=1.2,
+        )
+    axis.set_xticks(range(len(lengths)), [str(length) for length in lengths])
+    axis.set_xlim(-0.5, len(lengths) - 0.5)
+    axis.set_ylim(-0.04, 1.04)
+    axis.grid(axis="y", alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    for boundary in range(len(lengths) - 1):
+        axis.axvline(boundary + 0.5, color="0.85", linewidth=0.8)

@@ -1,15 +1,15 @@
 """Takes the moment probes of a finished pack: float64, a few replicas at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.condition import Condition
 from harness.probes import MOMENTS, PROBE_SIZE, Measured, measure_moment, moment_columns
-from harness.replicas import Buffers, Replicas
+from harness.replicas import Replicas, stack
 from harness.tasks import Task, heldout_set
 
 ROWS_AT_ONCE = 16
@@ -31,19 +31,18 @@ class Job:
 
 
 def take_moments(
-    snapshots: Sequence[Snapshots],
-    seeds: Sequence[int],
+    trials: Sequence[tuple[int, Snapshots]],
     replicas: Replicas,
-    buffers_of: dict[int, Buffers],
+    models: Mapping[int, nn.Module],
     condition: Condition,
     names: tuple[str, ...],
 ) -> list[tuple[Rows, Rows]]:
-    """The moments and profiles of each trial, from its snapshots and its seed.
+    """The moments and profiles of each trial, from its seed and its snapshots; `models` are by seed.
 
     Initial weights depend on the seed alone and are probed once per seed.
     """
     jobs: dict[tuple[str, int], Job] = {}
-    for index, (taken, seed) in enumerate(zip(snapshots, seeds, strict=True)):
+    for index, (seed, taken) in enumerate(trials):
         for moment, (_, weights_P) in taken.items():
             jobs.setdefault(_key(moment, index, seed), Job(weights_P, seed))
     batch = probe_batch(replicas.task, condition.task, next(iter(jobs.values())).weights_P.device)
@@ -52,13 +51,12 @@ def take_moments(
     for begin in range(0, len(keys), ROWS_AT_ONCE):
         chunk = keys[begin : begin + ROWS_AT_ONCE]
         weights_RP = torch.stack([jobs[key].weights_P for key in chunk])
-        each = [buffers_of[jobs[key].seed] for key in chunk]
-        buffers = {name: torch.stack([b[name] for b in each]) for name in each[0]}
+        _, buffers = stack([models[jobs[key].seed] for key in chunk])
         measured = measure_moment(replicas.moment(weights_RP, buffers, batch), names)
         found |= {key: _row(measured, r) for r, key in enumerate(chunk)}
     return [
         _tables(taken, [found[_key(moment, index, seed)] for moment in taken], names)
-        for index, (taken, seed) in enumerate(zip(snapshots, seeds, strict=True))
+        for index, (seed, taken) in enumerate(trials)
     ]
 
 

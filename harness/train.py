@@ -280,10 +280,8 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
                 run.control_score = round(score, 6)
         active = active.select([not done for done in finished])
     if pack.probes:
-        buffers_of = {seed: stack([model])[1] for seed, model in by_seed.items()}
-        buffers_of = {seed: {k: v[0] for k, v in b.items()} for seed, b in buffers_of.items()}
-        snapshots, run_seeds = [run.snapshots for run in runs], [run.trial.seed for run in runs]
-        found = take_moments(snapshots, run_seeds, replicas, buffers_of, first.condition, pack.probes)
+        taken = [(run.trial.seed, run.snapshots) for run in runs]
+        found = take_moments(taken, replicas, by_seed, first.condition, pack.probes)
         for run, (run.moments, run.profiles) in zip(runs, found, strict=True):
             run.snapshots.clear()
     return runs

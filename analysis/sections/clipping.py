@@ -14,7 +14,7 @@ from analysis.conditions import (
     shown_keys,
     text,
 )
-from analysis.figures import color, legend, marker, panels, spread
+from analysis.figures import draw_arms, legend, panels
 from analysis.load import Results
 from analysis.sections import Section
 
@@ -85,31 +85,13 @@ def render(found: pd.DataFrame) -> Figure | None:
     keys = panel_keys(found)
     groups = list(shown.groupby(keys, dropna=False))
     lengths = sorted(found["length"].unique())
-    position = {length: index for index, length in enumerate(lengths)}
     drawn = arms(shown)
     figure, axes = panels(len(groups))
     for axis, (names, group) in zip(axes, groups, strict=True):
         axis.set_title(panel_title(keys, names), fontsize=10)
-        for number, arm in enumerate(drawn):
-            points = group[group["arm"] == arm]
-            share = 100 * points["clipped_share"]
-            errors = [share - 100 * points["clipped_share_low"], 100 * points["clipped_share_high"] - share]
-            shift = spread(len(drawn)) * ((number + 0.5) / len(drawn) - 0.5)
-            axis.errorbar(
-                points["length"].map(position) + shift,
-                share,
-                yerr=errors,
-                fmt=marker(number),
-                color=color(number),
-                label=arm,
-                markersize=4,
-                linewidth=1.2,
-            )
-        axis.set_xticks(range(len(lengths)), [str(length) for length in lengths])
-        axis.set_xlim(-0.5, len(lengths) - 0.5)
-        axis.set_ylim(-4, 104)
+        draw_arms(axis, group, "clipped_share", drawn, lengths)
         axis.set_xlabel("sequence length T (time steps)")
-    axes[0].set_ylabel("steps clipped (%)")
+    axes[0].set_ylabel("share of steps clipped")
     legend(figure, axes)
     return figure
 

@@ -1,11 +1,10 @@
 """How often does training succeed, and stay successful, as sequences get longer?"""
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.conditions import arms, conditions_table, panel_keys, panel_title, readable
-from analysis.figures import color, legend, marker, spread
+from analysis.figures import draw_arms, legend
 from analysis.load import Results
 from analysis.sections import Section
 
@@ -37,34 +36,6 @@ def render(conditions: pd.DataFrame) -> Figure | None:
     axes[1, 0].set_ylabel("P(solved)")
     legend(figure, axes[0])
     return figure
-
-
-def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], lengths: list[int]) -> None:
-    """One measure against length in one panel, one dodged series per arm; all panels share `lengths`."""
-    position = {length: index for index, length in enumerate(lengths)}
-    for number, arm in enumerate(arms):
-        points = panel[panel["arm"] == arm]
-        shift = spread(len(arms)) * ((number + 0.5) / len(arms) - 0.5)
-        at = points["length"].map(position) + shift
-        share = points[measure]
-        errors = [share - points[f"{measure}_low"], points[f"{measure}_high"] - share]
-        axis.errorbar(
-            at,
-            share,
-            yerr=errors,
-            fmt=marker(number),
-            color=color(number),
-            label=arm,
-            markersize=4,
-            linewidth=1.2,
-        )
-    axis.set_xticks(range(len(lengths)), [str(length) for length in lengths])
-    axis.set_xlim(-0.5, len(lengths) - 0.5)
-    axis.set_ylim(-0.04, 1.04)
-    axis.grid(axis="y", alpha=0.25)
-    axis.spines[["top", "right"]].set_visible(False)
-    for boundary in range(len(lengths) - 1):
-        axis.axvline(boundary + 0.5, color="0.85", linewidth=0.8)
 
 
 SECTION = Section(

@@ -253,7 +253,7 @@ def test_the_figure_of_clipping_leaves_out_no_clipping(tmp_path):
     (axis,) = clipping.render(clipping.table(load(clipping_folder(tmp_path)))).get_axes()
     handles, labels = axis.get_legend_handles_labels()
     assert labels == ["max_norm 1", "max_norm 50"]
-    assert handles[0].lines[0].get_ydata().tolist() == pytest.approx([70])
+    assert handles[0].lines[0].get_ydata().tolist() == pytest.approx([0.7])
 
 
 def moments_folder(tmp_path):
