@@ -2,30 +2,35 @@
 
 P(success | T) = 1 / (1 + exp(-(a - b log T))). Plain maximum likelihood is infinite when successes and
 failures are separated, which is the rule for a model that trains up to some length and not beyond; Firth's
-(1993) penalty keeps it finite (Heinze & Schemper 2002).
+(1993) penalty keeps it finite (Heinze & Schemper 2002). Letters: B data sets, L lengths, P coefficients.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-ITERATIONS = 200
+ITERATIONS = 100
 
 STEP_LIMIT = 5.0
 """A Newton step changes no coefficient by more than this (as R's logistf)."""
+
+RESAMPLES = 2_000
 
 
 @dataclass(frozen=True)
 class CriticalLength:
     """The length at which success has a given probability.
 
-    `length` and its 95 % limits `low`, `high` are of the Firth fit; inf where the fit never falls to that
-    probability, 0 where it is never as high. `all_succeed` is the longest length up to which every run
-    succeeded (0 if none), `none_succeed` the shortest from which none did (inf if none). `separated`: every
-    success is at lengths below every failure; the data then only bracket the critical length by those two.
+    `length` and its 95 % limits `low`, `high` are of the Firth fit; where the fit does not fall, inf if
+    it is above that probability and 0 if below; NaN with a single length. If every run at every length
+    succeeded nothing is fitted: it is inf, at least the longest; if none did, 0, at most the shortest.
+    `all_succeed` is the longest length up to which every run succeeded (0 if none), `none_succeed` the
+    shortest from which none did (inf if none). `separated`: every success is at lengths below every
+    failure; the data then only bracket the critical length by those two.
     """
 
     length: float
@@ -36,74 +41,94 @@ class CriticalLength:
     separated: bool
 
 
-def firth(design: Floats, success: Floats) -> Floats:
-    """Coefficients of a logistic regression with Firth's penalty: rows of `design` are runs, columns terms.
-
-    Newton's method on the modified score X' (y - p + h (1/2 - p)), h the hat diagonal, with step-halving on
-    the penalised likelihood log L + log |X' W X| / 2.
-    """
-    beta = np.zeros(design.shape[1])
-    value = _penalised(design, success, beta)
-    for _ in range(ITERATIONS):
-        p = _logistic(design @ beta)
-        weights = p * (1 - p)
-        covariance = np.linalg.pinv(design.T @ (design * weights[:, None]))
-        hat = weights * np.einsum("ij,jk,ik->i", design, covariance, design)
-        step = covariance @ design.T @ (success - p + hat * (0.5 - p))
-        step *= min(1.0, STEP_LIMIT / max(np.abs(step).max(), 1e-300))
-        while (new := _penalised(design, success, beta + step)) < value - 1e-12 and np.abs(step).max() > 1e-9:
-            step = step / 2
-        beta, value = beta + step, max(new, value)
-        if np.abs(step).max() < 1e-9:
-            break
-    return beta
-
-
-def critical_length(
-    lengths: NDArray[np.int64],
-    success: NDArray[np.bool_],
-    probability: float,
+def critical_lengths(
+    lengths: Sequence[int],
+    successes: Sequence[int],
+    runs: Sequence[int],
+    probabilities: Sequence[float],
     generator: np.random.Generator,
-    resamples: int = 1_000,
-) -> CriticalLength:
-    """The length at which P(success) is `probability`, with a bootstrap interval stratified by length.
+) -> list[CriticalLength]:
+    """The length at which P(success) is each of these, from the successes among the runs at each length.
 
-    Needs at least two lengths; with one the fit is NaN.
+    The interval is a percentile bootstrap of 2,000 that resamples the runs of each length by themselves.
     """
-    lengths, success = np.asarray(lengths), np.asarray(success, dtype=bool)
-    values = np.unique(lengths)
-    shares = np.array([success[lengths == value].mean() for value in values])
-    failing, succeeding = values[shares < 1], values[shares > 0]
-    whole = values[values < failing.min()] if len(failing) else values
-    none = values[values > succeeding.max()] if len(succeeding) else values
-    estimate = low = high = float("nan")
-    if len(values) > 1:
-        estimate = crossing(lengths, success, probability)
-        groups = [np.flatnonzero(lengths == value) for value in values]
-        draws = []
-        for _ in range(resamples):
-            index = np.concatenate([generator.choice(group, len(group)) for group in groups])
-            draws.append(crossing(lengths[index], success[index], probability))
-        low, high = (float(x) for x in np.quantile(draws, [0.025, 0.975], method="inverted_cdf"))
-    return CriticalLength(
-        length=estimate,
-        low=low,
-        high=high,
+    length_L, success_L, runs_L = (np.asarray(x) for x in (lengths, successes, runs))
+    share_L = success_L / runs_L
+    failing, succeeding = length_L[share_L < 1], length_L[share_L > 0]
+    whole = length_L[length_L < failing.min()] if len(failing) else length_L
+    none = length_L[length_L > succeeding.max()] if len(succeeding) else length_L
+    falling = bool((np.diff(share_L[np.argsort(length_L)]) <= 0).all())
+    bracket = CriticalLength(
+        length=float("nan"),
+        low=float("nan"),
+        high=float("nan"),
         all_succeed=float(whole.max()) if len(whole) else 0.0,
         none_succeed=float(none.min()) if len(none) else float("inf"),
-        separated=bool(((shares == 0) | (shares == 1)).all() and (np.diff(shares) <= 0).all()),
+        separated=falling and bool(np.isin(share_L, (0, 1)).all()),
     )
+    if len(length_L) < 2:
+        return [bracket for _ in probabilities]
+    if not len(failing):
+        return [replace(bracket, length=float("inf"), low=float(length_L.max()), high=float("inf"))] * len(
+            probabilities
+        )
+    if not len(succeeding):
+        return [replace(bracket, length=0.0, low=0.0, high=float(length_L.min()))] * len(probabilities)
+    drawn_BL = generator.binomial(runs_L, share_L, (RESAMPLES, len(length_L)))
+    fits_BP, centre = fit(length_L, np.vstack([success_L, drawn_BL]), runs_L)
+    found = []
+    for probability in probabilities:
+        crossing_B = crossings(fits_BP, centre, probability)
+        low, high = np.quantile(crossing_B[1:], [0.025, 0.975], method="inverted_cdf")
+        found.append(replace(bracket, length=float(crossing_B[0]), low=float(low), high=float(high)))
+    return found
 
 
-def crossing(lengths: NDArray[np.int64], success: NDArray[np.bool_], probability: float) -> float:
-    """Where the Firth fit falls through `probability`; if it does not fall, inf (above) or 0 (below)."""
-    log_length = np.log(lengths)
-    centre = log_length.mean()
-    a, slope = firth(np.stack([np.ones(len(lengths)), log_length - centre], axis=1), success.astype(float))
-    logit = np.log(probability / (1 - probability))
-    if slope >= 0:
-        return float("inf") if a > logit else 0.0
-    return float(np.exp(np.clip(centre + (logit - a) / slope, -50, 50)))
+def fit(length_L: NDArray[np.int64], success_BL: Floats, runs_L: Floats) -> tuple[Floats, float]:
+    """Coefficients of 1 and log length, which is centred: (B, 2) and the centre."""
+    log_L = np.log(length_L)
+    centre = float(np.average(log_L, weights=runs_L))
+    return firth(np.stack([np.ones(len(log_L)), log_L - centre], axis=1), success_BL, runs_L), centre
+
+
+def crossings(fits_BP: Floats, centre: float, probability: float) -> Floats:
+    """Where each fit falls through this probability: (B,)."""
+    a_B, slope_B = fits_BP.T
+    above_B = a_B - np.log(probability / (1 - probability))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        falling_B = np.exp(np.clip(centre - above_B / slope_B, -50, 50))
+    flat_B = np.where(above_B > 0, np.inf, 0.0)
+    found: Floats = np.where(slope_B < 0, falling_B, flat_B)
+    return found
+
+
+def firth(design_LP: Floats, success_BL: Floats, runs_L: Floats) -> Floats:
+    """Coefficients of logistic regressions with Firth's penalty, one for each row of successes: (B, P).
+
+    Newton's method on the modified score X' (y - n p + h (1/2 - p)), h the hat diagonal, its steps halved as
+    long as they lower the penalised likelihood, log L + log |X' W X| / 2.
+    """
+    success_BL = np.atleast_2d(np.asarray(success_BL, dtype=np.float64))
+    beta_BP = np.zeros((len(success_BL), design_LP.shape[1]))
+    value_B = _penalised(design_LP, success_BL, runs_L, beta_BP)
+    for _ in range(ITERATIONS):
+        p_BL = _logistic(beta_BP @ design_LP.T)
+        weight_BL = runs_L * p_BL * (1 - p_BL)
+        inverse_BPP = np.linalg.pinv(_information(design_LP, weight_BL))
+        hat_BL = weight_BL * np.einsum("lp,bpq,lq->bl", design_LP, inverse_BPP, design_LP)
+        score_BL = success_BL - runs_L * p_BL + hat_BL * (0.5 - p_BL)
+        step_BP = np.einsum("bpq,bl,lq->bp", inverse_BPP, score_BL, design_LP)
+        step_BP *= np.minimum(1, STEP_LIMIT / np.maximum(np.abs(step_BP).max(axis=1), 1e-300))[:, None]
+        for _ in range(30):
+            worse_B = _penalised(design_LP, success_BL, runs_L, beta_BP + step_BP) < value_B - 1e-12
+            if not worse_B.any():
+                break
+            step_BP = np.where(worse_B[:, None], step_BP / 2, step_BP)
+        beta_BP = beta_BP + step_BP
+        value_B = _penalised(design_LP, success_BL, runs_L, beta_BP)
+        if np.abs(step_BP).max() < 1e-9:
+            break
+    return beta_BP
 
 
 def _logistic(x: Floats) -> Floats:
@@ -111,10 +136,16 @@ def _logistic(x: Floats) -> Floats:
     return found
 
 
-def _penalised(design: Floats, success: Floats, beta: Floats) -> float:
-    """Log likelihood plus half the log determinant of the information."""
-    x = design @ beta
-    log_likelihood = float(np.sum(success * x - np.logaddexp(0, x)))
-    p = _logistic(x)
-    sign, log_det = np.linalg.slogdet(design.T @ (design * (p * (1 - p))[:, None]))
-    return log_likelihood + 0.5 * float(log_det) if sign > 0 else -np.inf
+def _information(design_LP: Floats, weight_BL: Floats) -> Floats:
+    found: Floats = np.einsum("lp,bl,lq->bpq", design_LP, weight_BL, design_LP)
+    return found
+
+
+def _penalised(design_LP: Floats, success_BL: Floats, runs_L: Floats, beta_BP: Floats) -> Floats:
+    """Log likelihood plus half the log determinant of the information: (B,)."""
+    x_BL = beta_BP @ design_LP.T
+    log_likelihood_B = np.sum(success_BL * x_BL - runs_L * np.logaddexp(0, x_BL), axis=1)
+    p_BL = _logistic(x_BL)
+    _, log_det_B = np.linalg.slogdet(_information(design_LP, runs_L * p_BL * (1 - p_BL)))
+    found: Floats = log_likelihood_B + 0.5 * log_det_B
+    return found

@@ -17,13 +17,23 @@ from analysis.conditions import conditions_table
 from analysis.load import LoadError, Results, load
 from analysis.sections import Section
 from analysis.sections.clipping import SECTION as CLIPPING
+from analysis.sections.critical_length import SECTION as CRITICAL_LENGTH
 from analysis.sections.drops import SECTION as DROPS
 from analysis.sections.gradient_flow import SECTION as GRADIENT_FLOW
 from analysis.sections.learning_rates import SECTION as LEARNING_RATES
 from analysis.sections.stability import SECTION as STABILITY
+from analysis.sections.steps_to_solve import SECTION as STEPS_TO_SOLVE
 from harness.records import RecordsError
 
-SECTIONS: list[Section] = [STABILITY, DROPS, CLIPPING, LEARNING_RATES, GRADIENT_FLOW]
+SECTIONS: list[Section] = [
+    STABILITY,
+    CRITICAL_LENGTH,
+    STEPS_TO_SOLVE,
+    DROPS,
+    CLIPPING,
+    LEARNING_RATES,
+    GRADIENT_FLOW,
+]
 """The sections of the report, in order. A new one is a file in analysis/sections and a line here."""
 
 

@@ -81,4 +81,5 @@ def logrank_p(one: Steps, other: Steps, budget: float) -> float:
         group.num_censored() < len(group) for group in groups
     ):
         return float("nan")
-    return float(logrank(*groups).pvalue)
+    with np.errstate(invalid="ignore"):  # nothing to tell apart: NaN
+        return float(logrank(*groups).pvalue)

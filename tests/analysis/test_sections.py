@@ -1,13 +1,23 @@
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.critical_length import critical_lengths
 from analysis.load import load
 from analysis.report import write_report
-from analysis.sections import clipping, drops, gradient_flow, learning_rates, stability
+from analysis.sections import (
+    clipping,
+    critical_length,
+    drops,
+    gradient_flow,
+    learning_rates,
+    stability,
+    steps_to_solve,
+)
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
 from harness.probes.events import COLUMNS as EVENT_COLUMNS
@@ -297,3 +307,67 @@ def test_gradient_flow_of_trials_without_moments_says_nothing(tmp_path):
     found = gradient_flow.table(load(folder))
     assert found.empty
     assert gradient_flow.render(found) is None
+
+
+def lengths_folder(tmp_path):
+    """Five seeds at T = 4, 8, 16: no clipping solves 5, 5, 0; max_norm 1 solves 5, 3, 1, one of them lost."""
+    norms, lengths = (1.0, math.inf), (4, 8, 16)
+    space = Space(**TUNED | {"max_norms": norms, "lengths": lengths}, learning_rate=(0.1,), seeds=5)
+    solved = {1.0: (5, 3, 1), math.inf: (5, 5, 0)}
+    results = []
+    for max_norm in norms:
+        for length, count in zip(lengths, solved[max_norm], strict=True):
+            for seed in range(5):
+                outcome = Outcome.UNSOLVED if seed >= count else Outcome.STABLE
+                if (max_norm, length, seed) == (1.0, 8, 0):
+                    outcome = Outcome.DIVERGED
+                step = None if outcome == Outcome.UNSOLVED else 100 * (seed + 1)
+                trial = make_trial(seed, 0.1, length=length, max_norm=max_norm, max_steps=1_000)
+                results.append(with_rate(a_result(trial, outcome, solved_step=step)))
+    return make_folder(tmp_path / "x", space, results)
+
+
+def test_critical_lengths_of_separated_and_overlapping_arms(tmp_path):
+    found = critical_length.table(load(lengths_folder(tmp_path)))
+    rows = found.set_index("arm")
+    free, clipped = rows.loc["no clipping"], rows.loc["max_norm 1"]
+    assert (free["lengths"], free["n"], free["solved_separated"]) == (3, 15, True)
+    assert (free["solved_all"], free["solved_none"]) == (8, 16)
+    assert 8 < free["solved_T50"] < 16
+    assert (clipped["solved_all"], clipped["solved_none"], clipped["solved_separated"]) == (
+        4,
+        math.inf,
+        False,
+    )
+    assert clipped["solved_T90"] < clipped["solved_T50"] < 16
+    shown = critical_length.readable(found).set_index("max_norm")
+    assert shown.loc["inf", "T50 (solved)"] == "8 to 16"
+    assert re.fullmatch(r"[\d.]+ \[[\d.]+, [\d.]+\]", shown.loc["1", "T50 (solved)"])
+    (axis,) = critical_length.render(found).get_axes()
+    assert axis.get_legend_handles_labels()[1] == ["max_norm 1", "no clipping"]
+
+
+def test_critical_lengths_where_all_or_none_succeed():
+    def words(*solved):
+        found = critical_lengths([4, 8], list(solved), [5, 5], [0.5, 0.9], np.random.default_rng(0))
+        return critical_length.worded(critical_length.columns_of("solved", found), "solved", "T90")
+
+    assert words(5, 5) == "beyond 8"
+    assert words(0, 0) == "below 4"
+    assert words(5, 0) == "4 to 8"
+
+
+def test_steps_to_solve_count_who_never_does(tmp_path):
+    """At T = 8: 100 and then diverged, 200, 300, never, never: mean of 1000, 200, 300, 1000, 1000."""
+    found = steps_to_solve.table(load(lengths_folder(tmp_path)))
+    rows = found.set_index(["arm", "length"])
+    row = rows.loc[("max_norm 1", 8)]
+    assert (row["n"], row["solved"], row["budget"]) == (5, 2, 1_000)
+    assert row["restricted_mean"] == pytest.approx(700)
+    assert 0 < row["p_logrank"] < 0.2, "2 of 5 against 5 of 5 without clipping"
+    assert math.isnan(rows.loc[("no clipping", 8), "p_logrank"]), "it is not tested against itself"
+    curves = found.attrs["curves"]
+    at_8 = curves[curves["length"] == 8]
+    assert at_8["unsolved"].iloc[-1] == pytest.approx(3 / 10)
+    (axis,) = steps_to_solve.render(found).get_axes()
+    assert axis.get_legend_handles_labels()[1] == ["T = 4", "T = 8", "T = 16"]

@@ -1,0 +1,146 @@
+"""Up to which length does each model train?"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.conditions import arms, conditions_table, panel_keys, panel_title, shown_keys, text
+from analysis.critical_length import CriticalLength, critical_lengths
+from analysis.figures import color, legend, marker, panels, spread
+from analysis.load import Results
+from analysis.sections import Section
+
+MEASURES = ("solved", "stable")
+
+PROBABILITIES = {"T50": 0.5, "T90": 0.9}
+
+SEED = 0
+"""Of the bootstrap; the same for every row, so that a page repeats."""
+
+
+def table(results: Results) -> pd.DataFrame:
+    """One row per condition but for its length, where report trials of at least one length are recorded.
+
+    Columns: the keys but length; arm; lengths and n (how many); and for `solved` and `stable` the T50 and T90
+    of a Firth fit with their limits, named solved_T50, solved_T50_low, ..., the bracket
+    solved_all (longest length up to which every trial succeeded, 0 if none), solved_none (shortest from
+    which none did, inf if none), and solved_separated. See `analysis.critical_length`.
+    """
+    conditions = conditions_table(results)
+    keys = [key for key in conditions.attrs["keys"] if key != "length"]
+    rows: list[dict[str, Any]] = []
+    recorded = conditions[conditions["n"] > 0]
+    for names, group in recorded.groupby(keys, dropna=False, sort=False):
+        row = dict(zip(keys, names, strict=True)) | {"arm": group["arm"].iloc[0]}
+        row |= {"lengths": len(group), "n": int(group["n"].sum())}
+        for measure in MEASURES:
+            lengths, successes, runs = (group[name].tolist() for name in ("length", measure, "n"))
+            generator = np.random.default_rng(SEED)
+            found = critical_lengths(lengths, successes, runs, list(PROBABILITIES.values()), generator)
+            row |= columns_of(measure, found)
+        rows.append(row)
+    made = pd.DataFrame(rows, columns=[*keys, "arm", "lengths", "n", *COLUMNS])
+    made.attrs |= conditions.attrs | {"keys": keys}
+    return made
+
+
+def columns_of(measure: str, found: list[CriticalLength]) -> dict[str, Any]:
+    """The critical lengths of one measure under their column names."""
+    named: dict[str, Any] = {}
+    for name, critical in zip(PROBABILITIES, found, strict=True):
+        limits = {"": critical.length, "_low": critical.low, "_high": critical.high}
+        named |= {f"{measure}_{name}{end}": value for end, value in limits.items()}
+    bracket = found[0]
+    return named | {
+        f"{measure}_all": bracket.all_succeed,
+        f"{measure}_none": bracket.none_succeed,
+        f"{measure}_separated": bracket.separated,
+    }
+
+
+COLUMNS = tuple(
+    f"{measure}_{name}"
+    for measure in MEASURES
+    for name in ("T50", "T50_low", "T50_high", "T90", "T90_low", "T90_high", "all", "none", "separated")
+)
+
+
+def render(found: pd.DataFrame) -> Figure | None:
+    """T50 of solving: a panel per model, optimizer and option, a mark per arm; cut off at the edges."""
+    shown = found[found["lengths"] > 1]
+    if not len(shown):
+        return None
+    keys = panel_keys(found)
+    groups = list(shown.groupby(keys, dropna=False))
+    drawn = arms(shown)
+    figure, axes = panels(len(groups), sharex=True)
+    lengths = [end for name in ("solved_all", "solved_none") for end in shown[name] if 0 < end < np.inf]
+    low, high = min(lengths, default=1) / 2, max(lengths, default=2) * 2
+    for axis, (names, group) in zip(axes, groups, strict=True):
+        axis.set_title(panel_title(keys, names), fontsize=10)
+        for number, arm in enumerate(drawn):
+            for _, row in group[group["arm"] == arm].iterrows():
+                at = np.clip([row["solved_T50"], row["solved_T50_low"], row["solved_T50_high"]], low, high)
+                axis.errorbar(
+                    number,
+                    at[0],
+                    yerr=[[at[0] - at[1]], [at[2] - at[0]]],
+                    fmt=marker(number),
+                    color=color(number),
+                    label=arm,
+                    markersize=4,
+                    linewidth=1.2,
+                )
+        axis.set_yscale("log")
+        axis.set_ylim(low, high)
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.set_xticks([])
+        axis.set_xlim(-0.5 - spread(1), len(drawn) - 0.5 + spread(1))
+    axes[0].set_ylabel("T50: length half of the seeds solve")
+    legend(figure, axes)
+    return figure
+
+
+def readable(found: pd.DataFrame) -> pd.DataFrame:
+    """The table as a person reads it: the fit, or the bracket where the data are separated."""
+    shown = shown_keys(found)
+    shown["lengths"], shown["trials"] = found["lengths"].map(text), found["n"].map(text)
+    for measure in MEASURES:
+        for name in PROBABILITIES:
+            rows = found.to_dict("records")
+            shown[f"{name} ({measure})"] = [worded(row, measure, name) for row in rows]
+        bracket = zip(found[f"{measure}_all"], found[f"{measure}_none"], strict=True)
+        shown[f"all / none {measure}"] = [f"{text(float(a))} / {text(float(b))}" for a, b in bracket]
+    return pd.DataFrame(shown)
+
+
+def worded(row: dict[Any, Any], measure: str, name: str) -> str:
+    """One critical length in words: beyond, below, between, or the fit with its interval."""
+    length, low, high = (row[f"{measure}_{name}{end}"] for end in ("", "_low", "_high"))
+    if length != length:
+        return "-"
+    if length == np.inf and high == np.inf and row[f"{measure}_none"] == np.inf:
+        return f"beyond {low:g}"
+    if length == 0 and row[f"{measure}_all"] == 0 and low == 0:
+        return f"below {high:g}"
+    if row[f"{measure}_separated"]:
+        return f"{row[f'{measure}_all']:g} to {row[f'{measure}_none']:g}"
+    return f"{length:.3g} [{low:.3g}, {high:.3g}]"
+
+
+SECTION = Section(
+    title="Critical length",
+    question="Up to which length does each model train?",
+    table=table,
+    render=render,
+    readable=readable,
+    note=(
+        "T50 and T90: the lengths at which half, and 90 %, of the seeds succeed by a logistic fit on log "
+        "length with Firth's penalty, with 95 % bootstrap intervals that resample the seeds of each length; "
+        "outside of the lengths that were tried they are extrapolated. Where all succeed up to a length and "
+        "none beyond, the data give no more than these two: from - to. All / none: the longest length up to "
+        "which every seed succeeded, and the shortest from which none did."
+    ),
+)
