@@ -39,6 +39,7 @@ def panels(count: int, sharex: bool = True) -> tuple[Figure, list[Axes]]:
     for axis in axes[count:]:
         axis.set_visible(False)
     for axis in axes[:count]:
+        axis.tick_params(labelbottom=True)
         axis.grid(axis="y", alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     return figure, list(axes[:count])

@@ -21,7 +21,7 @@ SEED = 0
 
 
 def table(results: Results) -> pd.DataFrame:
-    """One row per condition but for its length, where report trials of at least one length are recorded.
+    """One row per condition but for its length, where report trials of several lengths are recorded.
 
     Columns: the keys but length; arm; lengths and n (how many); and for `solved` and `stable` the T50 and T90
     of a Firth fit with their limits, named solved_T50, solved_T50_low, ..., the bracket
@@ -33,6 +33,8 @@ def table(results: Results) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     recorded = conditions[conditions["n"] > 0]
     for names, group in recorded.groupby(keys, dropna=False, sort=False):
+        if len(group) < 2:
+            continue
         row = dict(zip(keys, names, strict=True)) | {"arm": group["arm"].iloc[0]}
         row |= {"lengths": len(group), "n": int(group["n"].sum())}
         for measure in MEASURES:
@@ -69,14 +71,13 @@ COLUMNS = tuple(
 
 def render(found: pd.DataFrame) -> Figure | None:
     """T50 of solving: a panel per model, optimizer and option, a mark per arm; cut off at the edges."""
-    shown = found[found["lengths"] > 1]
-    if not len(shown):
+    if found.empty:
         return None
     keys = panel_keys(found)
-    groups = list(shown.groupby(keys, dropna=False))
-    drawn = arms(shown)
+    groups = list(found.groupby(keys, dropna=False))
+    drawn = arms(found)
     figure, axes = panels(len(groups), sharex=True)
-    lengths = [end for name in ("solved_all", "solved_none") for end in shown[name] if 0 < end < np.inf]
+    lengths = [end for name in ("solved_all", "solved_none") for end in found[name] if 0 < end < np.inf]
     low, high = min(lengths, default=1) / 2, max(lengths, default=2) * 2
     for axis, (names, group) in zip(axes, groups, strict=True):
         axis.set_title(panel_title(keys, names), fontsize=10)
@@ -143,4 +144,5 @@ SECTION = Section(
         "none beyond, the data give no more than these two: from - to. All / none: the longest length up to "
         "which every seed succeeded, and the shortest from which none did."
     ),
+    if_empty="No condition has report trials at several lengths.",
 )

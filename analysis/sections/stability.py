@@ -1,10 +1,12 @@
 """How often does training succeed, and stay successful, as sequences get longer?"""
 
+import math
+
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.conditions import arms, conditions_table, panel_keys, panel_title, readable
-from analysis.figures import draw_arms, legend
+from analysis.figures import PANELS_IN_A_ROW, draw_arms, legend
 from analysis.load import Results
 from analysis.sections import Section
 
@@ -25,16 +27,23 @@ def render(conditions: pd.DataFrame) -> Figure | None:
     columns = list(conditions.groupby(keys, dropna=False))
     drawn = arms(conditions)
     lengths = sorted(conditions["length"].unique())
-    figure = Figure(figsize=(2.9 * max(2, len(columns)) + 0.6, 5.6), layout="constrained")
-    axes = figure.subplots(2, len(columns), sharex=True, sharey=True, squeeze=False)
-    for column, (names, panel) in enumerate(columns):
-        for row, measure in enumerate(("p_stable", "p_solved")):
+    wide = min(len(columns), PANELS_IN_A_ROW)
+    high = math.ceil(len(columns) / wide)
+    figure = Figure(figsize=(2.9 * max(2, wide) + 0.6, 5.2 * high + 0.4), layout="constrained")
+    axes = figure.subplots(2 * high, wide, sharex=True, sharey=True, squeeze=False)
+    for axis in axes.flat:
+        axis.set_visible(False)
+    for number, (names, panel) in enumerate(columns):
+        top, column = 2 * (number // wide), number % wide
+        for row, measure in ((top, "p_stable"), (top + 1, "p_solved")):
+            axes[row, column].set_visible(True)
             draw_arms(axes[row, column], panel, measure, drawn, lengths)
-        axes[0, column].set_title(panel_title(keys, names), fontsize=10)
-        axes[1, column].set_xlabel("sequence length T (time steps)")
-    axes[0, 0].set_ylabel("P(stable)")
-    axes[1, 0].set_ylabel("P(solved)")
-    legend(figure, axes[0])
+        axes[top, column].set_title(panel_title(keys, names), fontsize=10)
+        axes[top + 1, column].set_xlabel("sequence length T (time steps)")
+        axes[top + 1, column].tick_params(labelbottom=True)
+        axes[top, 0].set_ylabel("P(stable)")
+        axes[top + 1, 0].set_ylabel("P(solved)")
+    legend(figure, axes.flatten().tolist())
     return figure
 
 

@@ -1,5 +1,6 @@
 """How fast is the task solved, counting the runs that never do?"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,13 @@ def table(results: Results) -> pd.DataFrame:
     recorded = conditions[conditions["n"] > 0]
     steps = {name: steps_of(trials[name]) for name in recorded["condition_id"]}
     rest = [key for key in keys if key not in (*clip_keys, "learning_rate")]
-    free = recorded[recorded["arm"] == "no clipping"].set_index(rest)["condition_id"]
-    unclipped = dict(zip(free.index, free, strict=True))
+    free = recorded[recorded["arm"] == "no clipping"]
+    unclipped = {point(c, rest): c["condition_id"] for c in free.to_dict("records")}
     rows: list[dict[str, Any]] = []
     for condition in recorded.to_dict("records"):
         own = steps[condition["condition_id"]]
         budget = float(trials[condition["condition_id"]]["max_steps"].max())
-        other = unclipped.get(tuple(condition[key] for key in rest))
+        other = unclipped.get(point(condition, rest))
         row = {key: condition[key] for key in [*keys, "arm", "n", "solved"]}
         row |= {"budget": int(budget), "restricted_mean": restricted_mean(own, budget)}
         alone = other is None or other == condition["condition_id"]
@@ -53,6 +54,11 @@ def table(results: Results) -> pd.DataFrame:
     found.attrs |= conditions.attrs
     found.attrs["curves"] = curves(recorded, trials)
     return found
+
+
+def point(condition: Mapping[Any, Any], keys: list[str]) -> tuple[Any, ...]:
+    """The values of these keys, None where the condition has none: NaN would not equal itself."""
+    return tuple(None if condition[key] != condition[key] else condition[key] for key in keys)
 
 
 def steps_of(trials: pd.DataFrame) -> Steps:

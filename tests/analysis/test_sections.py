@@ -371,3 +371,20 @@ def test_steps_to_solve_count_who_never_does(tmp_path):
     assert at_8["unsolved"].iloc[-1] == pytest.approx(3 / 10)
     (axis,) = steps_to_solve.render(found).get_axes()
     assert axis.get_legend_handles_labels()[1] == ["T = 4", "T = 8", "T = 16"]
+
+
+def test_conditions_without_an_option_match_each_other():
+    assert steps_to_solve.point({"alpha": math.nan, "length": 5}, ["alpha", "length"]) == (None, 5)
+
+
+def test_many_panels_wrap_and_those_left_over_are_not_drawn(tmp_path):
+    space = Space(
+        **TUNED | {"optimizers": ("rmsprop",)},
+        options={"alpha": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)},
+        learning_rate=(0.1,),
+        seeds=1,
+    )
+    results = [a_result(make_trial_of(condition)) for condition in space.conditions()]
+    figure = stability.render(stability.table(load(make_folder(tmp_path / "x", space, results))))
+    assert sum(axis.get_visible() for axis in figure.get_axes()) == 2 * 7
+    assert figure.get_figwidth() < 20
