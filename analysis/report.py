@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,24 +38,83 @@ SECTIONS: list[Section] = [
 """The sections of the report, in order. A new one is a file in analysis/sections and a line here."""
 
 
-def write_report(results: Results, out: Path | None = None) -> Path:
-    """Write the report of loaded results as one HTML file that opens offline; return its path.
+FORMATS = ("html", "md", "json")
 
-    Default path: report.html in the results folder.
+
+def write_report(results: Results, out: Path | None = None, style: str = "html") -> Path:
+    """Write the report of loaded results; return its path, by default report.STYLE in the first folder.
+
+    html: one file that opens offline. md: Markdown, its figures beside it as PNG files named after it. json:
+    every number, see `as_json`.
     """
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    page = environment.get_template("report.html").render(
+    path = out or results.folders[0] / f"report.{style}"
+    if style == "json":
+        write_whole(path, json.dumps(as_json(results), indent=1).encode())
+        return path
+    views = [view(section, results) for section in SECTIONS]
+    if style == "md":
+        for number, section in enumerate(views):
+            if section["figure"] is not None:
+                section["picture"] = f"{path.stem}-{number + 1}.png"
+                write_whole(path.with_name(section["picture"]), png(section["figure"]))
+    else:
+        for section in views:
+            section["svg"] = "" if section["figure"] is None else svg(section["figure"])
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=style == "html", trim_blocks=style == "md")
+    page = environment.get_template(f"report.{style}").render(
         name=results.name,
         overview=overview(results),
         alarms=alarms(results),
-        sections=[view(section, results) for section in SECTIONS],
+        sections=views,
         provenance=[json.dumps(record, indent=1) for record in results.provenance],
     )
-    path = out or results.folders[0] / "report.html"
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, page.encode())
     return path
+
+
+def as_json(results: Results) -> dict[str, Any]:
+    """The whole report as JSON values: inf is "inf", NaN and missing values are null.
+
+    `p_stable` and `p_solved` have a row per condition with its counts k of n and the Wilson limits low and
+    high; `sections` the table of each section by its title; the rest is what the page says.
+    """
+    conditions = conditions_table(results)
+    shares = {
+        f"p_{name}": [
+            {key: plain(row[key]) for key in conditions.attrs["keys"]}
+            | {"k": row[name], "n": row["n"], "low": row[f"p_{name}_low"], "high": row[f"p_{name}_high"]}
+            for row in conditions.to_dict("records")
+        ]
+        for name in ("stable", "solved")
+    }
+    tables = {section.title: section.table(results).to_dict("records") for section in SECTIONS}
+    return {
+        "name": results.name,
+        "overview": overview(results),
+        "alarms": alarms(results),
+        **shares,
+        "sections": {
+            title: [{str(key): plain(value) for key, value in row.items()} for row in rows]
+            for title, rows in tables.items()
+        },
+        "provenance": results.provenance,
+    }
+
+
+def plain(value: Any) -> Any:
+    """A cell as a JSON value."""
+    if value is None or value != value:
+        return None
+    value = value.item() if hasattr(value, "item") else value
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(content)
+    temporary.replace(path)
 
 
 def overview(results: Results) -> str:
@@ -102,7 +162,6 @@ def alarms(results: Results) -> list[str]:
 def view(section: Section, results: Results) -> dict[str, Any]:
     """A section as the template wants it."""
     table = section.table(results)
-    figure = section.render(table)
     shown = section.readable(table)
     numeric = [
         pd.api.types.is_numeric_dtype(table[name]) if name in table else True for name in shown.columns
@@ -114,7 +173,7 @@ def view(section: Section, results: Results) -> dict[str, Any]:
         "note": section.note,
         "if_empty": section.if_empty,
         "warnings": section.warnings(table),
-        "svg": "" if figure is None else svg(figure),
+        "figure": section.render(table),
         "heads": [{"label": name, "kind": kind} for name, kind in zip(shown.columns, kinds, strict=True)],
         "rows": [
             [{"label": value, "kind": kind} for value, kind in zip(row, kinds, strict=True)]
@@ -132,14 +191,32 @@ def svg(figure: Figure) -> str:
     return drawn[drawn.index("<svg") :]
 
 
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: 0 on success, 2 if there is nothing to report on."""
     parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__)
-    parser.add_argument("folder", type=Path, help="results folder, such as results/clipping_study")
-    parser.add_argument("--out", type=Path, help="HTML file to write (default: report.html in the folder)")
+    parser.add_argument(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="folder",
+        help="results folders, such as results/clipping_study",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="html", help="default: html")
+    parser.add_argument("--out", type=Path, help="file to write (default: report.FORMAT in the first folder)")
+    parser.add_argument(
+        "--mixed", action="store_true", help="read folders together though different code made them"
+    )
     arguments = parser.parse_args(argv)
     try:
-        path = write_report(load(arguments.folder), arguments.out)
+        results = load(*arguments.folders, mixed=arguments.mixed)
+        path = write_report(results, arguments.out, arguments.format)
     except (LoadError, RecordsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2

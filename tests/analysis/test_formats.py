@@ -1,0 +1,140 @@
+import json
+import math
+import re
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from analysis.load import LoadError, load
+from analysis.report import SECTIONS, main, plain, write_report
+from harness import records
+from harness.space import Space
+from tests.analysis.test_sections import ENDS, TUNED, a_result, drops_folder, grid_folder, make_folder
+from tests.conftest import make_trial
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def test_json_holds_every_share_with_its_limits(tmp_path):
+    page = json.loads(write_report(load(drops_folder(tmp_path)), style="json").read_text())
+    clipped, free = page["p_solved"]
+    assert (clipped["model"], clipped["max_norm"], clipped["k"], clipped["n"]) == ("rnn", 1.0, 2, 2)
+    assert (clipped["low"], clipped["high"]) == (pytest.approx(0.3424, abs=1e-4), 1.0)
+    assert free["max_norm"] == "inf"
+    assert set(page["sections"]) == {section.title for section in SECTIONS}
+    assert page["sections"]["Drops after convergence"][0]["drops"] == 3
+    assert page["sections"]["Drops after convergence"][1]["median_depth"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(math.nan, None), (None, None), (math.inf, "inf"), (-math.inf, "-inf"), (1.5, 1.5)],
+)
+def test_json_has_no_values_of_its_own_making(value, expected):
+    assert plain(value) == expected
+
+
+def test_markdown_has_its_pictures_beside_it(tmp_path, capsys):
+    out = tmp_path / "page.md"
+    assert main([str(drops_folder(tmp_path)), "--format", "md", "--out", str(out)]) == 0
+    text = out.read_text()
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert pictures
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
+    assert "| model | optimizer |" in text
+    assert f"report: {out}" in capsys.readouterr().out
+
+
+def two_folders(tmp_path, commit: str):
+    """The same condition in two folders: seeds 0 and 1, and seeds 1 and 2."""
+    space = Space(**TUNED, learning_rate=(0.1,), seeds=2)
+    for name, seeds in (("a", (0, 1)), ("b", (1, 2))):
+        results = [a_result(make_trial(seed, 0.1), watched_steps=10) for seed in seeds]
+        make_folder(tmp_path / name, space, results)
+    if commit:
+        metadata = {records.METADATA_KEY: json.dumps({"git_commit": commit}).encode()}
+        for path in (tmp_path / "b" / "trials").glob("*.parquet"):
+            table = records.pq.read_table(path)
+            records.pq.write_table(table.replace_schema_metadata(metadata), path)
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_several_folders_are_one_and_a_trial_counts_once(tmp_path):
+    results = load(*two_folders(tmp_path, ""))
+    assert sorted(results.report_trials["seed"]) == [0, 1, 2]
+    assert len(results.conditions) == 1
+    assert results.name == "a + b"
+    assert sorted(results.read("evals")["trial_id"]) == sorted(results.trials["trial_id"])
+
+
+def test_folders_of_different_code_are_refused_unless_told(tmp_path, capsys):
+    folders = two_folders(tmp_path, "other")
+    with pytest.raises(LoadError, match=r"different code \(git_commit: None and other\)"):
+        load(*folders)
+    assert len(load(*folders, mixed=True).trials) == 3
+    assert main([*map(str, folders), "--format", "json"]) == 2
+    assert "--mixed" in capsys.readouterr().err
+    assert main([*map(str, folders), "--format", "json", "--mixed"]) == 0
+
+
+def test_tables_of_another_version_are_refused(tmp_path):
+    folder = drops_folder(tmp_path)
+    definition = json.loads((folder / "space.json").read_text())
+    (folder / "space.json").write_text(json.dumps(definition | {"schema_version": 1}))
+    with pytest.raises(LoadError, match="written with version 1 of the tables"):
+        load(folder)
+
+
+def test_histories_are_read_for_the_trials_asked_for_only(tmp_path, monkeypatch):
+    results = load(drops_folder(tmp_path))
+    wanted = results.trials["trial_id"].iloc[0]
+    opened = []
+    read_table = records.pq.read_table
+    monkeypatch.setattr(records.pq, "read_table", lambda p, **k: opened.append(p) or read_table(p, **k))
+    found = results.read("steps", columns=["trial_id", "loss"], trials=[wanted])
+    assert set(found["trial_id"]) == {wanted}
+    assert list(found.columns) == ["trial_id", "loss"]
+    assert len(opened) == 1
+
+
+SCRIPT = """<script>
+const heads = [...document.querySelectorAll("th")];
+const rates = heads.find(head => head.textContent === "best of the grid") || heads.at(-1);
+const column = table => [...table.tBodies[0].rows].map(row => row.cells[2].textContent);
+const table = document.querySelector("table"), length = table.querySelectorAll("th")[2];
+length.click(); const up = column(table); length.click(); const down = column(table);
+document.title = JSON.stringify({up, down, wide: document.documentElement.scrollWidth, inner: innerWidth,
+  sections: [...document.querySelectorAll("h2")].map(head => head.textContent),
+  requests: performance.getEntriesByType("resource").length});
+</script></body>"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@pytest.mark.parametrize("width", [500, 1300])  # chromium opens no narrower window than 500 pixels
+def test_the_page_works_in_a_browser(tmp_path, width):
+    """Tables sort as numbers, nothing is requested, every section is there, no scrolling sideways."""
+    space = Space(**TUNED | {"lengths": (5, 10, 100)}, learning_rate=(0.1,), seeds=1)
+    results = [a_result(make_trial(0, 0.1, length=length), watched_steps=9) for length in (5, 10, 100)]
+    path = write_report(load(make_folder(tmp_path / "x", space, results)))
+    path.write_text(path.read_text().replace("</body>", SCRIPT))
+    with tempfile.TemporaryDirectory() as profile:
+        command = [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
+            "--enable-logging=stderr", f"--window-size={width},900", "--dump-dom", path.as_uri(),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    seen = json.loads(re.search(r"<title>(.*?)</title>", done.stdout).group(1))
+    assert (seen["up"], seen["down"]) == (["5", "10", "100"], ["100", "10", "5"])
+    assert seen["wide"] <= seen["inner"]
+    assert seen["requests"] == 0
+    assert seen["sections"] == [*(section.title for section in SECTIONS), "Provenance"]
+    assert "CONSOLE" not in done.stderr
+
+
+def test_a_page_of_tuning_trials_only_can_be_written_in_every_format(tmp_path):
+    results = load(grid_folder(tmp_path, ENDS))
+    for style in ("html", "md", "json"):
+        assert write_report(results, style=style).stat().st_size > 500
