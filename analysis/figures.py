@@ -52,7 +52,7 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if found:
-        fitting = int(14 * figure.get_figwidth() / (6 + max(map(len, found))))  # of about 14 letters an inch
+        fitting = int(12 * figure.get_figwidth() / (8 + max(map(len, found))))  # about 12 letters an inch
         figure.legend(
             list(found.values()),
             list(found),

@@ -97,6 +97,7 @@ def render(found: pd.DataFrame) -> Figure | None:
         axis.set_yscale("log")
         axis.set_ylim(low, high)
         axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:g}")
         axis.set_xticks([])
         axis.set_xlim(-0.5 - spread(1), len(drawn) - 0.5 + spread(1))
     axes[0].set_ylabel("T50: length half of the seeds solve")
