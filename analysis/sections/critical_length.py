@@ -129,7 +129,12 @@ def worded(row: dict[Any, Any], measure: str, name: str) -> str:
         return f"below {high:g}"
     if row[f"{measure}_separated"]:
         return f"{row[f'{measure}_all']:g} to {row[f'{measure}_none']:g}"
-    return f"{length:.3g} [{low:.3g}, {high:.3g}]"
+    return f"{steps(length)} [{steps(low)}, {steps(high)}]"
+
+
+def steps(length: float) -> str:
+    """A length as a person reads it: 0 below one time step, inf beyond a million."""
+    return "0" if length < 1 else "inf" if length > 1e6 else f"{length:.3g}"
 
 
 SECTION = Section(

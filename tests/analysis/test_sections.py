@@ -355,6 +355,7 @@ def test_critical_lengths_where_all_or_none_succeed():
     assert words(5, 5) == "beyond 8"
     assert words(0, 0) == "below 4"
     assert words(5, 0) == "4 to 8"
+    assert [critical_length.steps(x) for x in (1e-22, 12.345, 1e22)] == ["0", "12.3", "inf"]
 
 
 def test_steps_to_solve_count_who_never_does(tmp_path):
