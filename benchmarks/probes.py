@@ -27,7 +27,8 @@ from harness.tasks import Stream
 from harness.train import Population, Run, build_task, make_step, train_block
 
 ROUNDS = 12
-STEPS = 40
+MEASUREMENT_SECONDS = 1.0
+"""How long one measurement of a pack's step lasts, at least: shorter ones scatter by more than the cost."""
 TRIAL_STEPS = 1_600
 
 
@@ -49,14 +50,14 @@ class Setup:
         }
         self.batch = probe_batch(task, "palindrome", "cpu")
 
-    def seconds(self, update_every: int) -> float:
-        """Of one step of the whole pack, with update norms every so many steps."""
+    def seconds(self, update_every: int, steps: int) -> float:
+        """Of one step of the whole pack, over so many steps, with update norms every so many."""
         harness.train.UPDATE_EVERY = update_every
         runs = [Run(trial, levels=None, evals=[(0, math.inf, 0.0)]) for trial in self.pack.trials]
         active = Population(runs, self.weights, self.states, self.buffers)
         started = time.perf_counter()
-        train_block(self.step, active, self.streams, 1, 1 + STEPS)
-        return (time.perf_counter() - started) / STEPS
+        train_block(self.step, active, self.streams, 1, 1 + steps)
+        return (time.perf_counter() - started) / steps
 
     def moment_seconds(self) -> float:
         """Of the default moment probes of one replica at one moment, 16 at a time as in training."""
@@ -91,13 +92,13 @@ def reading_seconds(trial: Trial) -> float:
     return (time.perf_counter() - started) / TRIAL_STEPS
 
 
-def one_round(setup: Setup, number: int) -> tuple[float, float, float, float]:
+def one_round(setup: Setup, number: int, steps: int) -> tuple[float, float, float, float]:
     """Seconds of a pack's step without and with update norms, of reading and of a moment.
 
     Which of the first two goes first changes from round to round.
     """
     first, second = (10**9, 10) if number % 2 else (10, 10**9)
-    seconds = {every: setup.seconds(every) for every in (first, second)}
+    seconds = {every: setup.seconds(every, steps) for every in (first, second)}
     return seconds[10**9], seconds[10], reading_seconds(setup.pack.trials[0]), setup.moment_seconds()
 
 
@@ -115,8 +116,9 @@ def main() -> None:
         for length in (5, 10, 20):
             setup = Setup(make_pack(model, length, arguments))
             size = len(setup.pack.trials)
-            one_round(setup, 0)  # warm up
-            rounds = [one_round(setup, number) for number in range(ROUNDS)]
+            bare, *_ = one_round(setup, 0, 20)  # warm up
+            steps = 10 * math.ceil(MEASUREMENT_SECONDS / bare / 10)
+            rounds = [one_round(setup, number, steps) for number in range(ROUNDS)]
             step = statistics.median(bare for bare, *_ in rounds) / size
             norms = statistics.median(probed / bare - 1 for bare, probed, *_ in rounds)
             reading = statistics.median(read * size / bare for bare, _, read, _ in rounds)
