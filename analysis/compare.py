@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.conditions import condition_keys, reported_trials, text
+from analysis.conditions import condition_keys, reported_trials, shown_keys, text
 from analysis.contrasts import holm, mcnemar_p, paired_difference
 from analysis.load import LoadError, Results, load
 from harness.condition import SOLVED, Outcome
@@ -45,9 +45,10 @@ def table(one: Results, other: Results) -> pd.DataFrame:
     Columns: the keys of A; pairs; same (pairs with equal outcome, number of steps and final loss, to the
     bit); and for stable and solved: _a and _b (how many of the pairs), difference (B - A, of shares), its
     95 % limits _low and _high by a bootstrap of the pairs, p (exact McNemar) and p_holm (adjusted for all
-    rows).
+    rows). `attrs["overall"]` are the differences over all pairs.
     """
-    matched = dict(list(pairs(one, other).groupby("condition_id")))
+    everything = pairs(one, other)
+    matched = dict(list(everything.groupby("condition_id")))
     keys = condition_keys(one)
     rows: list[dict[str, Any]] = []
     for condition in one.conditions.to_dict("records"):
@@ -63,7 +64,7 @@ def table(one: Results, other: Results) -> pd.DataFrame:
     found = pd.DataFrame(rows, columns=columns).sort_values(keys, ignore_index=True)
     for measure in MEASURES:
         found[f"{measure}_p_holm"] = holm(found[f"{measure}_p"].tolist())
-    found.attrs["keys"] = keys
+    found.attrs |= {"keys": keys, "overall": differences(everything)}
     return found
 
 
@@ -92,12 +93,7 @@ def identical(group: pd.DataFrame) -> "pd.Series[bool]":
 def readable(found: pd.DataFrame) -> pd.DataFrame:
     """The rows in which anything differs, as a person reads them."""
     changed = found[found["same"] < found["pairs"]]
-    usual = ("model", "optimizer", "length", "max_norm")
-    shown: dict[str, Any] = {
-        key: changed[key].map(text)
-        for key in found.attrs["keys"]
-        if key in usual or found[key].nunique(dropna=False) > 1
-    }
+    shown = {key: column[changed.index] for key, column in shown_keys(found).items()}
     shown["same"] = [f"{k} of {n}" for k, n in zip(changed["same"], changed["pairs"], strict=True)]
     for m in MEASURES:
         shown[f"{m} A, B"] = [f"{a}, {b}" for a, b in zip(changed[f"{m}_a"], changed[f"{m}_b"], strict=True)]
@@ -128,11 +124,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if found.empty:
         print("error: no condition has a report trial of the same seed in both", file=sys.stderr)  # noqa: T201
         return 2
-    everything = pairs(one, other)
     if len(changed := readable(found)):
         print(changed.to_string(index=False))  # noqa: T201
-    print(summary(found, everything, one, other))  # noqa: T201
-    overall = differences(everything)
+    print(summary(found, one, other))  # noqa: T201
+    overall = found.attrs["overall"]
     beyond = [m for m in MEASURES if abs(overall[f"{m}_difference"]) > arguments.tolerance]
     for measure in beyond:
         change = overall[f"{measure}_difference"]
@@ -140,16 +135,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if beyond else 0
 
 
-def summary(found: pd.DataFrame, everything: pd.DataFrame, one: Results, other: Results) -> str:
+def summary(found: pd.DataFrame, one: Results, other: Results) -> str:
     """What was compared and what came of it, in a few lines."""
     alone = [
         f"{len(set(mine.conditions['condition_id']) - set(theirs.conditions['condition_id']))} only in {name}"
         for mine, theirs, name in ((one, other, "A"), (other, one, "B"))
     ]
-    overall = differences(everything)
+    overall = found.attrs["overall"]
     lines = [
         f"A: {one.name}, B: {other.name}; {len(found)} conditions in both, {', '.join(alone)}",
-        f"{int(found['same'].sum())} of {len(everything)} pairs of trials are the same to the bit",
+        f"{int(found['same'].sum())} of {int(found['pairs'].sum())} pairs of trials are the same to the bit",
     ]
     for m in MEASURES:
         limits = f"[{overall[f'{m}_low']:+.3f}, {overall[f'{m}_high']:+.3f}]"

@@ -43,7 +43,7 @@ def conditions_table(results: Results) -> pd.DataFrame:
     keys = condition_keys(results)
     clip_options = options_of_clip_rules(results)
     report = dict(list(reported_trials(results).groupby("condition_id")))
-    tuned = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
+    tuned = dict(list(results.tuning_trials.groupby("condition_id")))
     rows: list[dict[str, Any]] = []
     for condition in results.conditions.to_dict("records"):
         condition_id = condition["condition_id"]
@@ -109,7 +109,7 @@ def arms(table: pd.DataFrame) -> list[str]:
 def reported_trials(results: Results) -> pd.DataFrame:
     """The report trials that count: those of each condition at one learning rate (see `at_one_rate`)."""
     report = results.report_trials
-    tuned = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
+    tuned = dict(list(results.tuning_trials.groupby("condition_id")))
     fixed = set(results.conditions.loc[results.conditions["learning_rate"].notna(), "condition_id"])
     kept = [
         group if condition_id in fixed else at_one_rate(group, tuned.get(condition_id))

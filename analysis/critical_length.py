@@ -75,7 +75,9 @@ def critical_lengths(
     if not len(succeeding):
         return [replace(bracket, length=0.0, low=0.0, high=float(length_L.min()))] * len(probabilities)
     drawn_BL = generator.binomial(runs_L, share_L, (RESAMPLES, len(length_L)))
-    fits_BP, centre = fit(length_L, np.vstack([success_L, drawn_BL]), runs_L)
+    distinct_BL, which = np.unique(np.vstack([success_L, drawn_BL]), axis=0, return_inverse=True)
+    fits_BP, centre = fit(length_L, distinct_BL, runs_L)
+    fits_BP = fits_BP[which.reshape(-1)]
     found = []
     for probability in probabilities:
         crossing_B = crossings(fits_BP, centre, probability)

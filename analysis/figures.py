@@ -1,13 +1,14 @@
 """How figures look: one palette, one set of markers, panels side by side with shared axes."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from analysis.conditions import panel_title
 
 PALETTE = ["#3b0f70", "#1f77b4", "#2a9d8f", "#c9a227", "#e07a1f", "#b5179e", "#5c677d", "#006d2c"]
 MARKERS = ["o", "s", "D", "^", "v", "P", "X", "*"]
@@ -30,25 +31,33 @@ def spread(count: int) -> float:
     return min(0.66, 0.12 * count)
 
 
-def panels(count: int, sharex: bool = True) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels, at most six in a row, axes shared; those left over are not drawn."""
+def panels(
+    table: pd.DataFrame, keys: list[str], sharex: bool = True
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A figure with a titled panel per value of `keys`, and each panel with its rows of the table.
+
+    At most six in a row, axes shared; those left over are not drawn.
+    """
+    groups = list(table.groupby(keys, dropna=False))
+    count = len(groups)
     columns = min(count, PANELS_IN_A_ROW)
     rows = math.ceil(count / columns)
     figure = Figure(figsize=(2.9 * max(2, columns) + 0.6, 2.8 * rows + 0.6), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, columns, sharex=sharex, sharey=True, squeeze=False)).flatten()
     for axis in axes[count:]:
         axis.set_visible(False)
-    for axis in axes[:count]:
+    for axis, (names, _) in zip(axes, groups, strict=False):
+        axis.set_title(panel_title(keys, names), fontsize=10)
         axis.tick_params(labelbottom=True)
         axis.grid(axis="y", alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-    return figure, list(axes[:count])
+    return figure, [(axis, group) for axis, (_, group) in zip(axes, groups, strict=False)]
 
 
-def legend(figure: Figure, axes: Sequence[Axes]) -> None:
+def legend(figure: Figure) -> None:
     """One legend below the panels, for every series that any of them shows."""
     found: dict[str, Any] = {}
-    for axis in axes:
+    for axis in figure.axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if found:

@@ -44,6 +44,11 @@ class Results:
         """The trials whose numbers are reported; the tuning trials chose their learning rates."""
         return self.trials[self.trials["phase"] == "report"]
 
+    @property
+    def tuning_trials(self) -> pd.DataFrame:
+        """The trials that chose the learning rates."""
+        return self.trials[self.trials["phase"] == "tune"]
+
     def read(
         self, table: str, columns: Sequence[str] | None = None, trials: Iterable[str] | None = None
     ) -> pd.DataFrame:

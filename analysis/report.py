@@ -6,8 +6,9 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib
 import pandas as pd
@@ -24,7 +25,7 @@ from analysis.sections.gradient_flow import SECTION as GRADIENT_FLOW
 from analysis.sections.learning_rates import SECTION as LEARNING_RATES
 from analysis.sections.stability import SECTION as STABILITY
 from analysis.sections.steps_to_solve import SECTION as STEPS_TO_SOLVE
-from harness.records import RecordsError
+from harness.records import RecordsError, write_whole
 
 SECTIONS: list[Section] = [
     STABILITY,
@@ -49,14 +50,15 @@ def write_report(results: Results, out: Path | None = None, style: str = "html")
     """
     path = out or results.folders[0] / f"report.{style}"
     if style == "json":
-        write_whole(path, json.dumps(as_json(results), indent=1).encode())
+        content = json.dumps(as_json(results), indent=1).encode()
+        write_whole(path, lambda file: file.write(content))
         return path
     views = [view(section, results) for section in SECTIONS]
     if style == "md":
         for number, section in enumerate(views):
             if section["figure"] is not None:
                 section["picture"] = f"{path.stem}-{number + 1}.png"
-                write_whole(path.with_name(section["picture"]), png(section["figure"]))
+                write_whole(path.with_name(section["picture"]), partial(draw_png, section["figure"]))
     else:
         for section in views:
             section["svg"] = "" if section["figure"] is None else svg(section["figure"])
@@ -69,7 +71,7 @@ def write_report(results: Results, out: Path | None = None, style: str = "html")
         sections=views,
         provenance=[json.dumps(record, indent=1) for record in results.provenance],
     )
-    write_whole(path, page.encode())
+    write_whole(path, lambda file: file.write(page.encode()))
     return path
 
 
@@ -108,13 +110,6 @@ def plain(value: Any) -> Any:
         return None
     value = value.item() if hasattr(value, "item") else value
     return str(value) if isinstance(value, float) and math.isinf(value) else value
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def overview(results: Results) -> str:
@@ -191,11 +186,9 @@ def svg(figure: Figure) -> str:
     return drawn[drawn.index("<svg") :]
 
 
-def png(figure: Figure) -> bytes:
-    """A figure as a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
+def draw_png(figure: Figure, file: IO[bytes]) -> None:
+    """Write a figure as PNG."""
+    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

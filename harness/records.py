@@ -246,13 +246,13 @@ class Records:
         rows = [{"condition_id": c.condition_id, **c.fields()} for c in self._conditions]
         self._write(".", "conditions.parquet", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
         text = json.dumps(self._definition, indent=1) + "\n"
-        _write_whole(self.folder / "space.json", lambda file: file.write(text.encode()))
+        write_whole(self.folder / "space.json", lambda file: file.write(text.encode()))
 
     def _write(self, table: str, name: str, content: pa.Table) -> None:
         folder = self.folder / table
         folder.mkdir(exist_ok=True)
         content = content.replace_schema_metadata(self._metadata)
-        _write_whole(folder / name, lambda file: pq.write_table(content, file, compression="zstd"))
+        write_whole(folder / name, lambda file: pq.write_table(content, file, compression="zstd"))
 
     def _clear_leftovers(self) -> None:
         """Remove half-written files, histories without trials, and failures that were made good."""
@@ -360,7 +360,7 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Have `write` fill a file that appears at `path` whole, or not at all."""
     temporary = path.with_name(f".{path.name}.part")
     try:

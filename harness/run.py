@@ -235,7 +235,6 @@ def write_studies(plan: Plan, folder: Path) -> None:
 
 def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
     """What a run would do, what is already done, and what the rest costs."""
-    torch.set_num_threads(1)
     plan = Plan(space, records.objectives(folder))
     with err.status("timing a short pack of every model and length"):
         rows = estimate(space, plan, device)

@@ -9,7 +9,6 @@ from analysis.conditions import (
     arms,
     conditions_table,
     panel_keys,
-    panel_title,
     reported_trials,
     shown_keys,
     text,
@@ -82,17 +81,14 @@ def render(found: pd.DataFrame) -> Figure | None:
     shown = found[found["arm"] != "no clipping"]
     if not len(shown):
         return None
-    keys = panel_keys(found)
-    groups = list(shown.groupby(keys, dropna=False))
     lengths = sorted(found["length"].unique())
     drawn = arms(shown)
-    figure, axes = panels(len(groups))
-    for axis, (names, group) in zip(axes, groups, strict=True):
-        axis.set_title(panel_title(keys, names), fontsize=10)
+    figure, drawn_panels = panels(shown, panel_keys(found))
+    for axis, group in drawn_panels:
         draw_arms(axis, group, "clipped_share", drawn, lengths)
         axis.set_xlabel("sequence length T (time steps)")
-    axes[0].set_ylabel("share of steps clipped")
-    legend(figure, axes)
+    figure.axes[0].set_ylabel("share of steps clipped")
+    legend(figure)
     return figure
 
 

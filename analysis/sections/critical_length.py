@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import arms, conditions_table, panel_keys, panel_title, shown_keys, text
+from analysis.conditions import arms, conditions_table, panel_keys, shown_keys, text
 from analysis.critical_length import CriticalLength, critical_lengths
 from analysis.figures import color, legend, marker, panels, spread
 from analysis.load import Results
@@ -73,14 +73,11 @@ def render(found: pd.DataFrame) -> Figure | None:
     """T50 of solving: a panel per model, optimizer and option, a mark per arm; cut off at the edges."""
     if found.empty:
         return None
-    keys = panel_keys(found)
-    groups = list(found.groupby(keys, dropna=False))
     drawn = arms(found)
-    figure, axes = panels(len(groups), sharex=True)
+    figure, drawn_panels = panels(found, panel_keys(found))
     lengths = [end for name in ("solved_all", "solved_none") for end in found[name] if 0 < end < np.inf]
     low, high = min(lengths, default=1) / 2, max(lengths, default=2) * 2
-    for axis, (names, group) in zip(axes, groups, strict=True):
-        axis.set_title(panel_title(keys, names), fontsize=10)
+    for axis, group in drawn_panels:
         for number, arm in enumerate(drawn):
             for _, row in group[group["arm"] == arm].iterrows():
                 at = np.clip([row["solved_T50"], row["solved_T50_low"], row["solved_T50_high"]], low, high)
@@ -100,8 +97,8 @@ def render(found: pd.DataFrame) -> Figure | None:
         axis.yaxis.set_minor_formatter("{x:g}")
         axis.set_xticks([])
         axis.set_xlim(-0.5 - spread(1), len(drawn) - 0.5 + spread(1))
-    axes[0].set_ylabel("T50: length half of the seeds solve")
-    legend(figure, axes)
+    figure.axes[0].set_ylabel("T50: length half of the seeds solve")
+    legend(figure)
     return figure
 
 

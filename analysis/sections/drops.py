@@ -1,14 +1,21 @@
 """How often does training fall apart after it has converged, how deep, and for how long?"""
 
 import math
-import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import arms, conditions_table, interval, reported_trials, shown_keys, text
+from analysis.conditions import (
+    arms,
+    conditions_table,
+    interval,
+    panel_title,
+    reported_trials,
+    shown_keys,
+    text,
+)
 from analysis.figures import color, legend, marker
 from analysis.load import Results
 from analysis.sections import Section
@@ -109,12 +116,7 @@ def render(found: pd.DataFrame) -> Figure | None:
             linewidth=1.2,
             clip_on=False,
         )
-    names = [
-        ", ".join(f"{key} {text(value)}" for key, value in zip(keys, values, strict=True) if value == value)
-        for values, _ in groups
-    ]
-    short = [re.sub(r"\b(model|optimizer) ", "", name) for name in names]
-    axis.set_yticks(range(len(groups)), short, fontsize=9)
+    axis.set_yticks(range(len(groups)), [panel_title(keys, values) for values, _ in groups], fontsize=9)
     axis.invert_yaxis()
     axis.set_xscale("symlog", linthresh=0.1, linscale=0.3)
     axis.xaxis.set_major_formatter("{x:g}")
@@ -122,7 +124,7 @@ def render(found: pd.DataFrame) -> Figure | None:
     axis.set_xlabel("drops per 1,000 watched steps (log scale above 0.1)")
     axis.grid(axis="x", alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    legend(figure, [axis])
+    legend(figure)
     return figure
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import conditions_table, panel_keys, panel_title, reported_trials, text
+from analysis.conditions import conditions_table, panel_keys, reported_trials, text
 from analysis.figures import color, legend, panels
 from analysis.load import Results
 from analysis.sections import Section
@@ -82,10 +82,8 @@ def render(found: pd.DataFrame) -> Figure | None:
     if drawn.empty:
         return None
     keys = [key for key in found.attrs["keys"] if key != "length"]
-    groups = list(drawn.groupby(keys, dropna=False))
-    figure, axes = panels(len(groups))
-    for axis, (names, group) in zip(axes, groups, strict=True):
-        axis.set_title(panel_title(keys, names), fontsize=10)
+    figure, drawn_panels = panels(drawn, keys)
+    for axis, group in drawn_panels:
         for number, moment in enumerate(MOMENTS):
             line = group[group["moment"] == moment].sort_values("back")
             if line.empty:
@@ -101,8 +99,8 @@ def render(found: pd.DataFrame) -> Figure | None:
             )
         axis.set_yscale("log")
         axis.set_xlabel("steps back from the last")
-    axes[0].set_ylabel(f"norm of the gradient, T = {drawn['length'].iloc[0]}")
-    legend(figure, axes)
+    figure.axes[0].set_ylabel(f"norm of the gradient, T = {drawn['length'].iloc[0]}")
+    legend(figure)
     return figure
 
 

@@ -14,7 +14,6 @@ from analysis.conditions import (
     condition_keys,
     conditions_table,
     panel_keys,
-    panel_title,
     shown_keys,
     text,
 )
@@ -40,7 +39,7 @@ def table(results: Results) -> pd.DataFrame:
     `attrs["keys"]` lists the keys, `attrs["curves"]` has the mean loss at every rate.
     """
     keys = [key for key in condition_keys(results) if key != "learning_rate"]
-    tuning = dict(list(results.trials[results.trials["phase"] == "tune"].groupby("condition_id")))
+    tuning = dict(list(results.tuning_trials.groupby("condition_id")))
     rows: list[dict[str, Any]] = []
     curves: list[dict[str, Any]] = []
     for condition in results.conditions.to_dict("records"):
@@ -133,12 +132,9 @@ def render(found: pd.DataFrame) -> Figure | None:
     curves: pd.DataFrame = found.attrs["curves"]
     if curves.empty:
         return None
-    keys = panel_keys(found)
-    groups = list(curves.groupby(keys, dropna=False))
     lengths = sorted(curves["length"].unique())
-    figure, axes = panels(len(groups), sharex=False)
-    for axis, (names, group) in zip(axes, groups, strict=True):
-        axis.set_title(panel_title(keys, names), fontsize=10)
+    figure, drawn_panels = panels(curves, panel_keys(found), sharex=False)
+    for axis, group in drawn_panels:
         for number, length in enumerate(lengths):
             losses = group[group["length"] == length].groupby("rate")["loss"]
             rates, shade = losses.mean().index, color(number)
@@ -147,8 +143,8 @@ def render(found: pd.DataFrame) -> Figure | None:
             axis.fill_between(rates, losses.min(), losses.max(), color=shade, alpha=0.15, linewidth=0)
         axis.set_xscale("log")
         axis.set_xlabel("learning rate")
-    axes[0].set_ylabel("validation loss, capped (nats)")
-    legend(figure, axes)
+    figure.axes[0].set_ylabel("validation loss, capped (nats)")
+    legend(figure)
     return figure
 
 

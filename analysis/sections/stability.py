@@ -43,7 +43,7 @@ def render(conditions: pd.DataFrame) -> Figure | None:
         axes[top + 1, column].tick_params(labelbottom=True)
         axes[top, 0].set_ylabel("P(stable)")
         axes[top + 1, 0].set_ylabel("P(solved)")
-    legend(figure, axes.flatten().tolist())
+    legend(figure)
     return figure
 
 

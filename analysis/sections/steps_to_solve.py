@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from analysis.conditions import (
     conditions_table,
     panel_keys,
-    panel_title,
     reported_trials,
     shown_keys,
     text,
@@ -91,12 +90,9 @@ def render(found: pd.DataFrame) -> Figure | None:
     drawn: pd.DataFrame = found.attrs["curves"]
     if drawn.empty:
         return None
-    keys = panel_keys(found)
-    groups = list(drawn.groupby(keys, dropna=False))
     lengths = sorted(drawn["length"].unique())
-    figure, axes = panels(len(groups))
-    for axis, (names, group) in zip(axes, groups, strict=True):
-        axis.set_title(panel_title(keys, names), fontsize=10)
+    figure, drawn_panels = panels(drawn, panel_keys(found))
+    for axis, group in drawn_panels:
         for number, length in enumerate(lengths):
             line = group[group["length"] == length]
             axis.step(
@@ -104,8 +100,8 @@ def render(found: pd.DataFrame) -> Figure | None:
             )
         axis.set_ylim(-0.04, 1.04)
         axis.set_xlabel("steps")
-    axes[0].set_ylabel("share solved")
-    legend(figure, axes)
+    figure.axes[0].set_ylabel("share solved")
+    legend(figure)
     return figure
 
 

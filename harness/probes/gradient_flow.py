@@ -37,9 +37,9 @@ def gradient_flow(moment: Moment) -> Measured:
     columns = {}
     for name in QUANTITIES:
         norms_RTB = profiles.get(f"grad_{name}")
-        missing = moment.weights_RP.new_full((len(moment.weights_RP),), torch.nan)
-        columns[f"grad_{name}_rate"] = missing if norms_RTB is None else rate(norms_RTB.mean(-1))
-        columns[f"grad_{name}_reach"] = missing if norms_RTB is None else reach(norms_RTB.mean(-1))
+        for what, summarise in (("rate", rate), ("reach", reach)):
+            found = moment.missing() if norms_RTB is None else summarise(norms_RTB.mean(-1))
+            columns[f"grad_{name}_{what}"] = found
     return Measured(columns, profiles)
 
 

@@ -44,6 +44,10 @@ class Moment:
     targets_B: Tensor
     loss: Callable[[Tensor, Tensor], Tensor]  # outputs, targets to the loss of each sequence
 
+    def missing(self) -> Tensor:
+        """A column for what these replicas do not have: NaN, (R,)."""
+        return self.weights_RP.new_full((len(self.weights_RP),), torch.nan)
+
     def each(self, function: Callable[..., Any], *arguments_R: Any) -> Any:
         """`function(call, weights_P, *arguments)` of every replica, results stacked replicas first.
 
@@ -148,10 +152,7 @@ def measure_moment(moment: Moment, names: tuple[str, ...]) -> Measured:
     for name in names:
         found = MOMENT_PROBES[name]
         if not found.applies(moment.model):
-            columns |= {
-                column: moment.weights_RP.new_full((len(moment.weights_RP),), torch.nan)
-                for column in found.columns
-            }
+            columns |= {column: moment.missing() for column in found.columns}
             continue
         try:
             measured = found.measure(moment)
