@@ -43,14 +43,30 @@ class Task(Protocol):
     def draw(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
         """`size` sequences: inputs (size, time, input_size) and targets (size, ...)."""
 
-    def draw_control(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor] | None:
-        """Sequences without the shortcut that `draw` leaves open, or None where there is none to close."""
+    def draw_heldout(self, generator: torch.Generator, size: int, split: str) -> tuple[Tensor, Tensor] | None:
+        """A held-out set: split is 'validation', 'test', 'probe' or 'control'.
+
+        A task that generates its sequences draws `size` of them; one with fixed data gives what is of the
+        split. 'control' is sequences without a shortcut that `draw` leaves open, None where there is none.
+        """
 
     def loss(self, outputs: Tensor, targets: Tensor, /) -> Tensor:
         """The loss of each sequence, (batch,); their mean is what is trained and reported."""
 
     def score(self, outputs: Tensor, targets: Tensor, /) -> Tensor:
         """The score of each sequence, (batch,), higher is better; their mean is reported."""
+
+
+class Generated:
+    """For tasks that make every sequence afresh: held-out sets are drawn as batches are, without control."""
+
+    def draw(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+        """See `Task.draw`."""
+        raise NotImplementedError
+
+    def draw_heldout(self, generator: torch.Generator, size: int, split: str) -> tuple[Tensor, Tensor] | None:
+        """See `Task.draw_heldout`."""
+        return None if split == "control" else self.draw(generator, size)
 
 
 tasks: Registry[Task] = Registry("task", given=("length",))
@@ -66,11 +82,10 @@ def heldout_set(task: Task, name: str, split: str, size: int = HELDOUT_SIZE) -> 
     """A fixed held-out set of a task: split is 'validation', 'test', 'control' or 'probe'.
 
     The same for every model, optimizer, clipping threshold and seed. None for the control of a task
-    that has none.
+    that has none. A task with fixed data may give fewer than `size`, or more.
     """
     generator = torch.Generator().manual_seed(stream_seed("heldout", name, task.length, split))
-    draw = task.draw_control if split == "control" else task.draw
-    return draw(generator, size)
+    return task.draw_heldout(generator, size, split)
 
 
 class Stream:

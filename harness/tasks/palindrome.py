@@ -60,7 +60,9 @@ class Palindrome:
         digits_BT = torch.cat([left_BT, left_BT[:, : self.length - half].flip(1)], dim=1)
         return self._encode(digits_BT[:, :-1]), digits_BT[:, -1]
 
-    def draw_control(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+    def draw_heldout(self, generator: torch.Generator, size: int, split: str) -> tuple[Tensor, Tensor]:
+        if split != "control":
+            return self.draw(generator, size)
         digits_BT = torch.randint(DIGITS, (size, self.length - 1), generator=generator)
         return self._encode(digits_BT), digits_BT[:, 0]
 

@@ -32,8 +32,8 @@ def test_palindromes_mirror_their_left_half_and_the_label_is_the_first_digit(len
 def test_even_palindromes_leave_the_alternating_sum_as_a_shortcut_and_the_control_closes_it(length):
     task = tasks.build("palindrome", {}, length=length)
     signs = torch.tensor([(-1) ** t for t in range(length - 1)])
-    for draw, exact in ((task.draw, True), (task.draw_control, False)):
-        inputs, targets = draw(generator(), 500)
+    for split, exact in (("test", True), ("control", False)):
+        inputs, targets = task.draw_heldout(generator(), 500, split)
         share = ((digits_of(inputs) * signs).sum(1) == targets).float().mean()
         assert (share == 1) == exact
         assert torch.equal(digits_of(inputs)[:, 0], targets)
@@ -41,7 +41,7 @@ def test_even_palindromes_leave_the_alternating_sum_as_a_shortcut_and_the_contro
 
 def test_control_digits_are_independent_of_their_mirror():
     task = tasks.build("palindrome", {}, length=10)
-    inputs, _ = task.draw_control(generator(), 20_000)
+    inputs, _ = task.draw_heldout(generator(), 20_000, "control")
     agree = (digits_of(inputs)[:, 1] == digits_of(inputs)[:, 8]).float().mean()
     assert abs(agree - 0.1) < 0.01
 
