@@ -7,7 +7,6 @@ its import path stays, so its conditions do.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,8 +105,8 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: 0 within the tolerance, 1 beyond it, 2 if there is nothing to compare."""
     parser = argparse.ArgumentParser(prog="python -m analysis.compare", description=__doc__.splitlines()[0])
-    parser.add_argument("a", type=Path, help="results folder")
-    parser.add_argument("b", type=Path, help="results folder to hold against it")
+    parser.add_argument("a", help="results folder or URI")
+    parser.add_argument("b", help="results folder or URI to hold against it")
     parser.add_argument(
         "--tolerance",
         type=float,

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness import records
+from harness.place import Place
 
 CODE = ("harness", "git_commit", "python", "versions", "device")
 """What of a provenance record can change numbers beside the definition."""
@@ -22,12 +23,13 @@ class LoadError(ValueError):
 class Results:
     """One or several results folders: conditions, trials, failures, and where the numbers come from.
 
-    `conditions` has, beside condition_id and the condition's fields: `space`, `planned` (report seeds asked
-    for), `planned_tuning` (tuning seeds per learning rate) and `grid` (the learning rates tried first, as a
-    tuple; empty if they were fixed). `options` are all values of every component's options.
+    `folders` are local paths or URIs. `conditions` has, beside condition_id and the condition's fields:
+    `space`, `planned` (report seeds asked for), `planned_tuning` (tuning seeds per learning rate) and `grid`
+    (the learning rates tried first, as a tuple; empty if they were fixed). `options` are all values of
+    every component's options.
     """
 
-    folders: tuple[Path, ...]
+    folders: tuple[str, ...]
     conditions: pd.DataFrame
     trials: pd.DataFrame
     failures: pd.DataFrame
@@ -37,7 +39,7 @@ class Results:
     @property
     def name(self) -> str:
         """What to call these results."""
-        return " + ".join(folder.resolve().name for folder in self.folders)
+        return " + ".join(Path(folder).resolve().name for folder in self.folders)
 
     @property
     def report_trials(self) -> pd.DataFrame:
@@ -61,7 +63,7 @@ class Results:
         parts = []
         for folder, group in wanted.groupby("folder", sort=False):
             packs = None if trials is None else set(group["pack_id"])
-            part = records.read(Path(str(folder)), table, columns, packs)
+            part = records.read(str(folder), table, columns, packs)
             parts.append(part[part["trial_id"].isin(group["trial_id"])] if len(part) else part)
         parts = [part for part in parts if len(part)] or parts[:1]
         return pd.concat(parts, ignore_index=True) if parts else records.empty(table, columns)
@@ -70,18 +72,19 @@ class Results:
 def load(*folders: Path | str, mixed: bool = False) -> Results:
     """Load results folders as one: the union of their conditions and trials, a trial_id counting once.
 
-    Step histories stay on disk: see `Results.read`. Raises LoadError if a folder does not exist or holds no
+    A folder is a local path, or a URI that pyarrow or fsspec opens, such as s3://bucket/results/NAME. Step
+    histories stay on disk: see `Results.read`. Raises LoadError if a folder does not exist or holds no
     recorded trials, if their tables are of other versions than this code reads, or if several
     folders were made by different code or on different devices and `mixed` does not allow it.
     """
     if not folders:
         raise LoadError("no results folder is given")
-    paths = tuple(dict.fromkeys(Path(folder) for folder in folders))
+    paths = tuple(dict.fromkeys(str(folder) for folder in folders))
     definitions = [_definition(path) for path in paths]
     sources = [records.provenance(path) for path in paths]
     if not mixed:
         _check_code(paths, sources)
-    trials = [records.read(path, "trials").assign(folder=str(path)) for path in paths]
+    trials = [records.read(path, "trials").assign(folder=path) for path in paths]
     conditions = [_conditions(path, d) for path, d in zip(paths, definitions, strict=True)]
     joined = _joined(trials).drop_duplicates("trial_id", ignore_index=True)
     failures = _joined([records.read(path, "failures") for path in paths])
@@ -98,12 +101,14 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
     )
 
 
-def _definition(folder: Path) -> dict[str, Any]:
+def _definition(folder: str) -> dict[str, Any]:
     definition = records.read_definition(folder)
     if definition is None or not records.committed_files(folder, "trials"):
+        inside = [name for name in Place.of(folder).folders() if records.read_definition(f"{folder}/{name}")]
+        hint = f"; it holds results folders: {', '.join(inside)}" if inside else ""
         raise LoadError(
             f"{folder} holds no results; expected a folder with space.json and trials/*.parquet, "
-            f"as written by python -m harness.run"
+            f"as written by python -m harness.run{hint}"
         )
     version = definition.get("schema_version")
     if version != records.SCHEMA_VERSION:
@@ -114,7 +119,7 @@ def _definition(folder: Path) -> dict[str, Any]:
     return definition
 
 
-def _check_code(paths: Sequence[Path], sources: Sequence[Sequence[dict[str, Any]]]) -> None:
+def _check_code(paths: Sequence[str], sources: Sequence[Sequence[dict[str, Any]]]) -> None:
     """Raise LoadError unless all folders come from the same code, versions and device."""
     codes = [{name: found[0].get(name) for name in CODE} for found in sources]
     for path, code in zip(paths, codes, strict=True):
@@ -127,7 +132,7 @@ def _check_code(paths: Sequence[Path], sources: Sequence[Sequence[dict[str, Any]
             )
 
 
-def _conditions(folder: Path, definition: dict[str, Any]) -> pd.DataFrame:
+def _conditions(folder: str, definition: dict[str, Any]) -> pd.DataFrame:
     """The conditions of a folder with what was planned for them."""
     frame = records.read_conditions(folder)
     grids = [tuple(definition["first_grids"].get(name, ())) for name in frame["optimizer"]]

@@ -45,10 +45,14 @@ FORMATS = ("html", "md", "json")
 def write_report(results: Results, out: Path | None = None, style: str = "html") -> Path:
     """Write the report of loaded results; return its path, by default report.STYLE in the first folder.
 
+    Where that folder is a URI, the default is NAME.STYLE in the current folder.
+
     html: one file that opens offline. md: Markdown, its figures beside it as PNG files named after it. json:
     every number, see `as_json`.
     """
-    path = out or results.folders[0] / f"report.{style}"
+    first = results.folders[0]
+    beside = Path(f"{results.name}.{style}") if "://" in first else Path(first) / f"report.{style}"
+    path = out or beside
     if style == "json":
         content = json.dumps(as_json(results), indent=1).encode()
         write_whole(path, lambda file: file.write(content))
@@ -196,10 +200,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__)
     parser.add_argument(
         "folders",
-        type=Path,
         nargs="+",
         metavar="folder",
-        help="results folders, such as results/clipping_study",
+        help="results folders, such as results/clipping_study or s3://bucket/clipping_study",
     )
     parser.add_argument("--format", choices=FORMATS, default="html", help="default: html")
     parser.add_argument("--out", type=Path, help="file to write (default: report.FORMAT in the first folder)")

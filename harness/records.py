@@ -27,6 +27,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.condition import Condition, Pack, Result
+from harness.place import Place
+from harness.place import RecordsError as RecordsError
 
 SCHEMA_VERSION = 2
 
@@ -149,10 +151,6 @@ COLUMNS = {
 """Columns that every table of the name has."""
 
 
-class RecordsError(RuntimeError):
-    """The folder cannot be used as asked; the message says why and what to do."""
-
-
 class Records:
     """One results folder, open for writing by this process alone."""
 
@@ -259,8 +257,8 @@ class Records:
         for path in self.folder.glob("**/.*.part"):
             path.unlink()
         for table in HISTORIES:
-            found = set((self.folder / table).glob("*.parquet"))
-            for path in found.difference(committed_files(self.folder, table)):
+            committed = {self.folder / name for name in committed_files(self.folder, table)}
+            for path in set((self.folder / table).glob("*.parquet")) - committed:
                 path.unlink()
         done = set(read(self.folder, "trials", columns=["trial_id"])["trial_id"])
         for path in (self.folder / "failures").glob("*.parquet"):
@@ -280,20 +278,21 @@ def read(
     columns: Sequence[str] | None = None,
     packs: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """One table of a results folder as a DataFrame; only packs that were recorded whole.
+    """One table of a results folder, local or behind a URI, as a DataFrame; only packs recorded whole.
 
     `columns` and `packs` (by pack_id) limit what is read from disk.
 
     Whole numbers that may be missing (solved_step, diverged_step) come as Int64 with <NA>; other
     missing values as NaN or None. NaN and inf in floats are values. An absent table has no rows.
     """
-    paths = committed_files(Path(folder), table)
+    place = Place.of(folder)
+    names = committed_files(place, table)
     if packs is not None:
-        paths = [path for path in paths if path.stem in packs]
-    if not paths:
+        names = [name for name in names if Path(name).stem in packs]
+    if not names:
         return empty(table, columns)
-    tables = [pq.read_table(path, columns=None if columns is None else list(columns)) for path in paths]
-    joined = pa.concat_tables([t.replace_schema_metadata(None) for t in tables], promote_options="default")
+    tables = [t.replace_schema_metadata(None) for t in place.read(names, columns)]
+    joined = pa.concat_tables(tables, promote_options="default")
     nullable = {pa.int64(): pd.Int64Dtype()} if table == "trials" else {}
     frame: pd.DataFrame = joined.to_pandas(types_mapper=nullable.get)
     return frame
@@ -304,39 +303,40 @@ def empty(table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=object) for name in columns or COLUMNS[table]})
 
 
-def committed_files(folder: Path, table: str) -> list[Path]:
-    """The files of a table that belong to recorded packs, sorted by name."""
+def committed_files(folder: Path | str | Place, table: str) -> list[str]:
+    """The files of a table that belong to recorded packs, sorted: names relative to the folder."""
     if table not in TABLES:
         raise RecordsError(f"no table named {table!r}; known: {', '.join(TABLES)}")
-    paths = sorted((folder / table).glob("*.parquet"))
-    if table not in HISTORIES:
-        return paths
-    committed = {path.name for path in (folder / "trials").glob("*.parquet")}
-    return [path for path in paths if path.name in committed]
+    place = folder if isinstance(folder, Place) else Place.of(folder)
+    names = place.tables(table)
+    if table in HISTORIES:
+        committed = set(place.tables("trials"))
+        names = [name for name in names if name in committed]
+    return [f"{table}/{name}" for name in names]
 
 
 def provenance(folder: Path | str) -> list[dict[str, Any]]:
     """The distinct provenance records in the footers of the trials tables, in the order of file names."""
-    found = []
-    for path in committed_files(Path(folder), "trials"):
-        record = json.loads(pq.read_schema(path).metadata[METADATA_KEY])
-        if record not in found:
-            found.append(record)
-    return found
+    place = Place.of(folder)
+    footers = place.footers(committed_files(place, "trials"))
+    return [json.loads(text) for text in dict.fromkeys(footer.get(METADATA_KEY, b"{}") for footer in footers)]
 
 
-def read_definition(folder: Path) -> dict[str, Any] | None:
+def read_definition(folder: Path | str) -> dict[str, Any] | None:
     """The definition that the folder holds, or None for a new folder."""
-    path = folder / "space.json"
+    text = Place.of(folder).text("space.json")
     try:
-        return json.loads(path.read_text()) if path.exists() else None
+        return None if text is None else json.loads(text)
     except json.JSONDecodeError as error:
-        raise RecordsError(f"{path} is damaged ({error}); restore it, or use another --results") from None
+        raise RecordsError(
+            f"{folder}/space.json is damaged ({error}); restore it, or use another --results"
+        ) from None
 
 
 def read_conditions(folder: Path | str) -> pd.DataFrame:
     """One row per condition of the folder's definition: condition_id, its fields and options."""
-    frame: pd.DataFrame = pq.read_table(Path(folder) / "conditions.parquet").to_pandas()
+    (table,) = Place.of(folder).read(["conditions.parquet"])
+    frame: pd.DataFrame = table.to_pandas()
     return frame.astype({"max_norm": "float64", "learning_rate": "float64"})
 
 

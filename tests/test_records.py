@@ -95,7 +95,7 @@ def test_a_pack_without_its_trials_file_does_not_exist_and_is_cleared_away(folde
     (folder / "steps" / ".x.parquet.part").write_bytes(b"half")
     assert len(read(folder, "steps")) == 3
     for table in ("steps", "evals", "events", "moments", "profiles"):
-        assert [path.stem for path in records.committed_files(folder, table)] == [kept.pack_id]
+        assert records.committed_files(folder, table) == [f"{table}/{kept.pack_id}.parquet"]
     recorder.close()
     open_records(folder)
     for table in ("steps", "evals", "events", "moments", "profiles"):

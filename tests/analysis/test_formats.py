@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import tempfile
 
+import fsspec
 import pytest
 
 from analysis.load import LoadError, load
 from analysis.report import SECTIONS, main, plain, write_report
 from harness import records
+from harness.place import Place
 from harness.space import Space
 from tests.analysis.test_sections import ENDS, TUNED, a_result, drops_folder, grid_folder, make_folder
 from tests.conftest import make_trial
@@ -91,12 +93,44 @@ def test_histories_are_read_for_the_trials_asked_for_only(tmp_path, monkeypatch)
     results = load(drops_folder(tmp_path))
     wanted = results.trials["trial_id"].iloc[0]
     opened = []
-    read_table = records.pq.read_table
-    monkeypatch.setattr(records.pq, "read_table", lambda p, **k: opened.append(p) or read_table(p, **k))
+    read = Place.read
+    monkeypatch.setattr(
+        Place, "read", lambda self, names, *rest: opened.extend(names) or read(self, names, *rest)
+    )
     found = results.read("steps", columns=["trial_id", "loss"], trials=[wanted])
     assert set(found["trial_id"]) == {wanted}
     assert list(found.columns) == ["trial_id", "loss"]
     assert len(opened) == 1
+
+
+def test_a_folder_behind_a_uri_reads_like_a_local_one(tmp_path, monkeypatch):
+    """fsspec's memory file system stands for remote storage; file:// for pyarrow's own schemes."""
+    folder = drops_folder(tmp_path)
+    memory = fsspec.filesystem("memory")
+    memory.put(str(folder), "/bucket/x", recursive=True)
+    local = load(folder)
+    monkeypatch.chdir(tmp_path)
+    for uri in ("fsspec+memory://bucket/x", folder.resolve().as_uri()):
+        remote = load(uri)
+        assert remote.name == "x"
+        assert remote.trials.drop(columns="folder").equals(local.trials.drop(columns="folder"))
+        assert remote.read("steps").equals(local.read("steps"))
+        path = write_report(remote, style="json")
+        assert path.resolve().parent == tmp_path, "beside nothing remote, but here"
+        assert json.loads(path.read_text())["p_solved"]
+
+
+def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys):
+    folder = drops_folder(tmp_path)
+    for place, message in [
+        (tmp_path, "it holds results folders: x"),
+        ("gopher://host/x", "gopher://host/x cannot be opened"),
+    ]:
+        assert main([str(place)]) == 2
+        assert message in capsys.readouterr().err
+    (folder / "trials" / "junk.parquet").write_text("not Parquet")
+    assert main([str(folder)]) == 2
+    assert "trials/junk.parquet is no Parquet file" in capsys.readouterr().err
 
 
 SCRIPT = """<script>
