@@ -13,13 +13,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.conditions import condition_keys, reported_trials, shown_keys, text
-from analysis.contrasts import holm, mcnemar_p, paired_difference
+from analysis.contrasts import cluster_sums, holm, paired_difference, sign_flip_p
 from analysis.load import LoadError, Results, load
 from harness.condition import SOLVED, Outcome
 from harness.records import RecordsError
-
-SEED = 0
-"""Of the bootstrap, so that a comparison repeats."""
 
 MEASURES = ("stable", "solved")
 
@@ -31,11 +28,11 @@ def pairs(one: Results, other: Results) -> pd.DataFrame:
         trials = reported_trials(results)
         outcome = trials["outcome"]
         sides.append(
-            trials[["condition_id", "seed", "outcome", "final_loss", "steps"]].assign(
+            trials[["condition_id", "length", "seed", "outcome", "final_loss", "steps"]].assign(
                 stable=outcome == Outcome.STABLE, solved=outcome.isin(list(SOLVED))
             )
         )
-    return sides[0].merge(sides[1], on=["condition_id", "seed"], suffixes=("_a", "_b"))
+    return sides[0].merge(sides[1], on=["condition_id", "length", "seed"], suffixes=("_a", "_b"))
 
 
 def table(one: Results, other: Results) -> pd.DataFrame:
@@ -43,8 +40,8 @@ def table(one: Results, other: Results) -> pd.DataFrame:
 
     Columns: the keys of A; pairs; same (pairs with equal outcome, number of steps and final loss, to the
     bit); and for stable and solved: _a and _b (how many of the pairs), difference (B - A, of shares), its
-    95 % limits _low and _high by a bootstrap of the pairs, p (exact McNemar) and p_holm (adjusted for all
-    rows). `attrs["overall"]` are the differences over all pairs.
+    95 % limits _low and _high, p (exact) and p_holm (adjusted for all rows). `attrs["overall"]` are the
+    differences over all pairs. See `analysis.contrasts.paired_difference` and `sign_flip_p`.
     """
     everything = pairs(one, other)
     matched = dict(list(everything.groupby("condition_id")))
@@ -73,11 +70,13 @@ ENDS = ("a", "b", "difference", "low", "high", "p")
 def differences(group: pd.DataFrame) -> dict[str, Any]:
     """The differences of some pairs: see `table`."""
     found: dict[str, Any] = {}
+    seeds, lengths = group["seed"].tolist(), group["length"].tolist()
     for measure in MEASURES:
         a, b = (group[f"{measure}_{side}"].to_numpy(dtype=bool) for side in "ab")
-        generator = np.random.default_rng(SEED)
-        difference, low, high = paired_difference(b.astype(np.float64), a.astype(np.float64), generator)
-        values = (int(a.sum()), int(b.sum()), difference, low, high, mcnemar_p(a, b))
+        change = b.astype(np.float64) - a
+        sums, _, _ = cluster_sums(change, seeds, lengths)
+        difference, low, high = paired_difference(change, seeds, lengths)
+        values = (int(a.sum()), int(b.sum()), difference, low, high, sign_flip_p(sums))
         found |= {f"{measure}_{end}": value for end, value in zip(ENDS, values, strict=True)}
     return found
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, trim_mean
+from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -22,16 +23,65 @@ def mcnemar_p(one: Flags, other: Flags) -> float:
     return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
+def cluster_sums(
+    difference: Floats, cluster: Sequence[object], stratum: Sequence[object]
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """By cluster: the sum of its pairs' differences, its number of pairs, and the number of its stratum."""
+    names = list(zip(stratum, cluster, strict=True))
+    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    strata = {name: i for i, name in enumerate(dict.fromkeys(stratum))}
+    index = np.array([number[name] for name in names], dtype=np.int64)
+    sums: Floats = np.zeros(len(number))
+    np.add.at(sums, index, difference)
+    pairs = np.bincount(index, minlength=len(number)).astype(np.float64)
+    return sums, pairs, np.array([strata[name[0]] for name in number], dtype=np.int64)
+
+
 def paired_difference(
-    one: Floats, other: Floats, generator: np.random.Generator, resamples: int = 2_000
+    difference: Floats, cluster: Sequence[object], stratum: Sequence[object]
 ) -> tuple[float, float, float]:
-    """Mean of one - other over pairs and its 95 % percentile interval, resampling pairs; NaN without any."""
-    difference = np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64)
+    """Mean of differences of two shares (-1, 0 or 1 per pair) and its 95 % interval.
+
+    Pairs of one cluster may depend on each other (runs that share a seed, and so data and weights); clusters
+    do not. Strata are fixed (lengths that were chosen). A t-interval over clusters within strata, to which
+    two pairs are added, one for each side, as Agresti & Min (2005) do for pairs that all are independent: so
+    pairs without any difference do not give an interval without any width. [-1, 1] if no stratum has two
+    clusters; NaN without pairs.
+    """
     if not len(difference):
         return float("nan"), float("nan"), float("nan")
-    drawn = generator.choice(difference, (resamples, len(difference))).mean(axis=1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(difference.mean()), float(low), float(high)
+    sums, pairs, strata = cluster_sums(difference, cluster, stratum)
+    size = float(pairs.mean())
+    mean, clusters = float(sums.sum() / pairs.sum()), len(sums)
+    squares = 0.0
+    for s in np.unique(strata):
+        own = (sums - mean * (pairs - size))[strata == s] / size
+        squares += float(np.var(own, ddof=1) * len(own)) if len(own) > 1 else 0.0
+    freedom = clusters - len(np.unique(strata))
+    if freedom < 1:
+        return mean, -1.0, 1.0
+    half = float(student.ppf(0.975, freedom)) * np.sqrt(squares + 1 / size) / (clusters + 2 / size)
+    centre = mean * clusters / (clusters + 2 / size)
+    return mean, max(-1.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def sign_flip_p(sums: Floats) -> float:
+    """Exact two-sided p that clusters of paired wins and losses are as likely with the sides exchanged.
+
+    `sums` are whole numbers, wins minus losses of each cluster. Under the null hypothesis each could as well
+    have had the other sign (Fisher 1935); p is the chance of a total at least as far from 0. With one pair
+    per cluster this is McNemar's exact test. 1 if every sum is 0.
+    """
+    whole = np.abs(np.asarray(sums)).astype(np.int64)
+    chances = np.ones(1)
+    for size in whole[whole > 0]:
+        spread = np.zeros(len(chances) + 2 * size)
+        spread[: len(chances)] += chances / 2
+        spread[2 * size :] += chances / 2
+        chances = spread
+    reach = int(whole.sum())
+    total = abs(int(np.sum(sums)))
+    return min(1.0, float(chances[np.abs(np.arange(-reach, reach + 1)) >= total].sum()))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

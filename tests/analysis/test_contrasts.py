@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, norm, permutation_test
 
 from analysis.contrasts import (
     holm,
@@ -10,6 +10,7 @@ from analysis.contrasts import (
     mcnemar_p,
     paired_difference,
     probability_of_improvement,
+    sign_flip_p,
     stratified_bootstrap,
 )
 
@@ -27,17 +28,66 @@ def test_mcnemar_is_the_sign_test_on_the_pairs_that_differ():
     assert mcnemar_p(*flags((1, 1, 5), (0, 0, 5))) == 1.0
 
 
-def test_paired_difference_uses_the_pairing():
-    """Pairs that all differ by 1 give an interval of no width, however much the pairs vary."""
-    base = np.array([0.0, 100.0, 50.0, 7.0])
-    assert paired_difference(base + 1, base, np.random.default_rng(0)) == pytest.approx((1.0, 1.0, 1.0))
-    assert math.isnan(paired_difference(np.zeros(0), np.zeros(0), np.random.default_rng(0))[0])
+def test_paired_difference_by_hand():
+    """12 clusters of one pair: mean 3/12, squares 4 - 9/12 times 12/11, plus 1; df 11: t = 2.200985."""
+    difference = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0.0])
+    mean, low, high = paired_difference(difference, range(12), [0] * 12)
+    half = 2.200985 * ((3 - 9 / 12) * 12 / 11 + 1) ** 0.5 / 14
+    assert (mean, low, high) == pytest.approx((0.25, 3 / 14 - half, 3 / 14 + half), abs=1e-6)
+
+
+def test_pairs_of_one_cluster_count_as_one_where_they_agree():
+    """Six copies of every pair, sharing its seed, say no more than the pair."""
+    difference = np.random.default_rng(0).integers(-1, 2, 30).astype(float)
+    seeds = list(range(30))
+    _, low, high = paired_difference(difference, seeds, [0] * 30)
+    _, low_6, high_6 = paired_difference(np.repeat(difference, 6), np.repeat(seeds, 6).tolist(), [0] * 180)
+    assert (high_6 - low_6) / (high - low) == pytest.approx(1, abs=0.05)
+    _, low_30, high_30 = paired_difference(np.repeat(difference, 6), range(180), [0] * 180)
+    assert (high_30 - low_30) / (high - low) < 0.5
+
+
+def test_no_difference_at_all_is_not_certainty():
+    mean, low, high = paired_difference(np.zeros(24), range(24), [0] * 24)
+    assert mean == 0
+    assert low == -high < -0.05
+    assert paired_difference(np.ones(2), [0, 1], [0, 1]) == (1.0, -1.0, 1.0), "one seed at each length"
+    assert math.isnan(paired_difference(np.zeros(0), [], [])[0])
+
+
+@pytest.mark.parametrize(("lengths", "seeds", "conditions"), [(1, 20, 1), (3, 8, 6), (8, 10, 1)])
+@pytest.mark.parametrize(("one", "other", "shared"), [(0.5, 0.5, 0.0), (0.9, 0.5, 0.0), (0.7, 0.5, 0.7)])
+def test_paired_differences_cover_the_truth(lengths, seeds, conditions, one, other, shared):
+    """Runs of a seed share a normal shock across arms and conditions; 400 data sets, 95 % nominal."""
+    generator = np.random.default_rng(0)
+    shape = (400, lengths, seeds, conditions)
+    shock = generator.normal(size=(*shape[:3], 1)) * shared**0.5
+    noise = generator.normal(size=(2, *shape)) * (1 - shared) ** 0.5
+    harder = np.linspace(-0.5, 0.5, lengths).reshape(-1, 1, 1)
+    levels = [norm.ppf(p) + harder for p in (one, other)]
+    runs = [shock + eps < level for eps, level in zip(noise, levels, strict=True)]
+    truth = float((norm.cdf(levels[0]) - norm.cdf(levels[1])).mean())
+    stratum, cluster = (index.ravel().tolist() for index in np.indices(shape[1:])[:2])
+    covered = 0
+    for a, b in zip(*runs, strict=True):
+        _, low, high = paired_difference((a.astype(float) - b).ravel(), cluster, stratum)
+        covered += low <= truth <= high
+    assert 0.925 <= covered / 400 <= 0.985
+
+
+def test_sign_flips_are_mcnemars_test_for_single_pairs_and_scipys_for_clusters():
+    for wins, losses, ties in [(6, 0, 4), (5, 1, 0), (3, 3, 1), (0, 0, 3)]:
+        one, other = flags((1, 0, wins), (0, 1, losses), (1, 1, ties))
+        assert sign_flip_p(one.astype(float) - other) == pytest.approx(mcnemar_p(one, other))
+    sums = np.array([3, -1, 0, 2, 2, -2, 1, 4.0])
+    by_scipy = permutation_test(
+        (sums,), np.sum, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+    )
+    assert sign_flip_p(sums) == pytest.approx(by_scipy.pvalue)
 
 
 def test_the_seed_of_a_bootstrap_matters_and_repeats():
     one, other = np.random.default_rng(1).normal(size=(2, 12))
-    found = [paired_difference(one, other, np.random.default_rng(seed)) for seed in (0, 0, 1)]
-    assert found[0] == found[1] != found[2]
     strata = [one, other]
     found = [
         stratified_bootstrap(strata, interquartile_mean, np.random.default_rng(s), 200) for s in (0, 0, 1)
