@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.load import Results
 from analysis.statistics import poisson, wilson
+from analysis.survival import Steps
 from harness.condition import SOLVED, Outcome
 
 KEYS = ["model", "optimizer", "clip_rule", "length", "max_norm", "hidden_size", "batch_size"]
@@ -143,6 +144,15 @@ def median_steps_to_solve(trials: pd.DataFrame) -> float:
     solved = trials["outcome"].isin(list(SOLVED))
     steps = trials["solved_step"].astype("float64").where(solved, np.inf)
     return float(np.quantile(steps, 0.5, method="inverted_cdf"))
+
+
+def steps_of(trials: pd.DataFrame) -> Steps:
+    """Steps to solve of some trials; one that diverged never solved, whatever came before."""
+    solved = (trials["outcome"].isin(list(SOLVED)) & trials["solved_step"].notna()).to_numpy(dtype=bool)
+    step = trials["solved_step"].astype("float64").to_numpy()
+    last = trials["max_steps"].astype("float64").to_numpy()
+    unsolved = np.where((trials["outcome"] == Outcome.DIVERGED).to_numpy(dtype=bool), np.inf, last)
+    return Steps(np.where(solved, step, unsolved), solved)
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:

@@ -43,24 +43,24 @@ def paired_difference(
     """Mean of differences of two shares (-1, 0 or 1 per pair) and its 95 % interval.
 
     Pairs of one cluster may depend on each other (runs that share a seed, and so data and weights); clusters
-    do not. Strata are fixed (lengths that were chosen). A t-interval over clusters within strata, to which
-    two pairs are added, one for each side, as Agresti & Min (2005) do for pairs that all are independent: so
-    pairs without any difference do not give an interval without any width. [-1, 1] if no stratum has two
-    clusters; NaN without pairs.
+    do not. Strata are fixed (lengths that were chosen). A t-interval over clusters within strata with
+    Satterthwaite's (1946) degrees of freedom, to which two pairs are added, one for each side, as Agresti &
+    Min (2005) do for pairs that all are independent: so pairs without any difference do not give an interval
+    without any width. [-1, 1] if no stratum has two clusters; NaN without pairs.
     """
     if not len(difference):
         return float("nan"), float("nan"), float("nan")
     sums, pairs, strata = cluster_sums(difference, cluster, stratum)
-    size = float(pairs.mean())
-    mean, clusters = float(sums.sum() / pairs.sum()), len(sums)
-    squares = 0.0
-    for s in np.unique(strata):
-        own = (sums - mean * (pairs - size))[strata == s] / size
-        squares += float(np.var(own, ddof=1) * len(own)) if len(own) > 1 else 0.0
-    freedom = clusters - len(np.unique(strata))
-    if freedom < 1:
+    size, clusters = float(pairs.mean()), len(sums)
+    mean = float(sums.sum() / pairs.sum())
+    own = [(sums - mean * (pairs - size))[strata == s] / size for s in np.unique(strata)]
+    spread = np.array([np.var(values, ddof=1) * len(values) for values in own if len(values) > 1])
+    if not len(spread):
         return mean, -1.0, 1.0
-    half = float(student.ppf(0.975, freedom)) * np.sqrt(squares + 1 / size) / (clusters + 2 / size)
+    total = float(spread.sum()) + 1 / size
+    freedom = np.array([len(values) - 1 for values in own if len(values) > 1])
+    effective = total**2 / max(float(np.sum(spread**2 / freedom)), 1e-12)
+    half = float(student.ppf(0.975, effective)) * np.sqrt(total) / (clusters + 2 / size)
     centre = mean * clusters / (clusters + 2 / size)
     return mean, max(-1.0, float(centre - half)), min(1.0, float(centre + half))
 

@@ -26,7 +26,7 @@ class Results:
     `folders` are local paths or URIs. `conditions` has, beside condition_id and the condition's fields:
     `space`, `planned` (report seeds asked for), `planned_tuning` (tuning seeds per learning rate) and `grid`
     (the learning rates tried first, as a tuple; empty if they were fixed). `options` are all values of
-    every component's options.
+    every component's options, `definitions` what each folder holds (its space.json).
     """
 
     folders: tuple[str, ...]
@@ -34,6 +34,7 @@ class Results:
     trials: pd.DataFrame
     failures: pd.DataFrame
     options: dict[str, dict[str, list[Any]]]
+    definitions: tuple[dict[str, Any], ...]
     provenance: list[dict[str, Any]]
 
     @property
@@ -97,6 +98,7 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
         trials=joined,
         failures=failures,
         options=_options(definitions),
+        definitions=tuple(definitions),
         provenance=list({json.dumps(r, sort_keys=True): r for found in sources for r in found}.values()),
     )
 

@@ -16,18 +16,24 @@ from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
 from analysis.conditions import conditions_table
+from analysis.effects import standings
 from analysis.load import LoadError, Results, load
 from analysis.sections import Section
 from analysis.sections.clipping import SECTION as CLIPPING
+from analysis.sections.coverage import SECTION as COVERAGE
 from analysis.sections.critical_length import SECTION as CRITICAL_LENGTH
 from analysis.sections.drops import SECTION as DROPS
+from analysis.sections.examples import SECTION as EXAMPLES
 from analysis.sections.gradient_flow import SECTION as GRADIENT_FLOW
 from analysis.sections.learning_rates import SECTION as LEARNING_RATES
+from analysis.sections.methods import SECTION as METHODS
 from analysis.sections.stability import SECTION as STABILITY
 from analysis.sections.steps_to_solve import SECTION as STEPS_TO_SOLVE
+from analysis.sections.verdict import SECTION as VERDICT
 from harness.records import RecordsError, write_whole
 
 SECTIONS: list[Section] = [
+    VERDICT,
     STABILITY,
     CRITICAL_LENGTH,
     STEPS_TO_SOLVE,
@@ -35,6 +41,9 @@ SECTIONS: list[Section] = [
     CLIPPING,
     LEARNING_RATES,
     GRADIENT_FLOW,
+    EXAMPLES,
+    COVERAGE,
+    METHODS,
 ]
 """The sections of the report, in order. A new one is a file in analysis/sections and a line here."""
 
@@ -83,7 +92,8 @@ def as_json(results: Results) -> dict[str, Any]:
     """The whole report as JSON values: inf is "inf", NaN and missing values are null.
 
     `p_stable` and `p_solved` have a row per condition with its counts k of n and the Wilson limits low and
-    high; `sections` the table of each section by its title; the rest is what the page says.
+    high; `verdict` is in sentences, `standings` compares the models; `sections` has the table of each section
+    by its title; the rest is what the page says.
     """
     conditions = conditions_table(results)
     shares = {
@@ -94,15 +104,22 @@ def as_json(results: Results) -> dict[str, Any]:
         ]
         for name in ("stable", "solved")
     }
-    tables = {section.title: section.table(results).to_dict("records") for section in SECTIONS}
+    tables = {section.title: section.table(results) for section in SECTIONS}
     return {
         "name": results.name,
         "overview": overview(results),
         "alarms": alarms(results),
+        "verdict": VERDICT.findings(tables[VERDICT.title]),
+        "standings": [
+            {name: plain(value) for name, value in row.items()}
+            for row in standings(results).to_dict("records")
+        ],
         **shares,
         "sections": {
-            title: [{str(key): plain(value) for key, value in row.items()} for row in rows]
-            for title, rows in tables.items()
+            title: [
+                {str(key): plain(value) for key, value in row.items()} for row in table.to_dict("records")
+            ]
+            for title, table in tables.items()
         },
         "provenance": results.provenance,
     }
@@ -133,10 +150,9 @@ def alarms(results: Results) -> list[str]:
     found = []
     table = conditions_table(results)
     if len(results.failures):
-        names = sorted(set(results.failures["condition"]))
         found.append(
             f"{len(results.failures)} trials failed (a fault, not a measurement); run the same command again "
-            f"to retry them. Incomplete: {'; '.join(names)}."
+            f"to retry them. They are named under {COVERAGE.title}."
         )
     if table["missing"].sum() > 0:
         missing, without = table["missing"], int((table["n"] == 0).sum())
@@ -162,15 +178,14 @@ def view(section: Section, results: Results) -> dict[str, Any]:
     """A section as the template wants it."""
     table = section.table(results)
     shown = section.readable(table)
-    numeric = [
-        pd.api.types.is_numeric_dtype(table[name]) if name in table else True for name in shown.columns
-    ]
-    kinds = ["" if is_number else "text" for is_number in numeric]
+    kinds = ["" if is_number(shown[name]) else "text" for name in shown.columns]
     return {
         "title": section.title,
         "question": section.question,
         "note": section.note,
         "if_empty": section.if_empty,
+        "findings": section.findings(table),
+        "commands": table.attrs.get("commands", []),
         "warnings": section.warnings(table),
         "figure": section.render(table),
         "heads": [{"label": name, "kind": kind} for name, kind in zip(shown.columns, kinds, strict=True)],
@@ -179,6 +194,15 @@ def view(section: Section, results: Results) -> dict[str, Any]:
             for row in shown.itertuples(index=False)
         ],
     }
+
+
+def is_number(column: "pd.Series[Any]") -> bool:
+    """Whether the cells of a column, as a person reads them, are numbers (which are aligned right)."""
+    return bool(column.astype(str).str.fullmatch(NUMBER).all())
+
+
+NUMBER = r"(beyond |below )?[-+]?(\d+(\.\d*)?(e[-+]\d+)?|inf)?\*?([ %\[(/,].*)?"
+"""A number, perhaps with its interval or 'of n' after it; - where there is none."""
 
 
 def svg(figure: Figure) -> str:

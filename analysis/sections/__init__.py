@@ -13,7 +13,7 @@ from analysis.load import Results
 class Section:
     """A question, the table that answers it, its picture (or none), and the table as a person reads it.
 
-    `warnings` are sentences that a reader of the table must know.
+    `findings` are sentences that say what the table shows, `warnings` those that a reader must know before.
     """
 
     title: str
@@ -23,4 +23,5 @@ class Section:
     readable: Callable[[pd.DataFrame], pd.DataFrame]
     note: str = ""
     if_empty: str = "Nothing is recorded for this."
+    findings: Callable[[pd.DataFrame], list[str]] = lambda _: []
     warnings: Callable[[pd.DataFrame], list[str]] = lambda _: []

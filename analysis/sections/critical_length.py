@@ -1,5 +1,6 @@
 """Up to which length does each model train?"""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ SEED = 0
 """Of the bootstrap; the same for every row, so that a page repeats."""
 
 
+@functools.lru_cache(maxsize=4)
 def table(results: Results) -> pd.DataFrame:
     """One row per condition but for its length, where report trials of several lengths are recorded.
 

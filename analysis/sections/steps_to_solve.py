@@ -12,13 +12,13 @@ from analysis.conditions import (
     panel_keys,
     reported_trials,
     shown_keys,
+    steps_of,
     text,
 )
 from analysis.figures import color, legend, panels
 from analysis.load import Results
 from analysis.sections import Section
-from analysis.survival import Steps, kaplan_meier, logrank_p, restricted_mean
-from harness.condition import SOLVED, Outcome
+from analysis.survival import kaplan_meier, logrank_p, restricted_mean
 
 
 def table(results: Results) -> pd.DataFrame:
@@ -58,15 +58,6 @@ def table(results: Results) -> pd.DataFrame:
 def point(condition: Mapping[Any, Any], keys: list[str]) -> tuple[Any, ...]:
     """The values of these keys, None where the condition has none: NaN would not equal itself."""
     return tuple(None if condition[key] != condition[key] else condition[key] for key in keys)
-
-
-def steps_of(trials: pd.DataFrame) -> Steps:
-    """Steps to solve of some trials; one that diverged never solved, whatever came before."""
-    solved = (trials["outcome"].isin(list(SOLVED)) & trials["solved_step"].notna()).to_numpy(dtype=bool)
-    step = trials["solved_step"].astype("float64").to_numpy()
-    last = trials["max_steps"].astype("float64").to_numpy()
-    unsolved = np.where((trials["outcome"] == Outcome.DIVERGED).to_numpy(dtype=bool), np.inf, last)
-    return Steps(np.where(solved, step, unsolved), solved)
 
 
 def curves(conditions: pd.DataFrame, trials: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, norm, permutation_test
+from scipy.stats import t as student
 
 from analysis.contrasts import (
     holm,
@@ -29,10 +30,11 @@ def test_mcnemar_is_the_sign_test_on_the_pairs_that_differ():
 
 
 def test_paired_difference_by_hand():
-    """12 clusters of one pair: mean 3/12, squares 4 - 9/12 times 12/11, plus 1; df 11: t = 2.200985."""
+    """12 clusters of one pair: mean 3/12; squares v = (3 - 9/12) 12/11, and 1 of the added pairs."""
     difference = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0.0])
     mean, low, high = paired_difference(difference, range(12), [0] * 12)
-    half = 2.200985 * ((3 - 9 / 12) * 12 / 11 + 1) ** 0.5 / 14
+    v = (3 - 9 / 12) * 12 / 11
+    half = student.ppf(0.975, 11 * (v + 1) ** 2 / v**2) * (v + 1) ** 0.5 / 14
     assert (mean, low, high) == pytest.approx((0.25, 3 / 14 - half, 3 / 14 + half), abs=1e-6)
 
 

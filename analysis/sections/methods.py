@@ -1,0 +1,124 @@
+"""How were these numbers made, and how can they be made again?"""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.conditions import text
+from analysis.load import Results
+from analysis.sections import Section
+
+DESIGN = {
+    "task": "task",
+    "scale": "scale",
+    "models": "models",
+    "optimizers": "optimizers",
+    "clip_rules": "clipping rules",
+    "max_norms": "max_norm",
+    "lengths": "lengths T",
+    "hidden_size": "hidden units",
+    "batch_size": "batch size",
+    "learning_rate": "learning rate",
+    "lr_trials": "learning rates tried per condition",
+    "tuning_seeds": "tuning seeds per learning rate",
+    "seeds": "report seeds per condition",
+    "max_steps": "steps to solve within",
+    "observe": "steps watched after solving",
+    "eval_every": "steps between held-out evaluations",
+    "pack_size": "trials in a pack, at most",
+    "probes": "measured at moments of training",
+}
+"""Fields of a definition, and what the report calls them."""
+
+MADE_WITH = {
+    "git_commit": "code, commit",
+    "harness": "code, version",
+    "python": "Python",
+    "processor": "processor",
+    "cores": "cores",
+    "gpu": "GPU",
+    "device": "device",
+    "executor": "executor",
+    "seed_rule": "seeds",
+}
+
+
+def table(results: Results) -> pd.DataFrame:
+    """One row per fact about how the numbers were made: `what`, and its value in each folder, as text.
+
+    `attrs["commands"]` are the shell commands that make the numbers and this page again.
+    """
+    folders = [facts(definition, made_by(results, definition)) for definition in results.definitions]
+    names = [Path(folder).name for folder in results.folders]
+    rows = [
+        {"what": what} | {name: fact.get(what, "-") for name, fact in zip(names, folders, strict=True)}
+        for what in dict.fromkeys(what for fact in folders for what in fact)
+    ]
+    found = pd.DataFrame(rows)
+    found.attrs["commands"] = commands(results)
+    return found
+
+
+def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, str]:
+    """Design and provenance of one folder, in words."""
+    found = {label: worded(definition[name]) for name, label in DESIGN.items() if name in definition}
+    if definition.get("learning_rate") is None:
+        tried = [f"{worded(grid)} first ({name})" for name, grid in definition["first_grids"].items()]
+        found["learning rate"] = f"tuned per condition: {'; '.join(tried)}; then by TPE"
+    for component, options in definition.get("options", {}).items():
+        for name, values in options.items():
+            found[f"{name} ({component})"] = worded(values)
+    found |= {f"source of {path}": digest for path, digest in definition.get("sources", {}).items()}
+    found |= {
+        label: worded(record[name]) for name, label in MADE_WITH.items() if record.get(name) is not None
+    }
+    versions = record.get("versions", {})
+    return found | {"packages": ", ".join(f"{name} {version}" for name, version in versions.items())}
+
+
+def worded(value: Any) -> str:
+    """A field of a definition as a person reads it."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(worded(item) for item in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {worded(item)}" for name, item in value.items())
+    return text(value)
+
+
+def made_by(results: Results, definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The provenance record of a run with this definition: of the last, if the folder has grown."""
+    for record in results.provenance:
+        if record.get("definition") == definition:
+            return record
+    return results.provenance[0] if results.provenance else {}
+
+
+def commands(results: Results) -> list[str]:
+    """What to type to make the numbers and this page again, at the commit and versions named."""
+    found = []
+    for definition in results.definitions:
+        record = made_by(results, definition)
+        commit = record.get("git_commit") or ""
+        if commit and not commit.endswith("-dirty"):
+            found.append(f"git checkout {commit}")
+        if record.get("argv"):
+            found.append(f"python -m harness.run {shlex.join(record['argv'])}")
+    folders = " ".join(shlex.quote(folder) for folder in results.folders)
+    return [*dict.fromkeys(found), f"python -m analysis.report {folders}"]
+
+
+SECTION = Section(
+    title="Methods and provenance",
+    question="How were these numbers made, and how can they be made again?",
+    table=table,
+    render=lambda _: None,
+    readable=lambda found: found,
+    note=(
+        "Only report trials are counted; docs/measures.md of the project defines every measure. The same "
+        "command on the same versions and kind of processor gives the same numbers to the bit. Another "
+        "processor rounds differently, and training is chaotic: then expect the same within the intervals."
+    ),
+)

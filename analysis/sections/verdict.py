@@ -1,0 +1,193 @@
+"""What do these results say: which model trains to which length, and what does each choice change?"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.conditions import conditions_table, panel_keys, panel_title, text
+from analysis.effects import MEASURES, contrasts, reference_arm, standings
+from analysis.figures import color, legend, marker
+from analysis.load import Results
+from analysis.sections import Section, critical_length
+from harness.condition import Outcome
+
+SHOWN_AT = 0.05
+"""Adjusted p below which a difference counts as shown."""
+
+DRAWN_ROWS = 60
+"""Rows of the figure, at most."""
+
+
+def table(results: Results) -> pd.DataFrame:
+    """One row per contrast: see `analysis.effects.contrasts`.
+
+    `attrs` has what else `findings` words: standings (see `analysis.effects`), lengths (the critical lengths
+    at the reference arm), reference, panel_keys, tried (the lengths), diverged (of the report trials, by
+    model and optimizer) and diverged_in_tuning (how many of how many).
+    """
+    found = contrasts(results)
+    conditions = conditions_table(results)
+    recorded = conditions[conditions["n"] > 0]
+    reference = reference_arm(conditions)
+    lengths = critical_length.table(results)
+    tuning = results.tuning_trials
+    counts = recorded.groupby(["model", "optimizer"], as_index=False)[["diverged", "n"]].sum()
+    found.attrs |= {
+        "standings": standings(results),
+        "lengths": lengths[lengths["arm"] == reference],
+        "reference": reference,
+        "panel_keys": panel_keys(conditions),
+        "diverged": counts,
+        "diverged_in_tuning": (int((tuning["outcome"] == Outcome.DIVERGED).sum()), len(tuning)),
+        "tried": sorted(recorded["length"].unique().tolist()),
+    }
+    return found
+
+
+def findings(found: pd.DataFrame) -> list[str]:
+    """The verdict in sentences."""
+    return [*ranking(found), *reach(found), *divergences(found), *changes(found)]
+
+
+def ranking(found: pd.DataFrame) -> list[str]:
+    """How the models compare where all of them were trained."""
+    rows = found.attrs["standings"].to_dict("records")
+    if not rows or rows[0]["conditions"] == 0:
+        return []
+    shares = [
+        f"{row['model']} solved {row['p_solved']:.0%} of {row['runs']} runs and stayed stable in "
+        f"{row['p_stable']:.0%}"
+        for row in rows
+    ]
+    over = "" if len(rows) == 1 else "Where all models were trained: "
+    return [f"{over}{'; '.join(shares)}."]
+
+
+def reach(found: pd.DataFrame) -> list[str]:
+    """Up to which length each model trains, by optimizer and option, at the reference arm."""
+    keys = found.attrs["panel_keys"]
+    said = []
+    for model, rows in found.attrs["lengths"].groupby("model", sort=False):
+        parts = [half_solved(row, keys[1:], found.attrs["tried"]) for row in rows.to_dict("records")]
+        said.append(
+            f"Half of the runs of {model} solve their task at length {', '.join(parts)}; "
+            f"{found.attrs['reference']}."
+        )
+    return said
+
+
+def half_solved(row: dict[Any, Any], keys: list[str], tried: list[int]) -> str:
+    """T50 of one model, optimizer and set of options in words."""
+    found = critical_length.worded(row, "solved", "T50")
+    outside = "[" in found and not tried[0] <= row["solved_T50"] <= tried[-1]
+    fitted = f", extrapolated from {tried[0]} to {tried[-1]}" if outside else ""
+    return f"{found} ({panel_title(keys, [row[key] for key in keys])}{fitted})"
+
+
+def divergences(found: pd.DataFrame) -> list[str]:
+    """How many runs diverged, and with what."""
+    counts = found.attrs["diverged"]
+    diverged, runs = int(counts["diverged"].sum()), int(counts["n"].sum())
+    if not runs:
+        return []
+    tuning, of_tuning = found.attrs["diverged_in_tuning"]
+    also = f" Of the {of_tuning} runs that tuned learning rates {tuning} did." if of_tuning else ""
+    if not diverged:
+        return [f"None of the {runs} report runs diverged.{also}"]
+    parts = [
+        f"{row['model']} with {row['optimizer']} {row['diverged']} of {row['n']}"
+        for row in counts[counts["diverged"] > 0].to_dict("records")
+    ]
+    return [f"{diverged} of {runs} report runs diverged: {', '.join(parts)}.{also}"]
+
+
+def changes(found: pd.DataFrame) -> list[str]:
+    """Of each factor: the differences that are shown, the largest first, and those that are not."""
+    said = []
+    for factor, rows in found.groupby("factor", sort=False):
+        shown = (rows[[f"{m}_p_holm" for m in MEASURES]] < SHOWN_AT).any(axis=1)
+        size = rows[[f"{m}_difference" for m in MEASURES]].abs().max(axis=1)
+        ordered = rows.loc[size.sort_values(ascending=False, kind="stable").index]
+        name = str(factor).capitalize().replace("_", " ")
+        said += [f"{name}: {sentence(row)}." for row in ordered[shown[ordered.index]].to_dict("records")]
+        rest = ordered[~shown[ordered.index]]
+        if len(rest):
+            least = min(rest[f"{m}_p_holm"].min() for m in MEASURES)
+            hidden = ". ".join(sentence(row, with_p=False) for row in rest.to_dict("records"))
+            said.append(f"{name}, no difference shown (adjusted p {least:.2g} or more): {hidden}.")
+    return said
+
+
+def sentence(row: dict[Any, Any], with_p: bool = True) -> str:
+    """One contrast in words: both differences with their intervals, and their adjusted p."""
+    parts = [
+        f"P({m}) {row[f'{m}_difference']:+.2f} [{row[f'{m}_low']:+.2f}, {row[f'{m}_high']:+.2f}]"
+        + (f", p = {row[f'{m}_p_holm']:.2g}" if with_p else "")
+        for m in MEASURES
+    ]
+    return f"{text(row['level'])} against {text(row['other'])}: {'; '.join(parts)}"
+
+
+def readable(found: pd.DataFrame) -> pd.DataFrame:
+    """The table as a person reads it."""
+    shown: dict[str, Any] = {"factor": found["factor"]}
+    shown["difference"] = [
+        f"{text(a)} - {text(b)}" for a, b in zip(found["level"], found["other"], strict=True)
+    ]
+    shown["conditions"], shown["pairs of runs"] = found["conditions"].map(text), found["pairs"].map(text)
+    for m in MEASURES:
+        limits = zip(*(found[f"{m}_{end}"] for end in ("difference", "low", "high")), strict=True)
+        shown[f"P({m})"] = [f"{d:+.3f} [{low:+.3f}, {high:+.3f}]" for d, low, high in limits]
+        shown[f"p ({m})"] = found[f"{m}_p"].map(lambda p: f"{p:.2g}")
+        shown[f"adjusted p ({m})"] = found[f"{m}_p_holm"].map(lambda p: f"{p:.2g}")
+    return pd.DataFrame(shown)
+
+
+def render(found: pd.DataFrame) -> Figure | None:
+    """Differences of P(solved) and P(stable) with their intervals, a row per contrast."""
+    if found.empty or len(found) > DRAWN_ROWS:
+        return None
+    figure = Figure(figsize=(8.4, 1.3 + 0.36 * len(found)), layout="constrained")
+    axis = figure.subplots()
+    at = np.arange(len(found))
+    for number, (m, shift) in enumerate(zip(MEASURES, (-0.15, 0.15), strict=True)):
+        difference, low, high = (found[f"{m}_{end}"].to_numpy() for end in ("difference", "low", "high"))
+        axis.errorbar(
+            difference,
+            at + shift,
+            xerr=[np.maximum(0, difference - low), np.maximum(0, high - difference)],
+            fmt=marker(number),
+            color=color(2 * number),
+            label=f"P({m})",
+            markersize=4,
+            linewidth=1.2,
+        )
+    names = [f"{text(a)} - {text(b)}" for a, b in zip(found["level"], found["other"], strict=True)]
+    axis.set_yticks(at, names, fontsize=9)
+    axis.invert_yaxis()
+    axis.axvline(0, color="0.4", linewidth=0.8)
+    axis.set_xlabel("difference of the share of runs, 95 % interval")
+    axis.grid(axis="x", alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    legend(figure)
+    return figure
+
+
+SECTION = Section(
+    title="Verdict",
+    question="Which model trains to which length, and what do clipping, optimizer and the other axes change?",
+    table=table,
+    render=render,
+    readable=readable,
+    findings=findings,
+    note=(
+        "Each row compares two levels of one axis over all runs that are equal in everything else and share "
+        "the seed. Intervals (95 %) take runs of one length and seed as one observation; p is an exact "
+        "sign-flip test over these, adjusted for both measures and all pairs of levels of its axis (Holm). A "
+        f"difference is called shown below {SHOWN_AT:g}. Differences are averages over the conditions that "
+        "were tried: the figures below show where they arise."
+    ),
+    if_empty="Nothing to compare: no axis but the length has two levels with matching runs.",
+)

@@ -1,0 +1,154 @@
+import dataclasses
+import math
+
+import pytest
+
+from analysis.effects import contrasts, factors_of, standings
+from analysis.load import load
+from analysis.sections import verdict
+from harness.condition import FIRST_TUNING_SEED, Outcome
+from harness.space import Space
+from tests.analysis.test_sections import a_result, make_folder, make_trial_of, with_rate
+from tests.conftest import make_trial
+
+S, R, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED, Outcome.DIVERGED
+
+
+def grid(tmp_path, ends, seeds: int = 6, **changes):
+    """Every condition of a space at one rate; `ends` gives the outcome of a condition and seed."""
+    fields = dict(optimizers=("sgd",), lengths=(5, 9), max_norms=(1.0, math.inf)) | changes
+    space = Space(name="x", summary="", learning_rate=(0.1,), seeds=seeds, **fields)
+    results = []
+    for condition in space.conditions():
+        for seed in range(seeds):
+            trial = dataclasses.replace(make_trial_of(condition), seed=seed, max_steps=1_000)
+            outcome = ends(condition, seed)
+            solved = outcome in (S, R)
+            results.append(a_result(trial, outcome, solved_step=100 if solved else None, watched_steps=9))
+    return load(make_folder(tmp_path / "x", space, results))
+
+
+def lstm_is_better(condition, seed):
+    """The RNN solves T = 5 only; the LSTM all, but drops at T = 9 without clipping."""
+    if condition.model == "rnn":
+        return S if condition.length == 5 else U
+    return R if condition.length == 9 and math.isinf(condition.max_norm) else S
+
+
+def test_contrasts_by_hand(tmp_path):
+    """Of 24 pairs of models the LSTM wins 12 in 6 clusters, all of the length 9: p is 2 / 2^6.
+
+    P(stable): it wins only the 6 with clipping. Clipping makes 6 of 24 runs stable, in the same 6 clusters.
+    """
+    found = contrasts(grid(tmp_path, lstm_is_better)).set_index("factor")
+    model, clipping = found.loc["model"], found.loc["clipping"]
+    assert (model["level"], model["other"]) == ("lstm", "rnn")
+    assert (model["conditions"], model["pairs"]) == (4, 24)
+    assert (model["solved_difference"], model["stable_difference"]) == (0.5, 0.25)
+    assert model["solved_p"] == model["stable_p"] == pytest.approx(2 / 64)
+    assert model["solved_p_holm"] == pytest.approx(4 / 64), "two measures of one factor are a family"
+    assert model["solved_low"] < 0.5 < model["solved_high"]
+    assert (clipping["level"], clipping["other"]) == ("max_norm 1", "no clipping")
+    assert (clipping["solved_difference"], clipping["stable_difference"]) == (0.0, 0.25)
+    assert clipping["solved_p"] == 1
+
+
+def test_numbers_are_compared_with_their_neighbours_and_names_all_with_all(tmp_path):
+    results = grid(
+        tmp_path,
+        lambda *_: S,
+        seeds=1,
+        models=("rnn",),
+        optimizers=("sgd", "adam", "rmsprop"),
+        hidden_size=(4, 8, 16),
+        max_norms=(1.0, 5.0),
+    )
+    assert factors_of(results) == {
+        "optimizer": [("adam", "rmsprop"), ("adam", "sgd"), ("rmsprop", "sgd")],
+        "hidden_size": [(8, 4), (16, 8)],
+        "clipping": [("max_norm 1", "max_norm 5")],
+    }
+
+
+def test_an_option_that_only_one_side_has_matches_any_value(tmp_path):
+    """The LSTM has two forget biases: each of its runs is paired with the RNN's of the same seed."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if dict(condition.options).get("forget_bias", 1) else U,
+        options={"forget_bias": (0.0, 1.0)},
+        lengths=(5,),
+        max_norms=(1.0,),
+    )
+    found = contrasts(results).set_index("factor")
+    assert (found.loc["model", "pairs"], found.loc["model", "stable_difference"]) == (12, -0.5)
+    assert (found.loc["forget_bias", "pairs"], found.loc["forget_bias", "stable_difference"]) == (6, 1.0)
+
+
+def test_standings_compare_models_where_all_were_trained(tmp_path):
+    found = standings(grid(tmp_path, lstm_is_better)).set_index("model")
+    assert found["rank"].to_dict() == {"lstm": 1, "rnn": 2}
+    assert (found.loc["lstm", "p_solved"], found.loc["lstm", "p_stable"]) == (1.0, 0.75)
+    assert found.loc["lstm", "steps_to_solve"] == pytest.approx(0.1)
+    assert found.loc["rnn", "steps_to_solve"] == pytest.approx((0.1 + 1) / 2)
+
+
+def test_a_condition_that_one_model_lacks_does_not_count_for_the_others(tmp_path):
+    """The RNN was trained at T = 5 only; that the LSTM fails at 9 must not hold it back."""
+    fixed = dict(model="rnn", max_norm=1.0, learning_rate=0.1)
+    space = Space(
+        name="x",
+        summary="",
+        optimizers=("sgd",),
+        lengths=(5, 9),
+        max_norms=(1.0,),
+        learning_rate=(0.1,),
+        seeds=2,
+    )
+    short, long = (
+        [with_rate(a_result(make_trial(seed, **fixed | {"length": length}), o)) for seed in range(2)]
+        for length, o in ((5, S), (9, U))
+    )
+    lstm = [
+        dataclasses.replace(
+            r,
+            trial=dataclasses.replace(
+                r.trial, condition=dataclasses.replace(r.trial.condition, model="lstm")
+            ),
+        )
+        for r in (*short, *long)
+    ]
+    found = standings(load(make_folder(tmp_path / "x", space, [*short, *lstm])))
+    assert found["rank"].tolist() == [1, 1]
+    assert found["runs"].tolist() == [2, 2]
+
+
+def test_the_verdict_says_what_is_shown_and_what_is_not(tmp_path):
+    found = verdict.table(grid(tmp_path, lstm_is_better, seeds=8))
+    said = verdict.findings(found)
+    assert said[0] == (
+        "Where all models were trained: lstm solved 100% of 32 runs and stayed stable in 75%; "
+        "rnn solved 50% of 32 runs and stayed stable in 50%."
+    )
+    assert "Half of the runs of lstm solve their task at length beyond 9 (sgd); no clipping." in said
+    assert "Half of the runs of rnn solve their task at length 5 to 9 (sgd); no clipping." in said
+    assert "None of the 64 report runs diverged." in said
+    assert any(s.startswith("Model: lstm against rnn: P(solved) +0.50 [") and "p = 0.016" in s for s in said)
+    assert any(s.startswith("Clipping: max_norm 1 against no clipping: P(solved) +0.00 [") for s in said)
+
+
+def test_the_verdict_says_no_difference_shown(tmp_path):
+    said = verdict.findings(verdict.table(grid(tmp_path, lambda *_: S)))
+    assert any(
+        s.startswith("Model, no difference shown (adjusted p 1 or more): lstm against rnn") for s in said
+    )
+
+
+def test_divergences_are_counted_by_model_and_optimizer(tmp_path):
+    space = Space(name="x", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), max_norms=(1.0,))
+    runs = [a_result(make_trial(seed), D if seed < 2 else S) for seed in range(5)]
+    tune = [a_result(make_trial(FIRST_TUNING_SEED, rate), o) for rate, o in ((0.1, S), (1.0, D))]
+    said = verdict.findings(verdict.table(load(make_folder(tmp_path / "x", space, [*runs, *tune]))))
+    assert (
+        "2 of 5 report runs diverged: rnn with sgd 2 of 5. Of the 2 runs that tuned learning rates 1 did."
+        in said
+    )

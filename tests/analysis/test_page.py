@@ -1,0 +1,155 @@
+"""Sections that say what is there: example runs, fairness and coverage, methods."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from analysis.load import load
+from analysis.sections import coverage, examples, methods
+from harness import probes
+from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
+from harness.records import STEP_SCHEMA, Records
+from harness.space import Space
+from tests.analysis.test_sections import TUNED, a_result, make_folder
+from tests.conftest import make_trial
+
+S, R, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.DIVERGED
+
+
+def tuned_folder(tmp_path, failed=(), provenance=None):
+    """max_norm 1: seeds 0 to 2, of which 1 and 2 recovered; no clipping: 0 and 1. A tuning trial diverged."""
+    norms = (1.0, math.inf)
+    space = Space(**TUNED | {"max_norms": norms}, seeds=3, tuning_seeds=1)
+    drop = [(100, 0.5, 110, True, False)]
+    report = [
+        a_result(make_trial(seed, max_norm=1.0), R if seed else S, drop if seed else (), solved_step=50)
+        for seed in range(3)
+    ] + [a_result(make_trial(seed, max_norm=math.inf), S, solved_step=50) for seed in range(2)]
+    tune = [
+        a_result(make_trial(FIRST_TUNING_SEED, rate, max_norm=norm), D if (rate, norm) == (1.0, 1.0) else S)
+        for norm in norms
+        for rate in (0.1, 1.0)
+    ]
+    conditions = list(dict.fromkeys(r.trial.condition for r in report))
+    columns = space.option_columns() | probes.columns()
+    recorder = Records(tmp_path / "x", space.definition(), conditions, columns, provenance or {})
+    for result in [*report, *tune]:
+        recorder.write_pack(Pack((result.trial,)), [result])
+    for trial in failed:
+        recorder.write_failure(Pack((trial,)), "Traceback\n  somewhere\nMemoryError: no room")
+    recorder.close()
+    return tmp_path / "x"
+
+
+def test_an_example_of_every_outcome_that_occurred(tmp_path):
+    found = examples.table(load(tuned_folder(tmp_path))).set_index("outcome")
+    assert found.index.tolist() == ["stable", "recovered", "diverged"]
+    assert found.loc["stable", ["max_norm", "seed", "of"]].tolist() == [math.inf, 0, 3], "where most are"
+    assert found.loc["recovered", ["max_norm", "seed", "of"]].tolist() == [1.0, 1, 2], "the lowest seed"
+    assert found.loc["diverged", "phase"] == "tune", "no report trial diverged"
+    assert set(found.attrs["steps"]["trial_id"]) == set(found["trial_id"])
+    figure = examples.render(found.reset_index().pipe(keep_attrs, found))
+    assert [axis.get_title().splitlines()[0] for axis in figure.get_axes()[:3]] == found.index.tolist()
+
+
+def keep_attrs(frame, source):
+    frame.attrs = source.attrs
+    return frame
+
+
+def test_a_long_curve_keeps_its_extremes_and_its_divergence():
+    value = np.zeros(100_000)
+    value[[777, 54_321]] = 9.0, -9.0
+    value[-1] = math.nan
+    step, kept = examples.envelope(np.arange(100_000), value)
+    assert len(step) <= examples.DRAWN_POINTS
+    assert (np.diff(step) > 0).all()
+    assert (np.nanmax(kept), np.nanmin(kept)) == (9.0, -9.0)
+    assert math.isnan(kept[-1])
+
+
+def test_coverage_counts_budgets_and_names_what_is_missing(tmp_path):
+    lost = make_trial(2, max_norm=math.inf)
+    found = coverage.table(load(tuned_folder(tmp_path, failed=[lost])))
+    (row,) = found.to_dict("records")
+    assert (row["conditions"], row["complete"], row["recorded"], row["planned"]) == (2, 1, 5, 6)
+    assert (row["failed"], row["diverged"]) == (1, 1)
+    assert (row["rates_low"], row["rates_high"], row["tuning_low"], row["tuning_high"]) == (2, 2, 2, 2)
+    assert row["hours"] == pytest.approx(9 / 3600)
+    assert coverage.findings(found) == [
+        "Every condition was tuned with the same budget: 2 learning rates in 2 trials.",
+        "Seeds that chose a learning rate (1000000) and seeds that are reported (0 to 2) have none in common"
+        "; their held-out sets are apart too.",
+        "1 of 2 conditions with report trials have all 3 seeds, so that comparisons are paired.",
+    ]
+    failed, missing = coverage.warnings(found)
+    assert failed.endswith("palindrome rnn sgd T=5 max_norm=inf: 1 trials (MemoryError: no room).")
+    assert missing == "Report trials are missing in: palindrome rnn sgd T=5 max_norm=inf."
+
+
+def test_budgets_that_differ_are_a_warning(tmp_path):
+    space = Space(**TUNED | {"max_norms": (1.0, 2.0)}, seeds=1, tuning_seeds=1)
+    results = [a_result(make_trial(0, max_norm=norm)) for norm in (1.0, 2.0)]
+    results += [a_result(make_trial(FIRST_TUNING_SEED, rate, max_norm=1.0)) for rate in (0.1, 1.0)]
+    results.append(a_result(make_trial(FIRST_TUNING_SEED, 0.1, max_norm=2.0)))
+    found = coverage.table(load(make_folder(tmp_path / "x", space, results)))
+    (said,) = coverage.warnings(found)
+    assert "different budgets, or are not yet all tuned: 1 rates in 1 trials, 2 rates in 2 trials" in said
+
+
+def test_many_names_are_cut_short():
+    assert coverage.listed([str(i) for i in range(14)]).endswith("11; and 2 more")
+
+
+def test_methods_print_the_commands_that_make_the_page_again(tmp_path):
+    definition = Space(**TUNED | {"max_norms": (1.0, math.inf)}, seeds=3, tuning_seeds=1).definition()
+    made = {
+        "definition": definition,
+        "argv": ["--space", "my space.py"],
+        "git_commit": "abc",
+        "python": "3.11.9",
+    }
+    folder = tuned_folder(tmp_path, provenance=made)
+    found = methods.table(load(folder))
+    assert found.attrs["commands"] == [
+        "git checkout abc",
+        "python -m harness.run --space 'my space.py'",
+        f"python -m analysis.report {folder}",
+    ]
+    facts = dict(zip(found["what"], found["x"], strict=True))
+    assert facts["Python"] == "3.11.9"
+    assert facts["max_norm"] == "1, inf"
+    assert facts["learning rate"].startswith("tuned per condition: 0.001, 0.01, 0.1, 1, 10 first (sgd)")
+    assert facts["encoding (task palindrome)"] == "one_hot"
+
+
+def test_a_folder_that_has_grown_names_the_run_of_its_present_definition(tmp_path):
+    """Files of the first run stay, with its command in their footers."""
+    space = Space(**TUNED, seeds=2, tuning_seeds=1)
+    smaller = dataclasses.replace(space, seeds=1)
+    for own, seed, argv in ((smaller, 0, ["first"]), (space, 1, ["second"])):
+        made = {"definition": own.definition(), "argv": argv}
+        columns = own.option_columns() | probes.columns()
+        trial = make_trial(seed)
+        recorder = Records(tmp_path / "x", own.definition(), [trial.condition], columns, made)
+        recorder.write_pack(Pack((trial,)), [a_result(trial)])
+        recorder.close()
+    assert "python -m harness.run second" in methods.table(load(tmp_path / "x")).attrs["commands"]
+
+
+def test_steps_that_examples_need_are_all_that_is_read(tmp_path, monkeypatch):
+    results = load(tuned_folder(tmp_path))
+    read = type(results).read
+    asked = []
+
+    def spy(self, table, columns=None, trials=None):
+        asked.append((table, columns, len(list(trials))))
+        return read(self, table, columns, trials)
+
+    monkeypatch.setattr(type(results), "read", spy)
+    examples.table(results)
+    ((_, columns, count),) = [row for row in asked if row[0] == "steps"]
+    assert count == 3
+    assert set(columns) < set(STEP_SCHEMA.names)
