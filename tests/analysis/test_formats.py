@@ -1,9 +1,6 @@
 import json
 import math
 import re
-import shutil
-import subprocess
-import tempfile
 
 import fsspec
 import pytest
@@ -15,8 +12,6 @@ from harness.place import Place
 from harness.space import Space
 from tests.analysis.test_sections import ENDS, TUNED, a_result, drops_folder, grid_folder, make_folder
 from tests.conftest import make_trial
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def test_json_holds_every_share_with_its_limits(tmp_path):
@@ -131,41 +126,6 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys):
     (folder / "trials" / "junk.parquet").write_text("not Parquet")
     assert main([str(folder)]) == 2
     assert "trials/junk.parquet is no Parquet file" in capsys.readouterr().err
-
-
-SCRIPT = """<script>
-const heads = [...document.querySelectorAll("th")];
-const rates = heads.find(head => head.textContent === "best of the grid") || heads.at(-1);
-const column = table => [...table.tBodies[0].rows].map(row => row.cells[2].textContent);
-const table = document.querySelector("table"), length = table.querySelectorAll("th")[2];
-length.click(); const up = column(table); length.click(); const down = column(table);
-document.title = JSON.stringify({up, down, wide: document.documentElement.scrollWidth, inner: innerWidth,
-  sections: [...document.querySelectorAll("h2")].map(head => head.textContent),
-  requests: performance.getEntriesByType("resource").length});
-</script></body>"""
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-@pytest.mark.parametrize("width", [500, 1300])  # chromium opens no narrower window than 500 pixels
-def test_the_page_works_in_a_browser(tmp_path, width):
-    """Tables sort as numbers, nothing is requested, every section is there, no scrolling sideways."""
-    space = Space(**TUNED | {"lengths": (5, 10, 100)}, learning_rate=(0.1,), seeds=1)
-    results = [a_result(make_trial(0, 0.1, length=length), watched_steps=9) for length in (5, 10, 100)]
-    path = write_report(load(make_folder(tmp_path / "x", space, results)))
-    path.write_text(path.read_text().replace("</body>", SCRIPT))
-    with tempfile.TemporaryDirectory() as profile:
-        command = [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
-            "--enable-logging=stderr", f"--window-size={width},900", "--dump-dom", path.as_uri(),
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    seen = json.loads(re.search(r"<title>(.*?)</title>", done.stdout).group(1))
-    assert (seen["up"], seen["down"]) == (["5", "10", "100"], ["100", "10", "5"])
-    assert seen["wide"] <= seen["inner"]
-    assert seen["requests"] == 0
-    assert seen["sections"] == [*(section.title for section in SECTIONS), "Provenance"]
-    assert "CONSOLE" not in done.stderr
 
 
 def test_a_page_of_tuning_trials_only_can_be_written_in_every_format(tmp_path):
