@@ -62,6 +62,7 @@ def write_report(results: Results, out: Path | None = None, style: str = "html")
     first = results.folders[0]
     beside = Path(f"{results.name}.{style}") if "://" in first else Path(first) / f"report.{style}"
     path = out or beside
+    path.parent.mkdir(parents=True, exist_ok=True)
     if style == "json":
         content = json.dumps(as_json(results), indent=1).encode()
         write_whole(path, lambda file: file.write(content))

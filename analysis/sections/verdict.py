@@ -166,7 +166,7 @@ def render(found: pd.DataFrame) -> Figure | None:
         )
     names = [f"{text(a)} - {text(b)}" for a, b in zip(found["level"], found["other"], strict=True)]
     axis.set_yticks(at, names, fontsize=9)
-    axis.invert_yaxis()
+    axis.set_ylim(len(found) - 0.4, -0.6)
     axis.axvline(0, color="0.4", linewidth=0.8)
     axis.set_xlabel("difference of the share of runs, 95 % interval")
     axis.grid(axis="x", alpha=0.25)
