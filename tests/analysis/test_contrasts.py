@@ -124,18 +124,6 @@ def test_the_bootstrap_resamples_each_stratum_by_itself():
 
 
 @pytest.mark.slow
-def test_the_paired_interval_covers_as_often_as_it_says():
-    """25 pairs of normal differences: nominal 95 %, percentile bootstraps within 93-97 %, 2,000 times."""
-    covered = 0
-    for seed in range(2_000):
-        generator = np.random.default_rng(seed)
-        other = generator.normal(size=25)
-        _, low, high = paired_difference(other + generator.normal(0.3, 1, 25), other, generator, 500)
-        covered += low <= 0.3 <= high
-    assert 0.92 <= covered / 2_000 <= 0.97
-
-
-@pytest.mark.slow
 def test_the_interval_of_the_interquartile_mean_covers_as_often_as_it_says():
     """Three strata of 20 uniform values: the interquartile mean of all is 1/2."""
     covered = 0
