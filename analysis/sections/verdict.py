@@ -16,6 +16,9 @@ from harness.condition import Outcome
 SHOWN_AT = 0.05
 """Adjusted p below which a difference counts as shown."""
 
+NAMED = 6
+"""Contrasts of one factor that are put in words, at most."""
+
 DRAWN_ROWS = 60
 """Rows of the figure, at most."""
 
@@ -111,12 +114,15 @@ def changes(found: pd.DataFrame) -> list[str]:
         size = rows[[f"{m}_difference" for m in MEASURES]].abs().max(axis=1)
         ordered = rows.loc[size.sort_values(ascending=False, kind="stable").index]
         name = str(factor).capitalize().replace("_", " ")
-        said += [f"{name}: {sentence(row)}." for row in ordered[shown[ordered.index]].to_dict("records")]
-        rest = ordered[~shown[ordered.index]]
+        differing, rest = ordered[shown[ordered.index]], ordered[~shown[ordered.index]]
+        said += [f"{name}: {sentence(row)}." for row in differing.head(NAMED).to_dict("records")]
+        if len(differing) > NAMED:
+            said.append(f"{name}: {len(differing) - NAMED} smaller differences are shown too, see the table.")
         if len(rest):
             least = min(rest[f"{m}_p_holm"].min() for m in MEASURES)
-            hidden = ". ".join(sentence(row, with_p=False) for row in rest.to_dict("records"))
-            said.append(f"{name}, no difference shown (adjusted p {least:.2g} or more): {hidden}.")
+            hidden = ". ".join(sentence(row, with_p=False) for row in rest.head(NAMED).to_dict("records"))
+            more = f" And {len(rest) - NAMED} more, see the table." if len(rest) > NAMED else ""
+            said.append(f"{name}, no difference shown (adjusted p {least:.2g} or more): {hidden}.{more}")
     return said
 
 

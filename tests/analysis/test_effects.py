@@ -152,3 +152,21 @@ def test_divergences_are_counted_by_model_and_optimizer(tmp_path):
         "2 of 5 report runs diverged: rnn with sgd 2 of 5. Of the 2 runs that tuned learning rates 1 did."
         in said
     )
+
+
+def test_of_many_levels_the_largest_differences_are_named(tmp_path):
+    """Seven thresholds do not differ from the last; Adam differs from three others, which do not differ."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if condition.optimizer == "adam" else U,
+        models=("rnn",),
+        optimizers=("adam", "sgd", "momentum", "rmsprop"),
+        lengths=(5,),
+        max_norms=(0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
+        seeds=10,
+    )
+    said = verdict.findings(verdict.table(results))
+    (clipping,) = [s for s in said if s.startswith("Clipping")]
+    assert clipping.count("against max_norm 100") == 6
+    assert clipping.endswith("And 1 more, see the table.")
+    assert sum(s.startswith("Optimizer: adam against") for s in said) == 3
