@@ -55,7 +55,9 @@ class Digits:
     def __post_init__(self) -> None:
         if self.length != STEPS[self.order]:
             fitting = ", ".join(f"{steps} with order={order}" for order, steps in STEPS.items())
-            raise UserError(f"lengths={self.length} is not that of digits with order={self.order}: {fitting}")
+            raise UserError(
+                f"lengths={self.length} does not fit digits with order={self.order}; known: {fitting}"
+            )
 
     @property
     def input_size(self) -> int:

@@ -5,8 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from harness.registry import UserError
-from harness.tasks import Stream, heldout_set, tasks
-from harness.tasks.base import step_losses
+from harness.tasks import Stream, heldout_set, step_losses, tasks
 from harness.tasks.digits import part_of, split_images
 from tests.conftest import make_task
 
@@ -148,8 +147,13 @@ REFUSED = [
     ("recall", 11, {}, "lengths=11 is too short: 4 pairs .* at least 12"),
     ("recall", 20, {"vocabulary": 7}, "vocabulary=7 is not allowed; expected an even number"),
     ("recall", 40, {"pairs": 9}, "pairs=9 is not allowed; expected 1 to 8"),
-    ("digits", 10, {}, "lengths=10 .* order=rows: 8 with order=rows, 64 with order=pixels"),
-    ("digits", 8, {"order": "pixels"}, "lengths=8 .* order=pixels: 8 with order=rows"),
+    (
+        "digits",
+        10,
+        {},
+        "lengths=10 does not fit .* order=rows; known: 8 with order=rows, 64 with order=pixels",
+    ),
+    ("digits", 8, {"order": "pixels"}, "lengths=8 does not fit .* order=pixels; known: 8 with order=rows"),
 ]
 
 
