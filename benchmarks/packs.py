@@ -1,6 +1,6 @@
 """What training in packs gains: time per trial and step, side by side with one plain torch loop per trial.
 
-    python benchmarks/packs.py [--model lstm] [--length 10] [--hidden 32] [--batch 32]
+    python benchmarks/packs.py [--task palindrome] [--model lstm] [--length 10] [--hidden 32] [--batch 32]
 
 Both sides run on one thread and draw the same data. The plain loop is what a user would write: the
 model as an nn.Module, torch.optim and clip_grad_norm_. The rounds alternate, so that a machine that slows
@@ -30,7 +30,7 @@ def plain_loop(trial: Trial) -> float:
     task = build_task(trial.condition)
     model = build_model(trial.condition, task, 0)
     optimizer = torch.optim.RMSprop(model.parameters(), lr=trial.learning_rate)
-    stream = Stream(task, "palindrome", trial.condition.batch_size, 0, "cpu")
+    stream = Stream(task, trial.condition.task, trial.condition.batch_size, 0, "cpu")
     started = time.perf_counter()
     for _ in range(STEPS):
         inputs, targets = stream.next()
@@ -51,7 +51,7 @@ def packed(pack: Pack) -> float:
     clip_rule = clip_rules.build("norm", {})
     runs = [Run(trial, levels=None, evals=[(0, math.inf, 0.0)]) for trial in pack.trials]
     active = Population(runs, weights, (rule.init(weights), clip_rule.init(weights)), buffers)
-    streams = {t.seed: Stream(task, "palindrome", condition.batch_size, t.seed, "cpu") for t in pack.trials}
+    streams = {t.seed: Stream(task, condition.task, condition.batch_size, t.seed, "cpu") for t in pack.trials}
     step = make_step(Replicas(modules[0], task), rule, clip_rule)
     started = time.perf_counter()
     train_block(step, active, streams, 0, STEPS)
@@ -61,13 +61,14 @@ def packed(pack: Pack) -> float:
 def main() -> None:
     """Print a line per pack size."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--task", default="palindrome")
     parser.add_argument("--model", default="lstm")
     for name, default in (("length", 10), ("hidden", 32), ("batch", 32)):
         parser.add_argument(f"--{name}", type=int, default=default)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     condition = Condition(
-        task="palindrome",
+        task=arguments.task,
         model=arguments.model,
         optimizer="rmsprop",
         length=arguments.length,

@@ -46,9 +46,9 @@ class Setup:
         self.step = make_step(self.replicas, rule, clip_rule)
         self.pack = pack
         self.streams = {
-            t.seed: Stream(task, "palindrome", condition.batch_size, t.seed, "cpu") for t in pack.trials
+            t.seed: Stream(task, condition.task, condition.batch_size, t.seed, "cpu") for t in pack.trials
         }
-        self.batch = probe_batch(task, "palindrome", "cpu")
+        self.batch = probe_batch(task, condition.task, "cpu")
 
     def seconds(self, update_every: int, steps: int) -> float:
         """Of one step of the whole pack, over so many steps, with update norms every so many."""

@@ -3,7 +3,7 @@
 Replica dimensions come first: R replicas, P parameters, B batch, T time, I input.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ Buffers = dict[str, Tensor]
 RANDOM_OR_STATEFUL = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
 
 EVAL_CHUNK = 250
-"""Held-out sequences per forward pass; divides the held-out size."""
+"""Held-out sequences per forward pass; the last pass has what is left."""
 
 
 def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
@@ -73,44 +73,60 @@ class Replicas:
         if not self._vectorizable or weights_1P.is_cuda:
             return
         weights_2P, buffers_2 = _twice(weights_1P), _twice(buffers_1)
-        pairs = [
-            *zip(
-                self.evaluate(weights_1P, buffers_1, *heldout),
-                self.evaluate(weights_2P, buffers_2, *heldout),
-                strict=True,
-            )
-        ]
+        pairs: list[tuple[Tensor, Tensor]] = []
+        for chunk in [*batches, *chunks(*heldout)]:
+            inputs, targets = (x.unsqueeze(0) for x in chunk)
+            with torch.no_grad():
+                single = self.sequences(weights_1P, buffers_1, inputs, targets)
+                twins = self.sequences(weights_2P, buffers_2, _twice(inputs), _twice(targets))
+            pairs += zip(single, twins, strict=True)
         for batch in batches:
             inputs, targets = (x.unsqueeze(0) for x in batch)
-            single = self.gradients(weights_1P, buffers_1, inputs, targets)
-            twins = self.gradients(weights_2P, buffers_2, _twice(inputs), _twice(targets))
-            pairs += zip(single, twins, strict=True)
+            pairs += zip(
+                self.gradients(weights_1P, buffers_1, inputs, targets),
+                self.gradients(weights_2P, buffers_2, _twice(inputs), _twice(targets)),
+                strict=True,
+            )
         self._single_is_exact = all(torch.equal(one[0], two[0]) for one, two in pairs)
 
-    def check_outputs(self, inputs_BTI: Tensor) -> None:
-        """Raise ValueError if the model's outputs are not of the shape that the task reads."""
+    def check_outputs(self, inputs_BTI: Tensor, targets_B: Tensor) -> None:
+        """Raise ValueError if the model's outputs are not of the shape that the task reads, or its loss or
+        score are not one number per sequence."""
         with torch.no_grad():
-            got = tuple(self.model(inputs_BTI).shape)
+            outputs = self.model(inputs_BTI)
         batch, steps = inputs_BTI.shape[:2]
         size = self.task.output_size
         expected = (batch, steps, size) if self.task.every_step else (batch, size)
-        if got != expected:
-            raise ValueError(f"the model's outputs have shape {got}; the task reads {expected}")
+        if outputs.shape != expected:
+            raise ValueError(
+                f"the model's outputs have shape {tuple(outputs.shape)}; the task reads {expected}"
+            )
+        for name in ("loss", "score"):
+            got = tuple(getattr(self.task, name)(outputs, targets_B).shape)
+            if got != (batch,):
+                raise ValueError(f"the task's {name} has shape {got}; expected one per sequence, {(batch,)}")
 
     def forward(
         self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Loss and score of every replica on its own batch: (R,) and (R,)."""
+        loss_RB, score_RB = self.sequences(weights_RP, buffers, inputs_RBTI, targets_RB)
+        return loss_RB.mean(dim=1), score_RB.mean(dim=1)
+
+    def sequences(
+        self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and score of every sequence of every replica's batch: (R, B) and (R, B)."""
         arguments: tuple[Any, ...] = (self._unflatten(weights_RP), buffers, inputs_RBTI, targets_RB)
         replicas = len(weights_RP)
         if not self._vectorizable:
             rows = [self._one(*(_at(a, r) for a in arguments)) for r in range(replicas)]
             loss_RB, score_RB = (torch.stack(column) for column in zip(*rows, strict=True))
-        else:
-            if replicas == 1 and not self._single_is_exact:
-                arguments = tuple(_twice(a) for a in arguments)
-            loss_RB, score_RB = (x[:replicas] for x in vmap(self._one)(*arguments))
-        return loss_RB.mean(dim=1), score_RB.mean(dim=1)
+            return loss_RB, score_RB
+        if replicas == 1 and not self._single_is_exact:
+            arguments = tuple(_twice(a) for a in arguments)
+        loss_RB, score_RB = (x[:replicas] for x in vmap(self._one)(*arguments))
+        return loss_RB, score_RB
 
     def gradients(
         self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor
@@ -132,9 +148,7 @@ class Replicas:
         """Mean loss and score of every replica on one held-out set: (R,) and (R,)."""
         replicas = len(weights_RP)
         totals = torch.zeros(2, replicas, device=weights_RP.device)
-        for inputs, targets in zip(
-            torch.split(inputs_NTI, EVAL_CHUNK), torch.split(targets_N, EVAL_CHUNK), strict=True
-        ):
+        for inputs, targets in chunks(inputs_NTI, targets_N):
             copies = (x.expand(replicas, *x.shape) for x in (inputs, targets))
             totals += torch.stack(self.forward(weights_RP, buffers, *copies)) * len(inputs)
         loss_R, score_R = totals / len(inputs_NTI)
@@ -166,6 +180,11 @@ class Replicas:
             name: part.view(-1, *shape)
             for name, part, shape in zip(self._names, parts, self._shapes, strict=True)
         }
+
+
+def chunks(inputs_NTI: Tensor, targets_N: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """A held-out set in parts that one forward pass takes."""
+    return zip(torch.split(inputs_NTI, EVAL_CHUNK), torch.split(targets_N, EVAL_CHUNK), strict=True)
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -37,6 +37,9 @@ BUILT_IN = Path(__file__).parent.parent / "search_spaces"
 
 Range = tuple[float, float]
 
+SEQUENCE = "sequence"
+"""The kind of inputs that tasks give and models read if they do not say: (batch, time, input)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
@@ -89,12 +92,13 @@ class Space:
         chosen += [(clip_rules, name) for name in self.clip_rules]
         for registry, name in chosen:
             registry.check_findable(name)
+        _check_fit(self.task, self.models)
         object.__setattr__(self, "probes", _checked_probes(self.probes))
         object.__setattr__(self, "options", self._checked_options())
         self._check_first_grid()
         conditions = self.conditions()
         for length, options in dict.fromkeys((c.length, c.options) for c in conditions):
-            tasks.build(self.task, dict(options), length=length)
+            _build_task(self.task, options, length)
         for optimizer, options in dict.fromkeys((c.optimizer, c.options) for c in conditions):
             optimizers.build(optimizer, dict(options))
         for rule, options in dict.fromkeys((c.clip_rule, c.options) for c in conditions):
@@ -269,6 +273,36 @@ def _check_option_names(components: Mapping[str, Mapping[str, Option]]) -> None:
         taken = sorted(options.keys() & RESERVED)
         if taken:
             raise UserError(f"{component} has an option named {taken[0]!r}, which is a column of its own")
+
+
+def fits(model: str, task: str) -> bool:
+    """Whether the model reads the kind of inputs that the task gives: a plain sequence, unless they say."""
+    gives: str = getattr(tasks.get(task), "gives", SEQUENCE)
+    return gives in getattr(models.get(model), "reads", (SEQUENCE,))
+
+
+def _check_fit(task: str, chosen: Iterable[str]) -> None:
+    """Raise UserError if a model does not fit the task, naming what does."""
+    for model in chosen:
+        if not fits(model, task):
+            fitting = ", ".join(name for name in models.names() if fits(name, task))
+            others = ", ".join(name for name in tasks.names() if fits(model, name))
+            raise UserError(
+                f"models={model} does not fit task={task}; models that do: {fitting or 'none built in'}; "
+                f"tasks that fit {model}: {others or 'none built in'}"
+            )
+
+
+def _build_task(name: str, options: Iterable[tuple[str, Value]], length: int) -> None:
+    """Raise UserError if the task cannot be built, also for what a class of the user's own raises."""
+    try:
+        tasks.build(name, dict(options), length=length)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"task {name!r} cannot be built for lengths={length}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _checked_probes(names: Any) -> tuple[str, ...]:

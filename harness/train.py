@@ -184,7 +184,7 @@ class Run:
                 "initial_loss": float(curves.eval_loss[0]),
                 "final_loss": float(curves.eval_loss[-1]),
                 "final_score": float(curves.eval_score[-1]),
-                "best_score": float(curves.eval_score.max()),
+                "best_score": float(np.fmax.reduce(curves.eval_score)),
                 "control_score": self.control_score,
                 "above_baseline": bool(curves.eval_loss[-1] > self.levels.baseline_loss),
                 "seconds": float(seconds.sum() + self.eval_seconds),
@@ -246,7 +246,7 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
     streams = {seed: stream(seed) for seed in seeds}
     checked = stream(seeds[0])
     first_batches = [checked.next() for _ in range(CHECKED_BATCHES)]
-    replicas.check_outputs(first_batches[0][0])
+    replicas.check_outputs(*first_batches[0])
     replicas.check_single(first_batches, heldout)
     step_function = make_step(replicas, optimizer, clip_rule)
 

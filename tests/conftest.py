@@ -6,11 +6,21 @@ import pytest
 import torch
 
 from harness.condition import Condition, Pack, Trial
+from harness.tasks import Task, tasks
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+LENGTHS = {"digits": 8, "recall": 16}
+"""Of the tasks that a length of 10 does not fit."""
+
+
+def make_task(name: str, **options: Any) -> Task:
+    """Any registered task at a length that fits."""
+    return tasks.build(name, options, length=LENGTHS.get(name, 10))
 
 
 def make_condition(**changes: Any) -> Condition:

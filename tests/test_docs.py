@@ -14,6 +14,7 @@ from harness.records import (
 )
 from harness.space import load_space
 from harness.tasks import tasks
+from tests.conftest import make_task
 
 ROOT = Path(__file__).parent.parent
 MEASURES = (ROOT / "docs" / "measures.md").read_text()
@@ -37,7 +38,7 @@ def test_every_probe_and_every_clip_rule_is_documented():
 
 def test_the_levels_of_every_task_are_documented():
     for name in tasks.names():
-        task = tasks.build(name, {}, length=10)
+        task = make_task(name)
         (row,) = [line for line in MEASURES.splitlines() if line.startswith(f"| `{name}` |")]
         for level in (task.solved_at, task.drop_at, task.recovered_at):
             assert f"{level:.2f}" in row

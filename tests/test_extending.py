@@ -1,5 +1,6 @@
 """What docs/extending.md shows works as it stands, and what is wrong is refused before anything starts."""
 
+import math
 import re
 import sys
 from pathlib import Path
@@ -57,7 +58,40 @@ def test_the_clipping_rule_and_the_optimizer_of_the_page_are_trained(my_parts, t
     assert trials["max_norm"].isna().tolist() == (trials.index != "norm").tolist()
 
 
+def test_the_task_of_the_page_is_trained_and_probed(my_parts, tmp_path):
+    results = tmp_path / "results"
+    assert run(results, task="my_parts:Latch", models="rnn,lstm", optimizers="sgd") == 0
+    trials = read(results / "smoke", "trials")
+    assert set(trials["task"]) == {"my_parts:Latch"}
+    assert (trials["initial_loss"] - math.log(4)).abs().max() < 0.3
+    assert moments(results)["grad_state_rate"].notna().all()
+
+
+def test_a_task_whose_constructor_fails_is_refused_in_one_line(my_parts, tmp_path, capsys):
+    my_parts.write_text(my_parts.read_text() + "\n\nclass Timeless(Generated):\n    pass\n")
+    assert run(tmp_path / "results", task="my_parts:Timeless", models="rnn", optimizers="sgd") == 2
+    error = capsys.readouterr().err
+    assert "task 'my_parts:Timeless' cannot be built for lengths=4: TypeError" in error
+    assert error.count("\n") == 1
+
+
 BROKEN = {
+    "Mean": """
+class Mean(Latch):
+    def loss(self, outputs_BC, targets_B):
+        return F.cross_entropy(outputs_BC, targets_B)
+""",
+    "Lawless": """
+class Lawless(Generated):
+    every_step, input_size, output_size = False, 1, 1
+    def __init__(self, length):
+        self.length = length
+    def draw(self, generator, size):
+        return torch.rand(size, self.length, 1, generator=generator), torch.zeros(size)
+    def loss(self, outputs_B1, targets_B):
+        return (outputs_B1[:, 0] - targets_B) ** 2
+    score = loss
+""",
     "NoState": """
 class NoState:
     def clip(self, grads_RP, norm_R1, max_norm_R1, state):
@@ -84,6 +118,8 @@ class Narrow(nn.Linear):
 @pytest.mark.parametrize(
     ("name", "kind", "said"),
     [
+        ("Mean", "task", "the task's loss has shape (); expected one per sequence, (8,)"),
+        ("Lawless", "task", "'Lawless' object has no attribute 'solved_at'"),
         ("NoState", "clip_rules", "has no attribute 'init'"),
         ("Backwards", "models", "probe gradient_flow cannot measure this model"),
         ("Single", "models", "float64"),

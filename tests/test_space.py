@@ -173,7 +173,7 @@ def test_a_file_that_binds_no_space_is_a_clear_error(tmp_path, content, message)
 
 
 def test_an_unknown_space_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"no space named 'cliping'; known: clipping_study"):
+    with pytest.raises(UserError, match=r"no space named 'cliping'; known: .*clipping_study"):
         load_space("cliping")
 
 

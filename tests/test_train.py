@@ -297,6 +297,17 @@ def test_a_held_out_loss_that_is_not_finite_is_a_divergence():
     )
 
 
+def test_the_best_score_of_a_trial_whose_score_becomes_nan_is_the_best_of_the_rest():
+    """The one update makes all weights infinite, and with them the squared errors NaN."""
+    (result,) = train(
+        make_pack(task="adding", learning_rate=1e39, max_norm=math.inf, max_steps=1, options=())
+    )
+    assert result.outcome == Outcome.DIVERGED
+    assert math.isnan(result.summary["final_score"])
+    assert result.summary["best_score"] == result.evals["score"][0]
+    assert math.isfinite(result.summary["best_score"])
+
+
 class Frozen(models.get("rnn")):
     """A reservoir: the cell keeps its initial weights, the readout is trained."""
 

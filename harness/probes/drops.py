@@ -64,7 +64,7 @@ def find_drops(score: Floats, armed: int | None, batch_size: int, levels: Levels
     index = armed - 1  # step s is at index s - 1
     while (start := _first(begins, index)) is not None:
         end = _first(recovers, start + 1)
-        lowest = float(pooled[start:end].min())
+        lowest = float(np.nanmin(pooled[start:end]))  # a score may be NaN where a trial diverged
         drops.append(Drop(start + 1, None if end is None else end + 1, lowest))
         if end is None:
             break

@@ -1,6 +1,29 @@
 """Tasks: one file each. Importing this package registers all of them."""
 
+from harness.tasks import adding as _adding  # noqa: F401
+from harness.tasks import copy_memory as _copy_memory  # noqa: F401
+from harness.tasks import digits as _digits  # noqa: F401
 from harness.tasks import palindrome as _palindrome  # noqa: F401
-from harness.tasks.base import HELDOUT_SIZE, Generated, Stream, Task, heldout_set, tasks
+from harness.tasks import parity as _parity  # noqa: F401
+from harness.tasks import recall as _recall  # noqa: F401
+from harness.tasks.base import (
+    HELDOUT_SIZE,
+    NO_TARGET,
+    Generated,
+    Stream,
+    Task,
+    heldout_set,
+    step_losses,
+    tasks,
+)
 
-__all__ = ["HELDOUT_SIZE", "Generated", "Stream", "Task", "heldout_set", "tasks"]
+__all__ = [
+    "HELDOUT_SIZE",
+    "NO_TARGET",
+    "Generated",
+    "Stream",
+    "Task",
+    "heldout_set",
+    "step_losses",
+    "tasks",
+]

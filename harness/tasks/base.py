@@ -3,6 +3,7 @@
 from typing import ClassVar, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from harness.condition import stream_seed
@@ -13,6 +14,8 @@ class Task(Protocol):
     """A way to make sequences of one length, a loss, and a score (higher is better).
 
     The levels at which a score counts are part of the task, so that outcomes mean the same everywhere.
+    A class attribute `gives` names the kind of its inputs if they are no plain sequence: only models
+    that read this kind fit (see `Space`).
     """
 
     every_step: ClassVar[bool]  # does the loss read an output at every time step, or the last only
@@ -67,6 +70,15 @@ class Generated:
     def draw_heldout(self, generator: torch.Generator, size: int, split: str) -> tuple[Tensor, Tensor] | None:
         """See `Task.draw_heldout`."""
         return None if split == "control" else self.draw(generator, size)
+
+
+NO_TARGET = -1
+"""Class label of a time step at which nothing is asked."""
+
+
+def step_losses(outputs_BTC: Tensor, targets_BT: Tensor) -> Tensor:
+    """Cross-entropy in nats of the classes at every time step, (batch, time); 0 where there is no target."""
+    return F.cross_entropy(outputs_BTC.transpose(1, 2), targets_BT, ignore_index=NO_TARGET, reduction="none")
 
 
 tasks: Registry[Task] = Registry("task", given=("length",))

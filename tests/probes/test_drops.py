@@ -76,3 +76,8 @@ def test_chance_errors_of_a_solved_run_give_next_to_no_drops():
     for batch_size in (16, 32, 128):
         score = generator.binomial(batch_size, 0.99, 100_000) / batch_size
         assert len(find_drops(score, 1, batch_size, LEVELS)) <= 1
+
+
+def test_the_depth_of_a_drop_that_ends_in_a_divergence_is_that_of_its_finite_scores():
+    score = series((1.0, 100), (0.2, 5), (np.nan, 1))
+    assert find_drops(score, 51, 128, LEVELS) == [Drop(101, None, 0.2)]

@@ -33,12 +33,14 @@ class Linear(Recurrent):
         return self
 
 
-def moment_of(*modules: nn.Module, length: int = 12, batch: int = 5, **task_options):
-    """These modules as replicas at a moment, on a batch of palindromes."""
-    task = tasks.build("palindrome", task_options, length=length)
+def moment_of(
+    *modules: nn.Module, length: int = 12, batch: int = 5, name: str = "palindrome", **task_options
+):
+    """These modules as replicas at a moment, on a batch of a task."""
+    task = tasks.build(name, task_options, length=length)
     replicas = Replicas(modules[0], task)
     weights, buffers = stack(modules)
-    inputs, targets = probe_batch(task, "palindrome", "cpu")
+    inputs, targets = probe_batch(task, name, "cpu")
     return replicas.moment(weights, buffers, (inputs[:batch], targets[:batch]))
 
 
@@ -57,25 +59,36 @@ def linear(weight: torch.Tensor) -> Linear:
 ORTHOGONAL = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0))).Q
 
 
+@pytest.mark.parametrize("task_name", ["palindrome", "adding", "parity"])
 @pytest.mark.parametrize("name", models.names())
-def test_state_gradients_equal_autograd_sample_by_sample(name):
-    """The reference: one sequence at a time, the state cut off and differentiated at each step."""
-    modules = [build(name, seed) for seed in range(3)]
-    moment = moment_of(*modules)
+def test_state_gradients_equal_autograd_sample_by_sample(name, task_name):
+    """The reference: one sequence at a time, the state cut off and differentiated at each step.
+
+    With a class at the end, a number at the end, and a class at every step, where the losses of all later
+    steps count and that of the step itself.
+    """
+    task = tasks.build(task_name, {}, length=9)
+    condition = make_condition(model=name, task=task_name, length=9, options=())
+    modules = [build_model(condition, task, seed) for seed in range(3)]
+    moment = moment_of(*modules, length=9, name=task_name)
     found = state_gradients(moment)
     for r, module in enumerate(modules):
         module = module.double()
         for b in range(5):
-            x, label = moment.inputs_BTI[b : b + 1], moment.targets_B[b : b + 1]
+            x, target = moment.inputs_BTI[b : b + 1], moment.targets_B[b : b + 1]
             for t in range(x.shape[1]):
                 with torch.no_grad():
                     state = module.initial_state(x)
+                    outputs = []
                     for s in range(t + 1):
                         state = module.step(x[:, s], state)
+                        outputs.append(module.readout(state[0]))
                 cut = state = tuple(part.detach().requires_grad_() for part in state)
+                outputs[-1] = module.readout(state[0])
                 for s in range(t + 1, x.shape[1]):
                     state = module.step(x[:, s], state)
-                loss = nn.functional.cross_entropy(module.readout(state[0]), label)
+                    outputs.append(module.readout(state[0]))
+                loss = task.loss(torch.stack(outputs, 1) if task.every_step else outputs[-1], target).sum()
                 for part, grad in zip(found, torch.autograd.grad(loss, cut, allow_unused=True), strict=True):
                     expected = 0.0 if grad is None else grad.norm().item()
                     assert part[r, t, b].item() == pytest.approx(expected, rel=1e-10, abs=1e-15)

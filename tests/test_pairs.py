@@ -1,0 +1,75 @@
+"""Every model with every task that it fits, and what is said where it does not."""
+
+import math
+
+import pytest
+
+from harness.condition import Pack
+from harness.models import models
+from harness.probes import DEFAULT_MOMENT_PROBES
+from harness.registry import UserError
+from harness.space import Space, fits
+from harness.tasks import heldout_set, tasks
+from harness.train import build_task, run_pack, train
+from tests.conftest import LENGTHS, make_trial
+from tests.test_train import same_numbers
+
+PAIRS = [(model, task) for model in models.names() for task in tasks.names() if fits(model, task)]
+
+
+def trials_of(model: str, task: str, **changes):
+    fields = dict(length=LENGTHS.get(task, 10), hidden_size=5, batch_size=4, optimizer="adam", options=())
+    budget = dict(max_steps=3, observe=0, eval_every=1)
+    return tuple(
+        make_trial(seed, 3e-3, model=model, task=task, **fields | budget | changes) for seed in range(3)
+    )
+
+
+@pytest.mark.parametrize(("model", "task"), PAIRS)
+def test_every_pair_has_the_same_numbers_in_a_pack_and_alone(model, task):
+    trials = trials_of(model, task)
+    for trial, run in zip(trials, run_pack(Pack(trials)), strict=True):
+        assert [math.isfinite(loss) for _, loss, _ in run.evals] == [True] * 4
+        assert same_numbers(run_pack(Pack((trial,)))[0], run)
+
+
+@pytest.mark.parametrize("task", [task for model, task in PAIRS if model == "lstm"])
+def test_the_gradient_through_time_of_every_task_is_measured(task):
+    trial = trials_of("lstm", task)[0]
+    (result,) = train(Pack((trial,), DEFAULT_MOMENT_PROBES))
+    found = build_task(trial.condition)
+    for column in ("grad_state_rate", "grad_c_rate", "lyapunov_1", "sigma_max"):
+        assert all(map(math.isfinite, result.moments[column])), column
+    steps = heldout_set(found, task, "probe", 64)[0].shape[1]
+    assert max(result.profiles["t"]) == steps
+
+
+class ReadsGraphs(models.get("rnn")):
+    """A model that reads no plain sequences."""
+
+    reads = ("graph",)
+
+
+class GivesGraphs(tasks.get("parity")):
+    """A task that gives none."""
+
+    gives = "graph"
+
+
+def space(model: str, task: str) -> Space:
+    return Space(name="pairs", summary="", models=(model,), task=task)
+
+
+def test_a_model_that_does_not_read_what_the_task_gives_is_refused_naming_what_fits():
+    reads, gives = "tests.test_pairs:ReadsGraphs", "tests.test_pairs:GivesGraphs"
+    with pytest.raises(
+        UserError, match=r"ReadsGraphs does not fit task=parity; models that do: .*lstm"
+    ) as error:
+        space(reads, "parity")
+    assert "\n" not in str(error.value)
+    with pytest.raises(
+        UserError, match=r"models=rnn does not fit .* tasks that fit rnn: adding, copy, .*parity"
+    ):
+        space("rnn", gives)
+    assert space(reads, gives).conditions()
+    assert space("rnn", "parity").conditions()
