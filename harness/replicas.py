@@ -13,6 +13,7 @@ from torch.func import functional_call, vmap
 from harness.condition import Condition, stream_seed
 from harness.models import models
 from harness.probes import Moment
+from harness.registry import UserError
 from harness.tasks import Task
 
 Buffers = dict[str, Tensor]
@@ -43,6 +44,11 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
                 f"model {condition.model} holds a {type(module).__name__}: modules that draw random numbers "
                 f"or change buffers while training are not supported, their numbers would not repeat"
             )
+    if task.every_step and getattr(model, "bidirectional", False):
+        raise UserError(
+            f"bidirectional=true does not fit task {condition.task}: it asks for an answer after every "
+            f"step, and a bidirectional model has read the steps after it; leave it false"
+        )
     if hasattr(model, "every_step"):
         model.every_step = task.every_step  # type: ignore[assignment]
     return model
