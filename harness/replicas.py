@@ -38,6 +38,10 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
             hidden_size=condition.hidden_size,
             output_size=task.output_size,
         )
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model {condition.model} is a {type(model).__name__}; expected a torch.nn.Module")
+    if not trainable(model):
+        raise ValueError(f"model {condition.model} has no parameters to train")
     for module in model.modules():
         if isinstance(module, RANDOM_OR_STATEFUL):
             raise ValueError(
@@ -94,14 +98,23 @@ class Replicas:
         self._single_is_exact = all(torch.equal(one[0], two[0]) for one, two in pairs)
 
     def check_outputs(self, inputs_BTI: Tensor) -> None:
-        """Raise ValueError if the model's outputs are not of the shape that the task reads."""
+        """Raise ValueError if the model's outputs are not a tensor such as the task reads."""
         with torch.no_grad():
-            got = tuple(self.model(inputs_BTI).shape)
+            outputs = self.model(inputs_BTI)
+        if not isinstance(outputs, Tensor):
+            raise ValueError(f"the model's forward gives a {type(outputs).__name__}; expected a tensor")
+        got = tuple(outputs.shape)
         batch, steps = inputs_BTI.shape[:2]
         size = self.task.output_size
         expected = (batch, steps, size) if self.task.every_step else (batch, size)
         if got != expected:
             raise ValueError(f"the model's outputs have shape {got}; the task reads {expected}")
+        if outputs.dtype != torch.float32:
+            raise ValueError(f"the model's outputs are {outputs.dtype}; training is in torch.float32")
+        if outputs.device != inputs_BTI.device:
+            raise ValueError(
+                f"the model's outputs are on {outputs.device}, its inputs on {inputs_BTI.device}"
+            )
 
     def forward(
         self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor

@@ -49,7 +49,7 @@ class Layer(nn.Module):
         rows = len(self.bias) // self.gates
         own = slice(first * rows, first * rows + sums.shape[-1])
         if self.gain is not None:
-            by_gate = sums.unflatten(-1, (-1, rows))
+            by_gate = sums.reshape(*sums.shape[:-1], -1, rows)
             sums = nn.functional.layer_norm(by_gate, (rows,)).flatten(-2) * self.gain[own]
         return sums + self.bias[own]
 
@@ -105,8 +105,7 @@ class Stepwise(nn.Module):
 
     def readout(self, h_BH: Tensor) -> Tensor:
         """Outputs from hidden states: any leading dimensions, then hidden."""
-        outputs: Tensor = self.out(h_BH)
-        return outputs
+        return self.out.forward(h_BH)
 
     def forward(self, inputs_BTI: Tensor) -> Tensor:
         state = self.initial_state(inputs_BTI)
@@ -150,24 +149,28 @@ class Recurrent(Stepwise):
         self.bidirectional = bidirectional
 
     @property
+    def layers(self) -> list[Layer]:
+        """Their weights, bottom first; where there are two directions, both of a layer side by side."""
+        return cast("list[Layer]", list(self.cells))
+
+    @property
     def cell_weight(self) -> Tensor:
         """Of the first layer: (gates * hidden, input + hidden)."""
-        return cast(Layer, self.cells[0]).weight
+        return self.layers[0].weight
 
     @property
     def cell_bias(self) -> Tensor:
         """Of the first layer: (gates * hidden,)."""
-        return cast(Layer, self.cells[0]).bias
+        return self.layers[0].bias
 
     def cell_product(self, x_BI: Tensor, h_BH: Tensor) -> Tensor:
-        """[x, h] W' + b of the first layer."""
-        sums: Tensor = self.cells[0](x_BI, h_BH)
-        return sums
+        """[x, h] W' + b of the first layer: (batch, gates * hidden)."""
+        return self.layers[0].forward(x_BI, h_BH)
 
     def recurrent_weight(self) -> Tensor:
-        """What hidden states are multiplied by, a block per layer, direction and gate: (blocks, hidden, hidden)."""
+        """What hidden states are multiplied by, a block per gate of every layer: (blocks, hidden, hidden)."""
         n = self.hidden_size
-        return torch.cat([cast(Layer, cell).weight[:, -n:].view(-1, n, n) for cell in self.cells])
+        return torch.cat([layer.weight[:, -n:].view(-1, n, n) for layer in self.layers])
 
     def forward(self, inputs_BTI: Tensor) -> Tensor:
         return self._both_ways(inputs_BTI) if self.bidirectional else super().forward(inputs_BTI)
@@ -202,22 +205,6 @@ def logistic(x: Tensor) -> Tensor:
     rest, and which elements are the last depends on how many replicas there are. tanh rounds all alike.
     """
     return 0.5 * torch.tanh(0.5 * x) + 0.5
-
-
-def scan(keep_BTH: Tensor, new_BTH: Tensor) -> Tensor:
-    """h_t = keep_t h_{t-1} + new_t for all t at once, h_0 = 0: (batch, time, hidden).
-
-    By recursive doubling (Hillis & Steele 1986): after round k each position holds the last 2^k steps. Only
-    products and sums, so that keeps within [0, 1] cannot overflow and need no logarithms.
-    """
-    reach = 1
-    while reach < new_BTH.shape[1]:
-        new_BTH = torch.cat(
-            [new_BTH[:, :reach], new_BTH[:, reach:] + keep_BTH[:, reach:] * new_BTH[:, :-reach]], dim=1
-        )
-        keep_BTH = torch.cat([keep_BTH[:, :reach], keep_BTH[:, reach:] * keep_BTH[:, :-reach]], dim=1)
-        reach *= 2
-    return new_BTH
 
 
 def start(rows: int, columns: int, init: Init) -> Tensor:

@@ -13,8 +13,8 @@ class GRU(Recurrent):
     r, z = sigmoid(W [x_t, h_{t-1}] + b);  n = tanh(W_nx x_t + r * (W_nh h_{t-1}) + b_n);
     h_t = (1 - z) * n + z * h_{t-1}. The rows of the (3n, d + n) matrix are r, z, n. Cho et al. write
     W_nh (r * h_{t-1}) instead. There is one bias: torch.nn.GRU with its second, `bias_hh`, at 0 is this
-    model (its part for n lies within r * (.), so the two do not merge). Parameters: 3 n (d + n + 1) in the cell
-    and c (n + 1) in the readout. `layer_norm` normalises the three sums, that of n after the reset.
+    model (its part for n lies within r * (.), so the two do not merge). Parameters: 3 n (d + n + 1) in the
+    cell and c (n + 1) in the readout. `layer_norm` normalises the three sums, that of n after the reset.
     """
 
     def __init__(
@@ -27,16 +27,14 @@ class GRU(Recurrent):
         bidirectional: bool = False,
         layer_norm: bool = False,
     ) -> None:
-        super().__init__(
-            input_size, hidden_size, output_size, 3, init, layers, bidirectional, layer_norm
-        )
+        super().__init__(input_size, hidden_size, output_size, 3, init, layers, bidirectional, layer_norm)
 
     def cell(self, layer: Layer, x_BI: Tensor, state: State) -> State:
         (h,) = state
         sizes = [2 * self.hidden_size, self.hidden_size]
-        W_x, W_h = layer.weight.split([x_BI.shape[-1], self.hidden_size], dim=1)
-        gates_x, n_x = (x_BI @ W_x.T).split(sizes, dim=-1)
-        gates_h, n_h = (h @ W_h.T).split(sizes, dim=-1)
+        W_x, W_h = torch.split(layer.weight, [x_BI.shape[-1], self.hidden_size], dim=1)
+        gates_x, n_x = torch.split(x_BI @ W_x.T, sizes, dim=-1)
+        gates_h, n_h = torch.split(h @ W_h.T, sizes, dim=-1)
         r, z = logistic(layer.finish(gates_x + gates_h)).chunk(2, dim=-1)
         n = torch.tanh(layer.finish(n_x + r * n_h, first=2))
         return ((1 - z) * n + z * h,)

@@ -1,4 +1,4 @@
-"""The IRNN: rectified linear units that start from the identity (Le, Jaitly & Hinton 2015, arXiv 1504.00941)."""
+"""The IRNN: a ReLU network that starts from the identity (Le, Jaitly & Hinton 2015, arXiv 1504.00941)."""
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +23,11 @@ class IRNN(Recurrent):
         bidirectional: bool = False,
         layer_norm: bool = False,
     ) -> None:
-        super().__init__(
-            input_size, hidden_size, output_size, 1, "normal", layers, bidirectional, layer_norm
-        )
+        super().__init__(input_size, hidden_size, output_size, 1, "normal", layers, bidirectional, layer_norm)
         with torch.no_grad():
-            for layer in (*self.cells, self.out):
+            for layer in (*self.layers, self.out):
                 nn.init.normal_(layer.weight, std=0.001)
-            for layer in self.cells:
+            for layer in self.layers:
                 nn.init.eye_(layer.weight[:, -hidden_size:])
 
     def cell(self, layer: Layer, x_BI: Tensor, state: State) -> State:

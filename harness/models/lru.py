@@ -1,5 +1,4 @@
-"""The linear recurrent unit (Orvieto et al. 2023, arXiv 2303.06349): a diagonal linear recurrence in the complex
-plane, and a nonlinear readout.
+"""The linear recurrent unit (Orvieto et al. 2023, arXiv 2303.06349): a complex diagonal linear recurrence.
 
 Complex numbers are kept as real pairs: a state h in C^n is [Re h, Im h] in R^2n.
 """
@@ -16,9 +15,9 @@ from harness.registry import UserError
 class Diagonal(nn.Module):
     """h_t = lambda * h_{t-1} + gamma * (B u_t), with lambda = exp(-exp(nu) + i exp(theta)), so |lambda| < 1.
 
-    At the start lambda is uniform on the ring r_min <= |lambda| <= r_max, its phase uniform in [0, max_phase],
-    and gamma = sqrt(1 - |lambda|^2), which keeps the variance of h near that of B u; both are trained through
-    their logarithms. B is normal with variance 1 / (2 d), real and imaginary parts each.
+    At the start lambda is uniform on the ring r_min <= |lambda| <= r_max with phases in [0, max_phase], and
+    gamma = sqrt(1 - |lambda|^2), which keeps the variance of h near that of B u; nu, theta and log gamma are
+    trained. B is normal with variance 1 / (2 d), real and imaginary parts each.
     """
 
     def __init__(self, input_size: int, size: int, r_min: float, r_max: float, max_phase: float) -> None:
@@ -43,10 +42,11 @@ class Diagonal(nn.Module):
 class LRU(Stepwise):
     """Linear recurrent unit: h_t = lambda * h_{t-1} + gamma * (B u_t), outputs W relu(Re(C h_t)) + b.
 
-    h in C^n, B in C^(n x d), C in C^(n x n) with normal parts of variance 1 / n. The paper's y_t = Re(C h_t) + D u_t
-    is here without D u_t, so that outputs depend on the state alone; ReLU and W make it a position-wise MLP.
-    Parameters: 3n + 2nd + 2n^2 and c (n + 1) in the readout. r_min, r_max, max_phase: see `Diagonal`;
-    defaults are the paper's, the whole disk. Re h and Im h are one part of the state, (batch, 2n).
+    h in C^n, B in C^(n x d), C in C^(n x n) with normal parts of variance 1 / n. The paper's
+    y_t = Re(C h_t) + D u_t is here without D u_t, so that outputs depend on the state alone; ReLU and W are
+    the position-wise MLP that follows it. Parameters: 3n + 2nd + 2n^2 and c (n + 1) in the readout. r_min,
+    r_max, max_phase: see `Diagonal`; the defaults are the paper's, the whole disk. Re h and Im h are one part
+    of the state, (batch, 2n).
     """
 
     def __init__(
@@ -76,27 +76,11 @@ class LRU(Stepwise):
     def readout(self, h_BH: Tensor) -> Tensor:
         return super().readout(torch.relu(h_BH @ self.C.T))
 
-    def forward(self, inputs_BTI: Tensor) -> Tensor:
-        layer = self.cells[0]
-        hidden_BTH = power_scan(*layer.poles(), layer.drive(inputs_BTI))
-        return self.readout(hidden_BTH if self.every_step else hidden_BTH[:, -1])
-
 
 def turn(real_N: Tensor, imag_N: Tensor, h: Tensor) -> Tensor:
     """The product of complex numbers with states, all as real pairs: (..., 2n)."""
     h_real, h_imag = h.chunk(2, dim=-1)
     return torch.cat([real_N * h_real - imag_N * h_imag, real_N * h_imag + imag_N * h_real], dim=-1)
-
-
-def power_scan(real_N: Tensor, imag_N: Tensor, new_BTH: Tensor) -> Tensor:
-    """h_t = lambda h_{t-1} + new_t for all t at once, h_0 = 0: as `scan`, with one lambda for all steps."""
-    reach = 1
-    while reach < new_BTH.shape[1]:
-        before = turn(real_N, imag_N, new_BTH[:, :-reach])
-        new_BTH = torch.cat([new_BTH[:, :reach], new_BTH[:, reach:] + before], dim=1)
-        real_N, imag_N = real_N**2 - imag_N**2, 2 * real_N * imag_N
-        reach *= 2
-    return new_BTH
 
 
 def inside(size: int) -> Tensor:

@@ -30,16 +30,14 @@ class LSTM(Recurrent):
         bidirectional: bool = False,
         layer_norm: bool = False,
     ) -> None:
-        super().__init__(
-            input_size, hidden_size, output_size, 4, init, layers, bidirectional, layer_norm
-        )
+        super().__init__(input_size, hidden_size, output_size, 4, init, layers, bidirectional, layer_norm)
         with torch.no_grad():
-            for layer in self.cells:
+            for layer in self.layers:
                 layer.bias[hidden_size : 2 * hidden_size] = forget_bias
 
     def cell(self, layer: Layer, x_BI: Tensor, state: State) -> State:
         h, c = state
-        i, f, g, o = layer(x_BI, h).chunk(4, dim=-1)
+        i, f, g, o = layer.forward(x_BI, h).chunk(4, dim=-1)
         c = torch.tanh(g) * torch.sigmoid(i) + c * torch.sigmoid(f)
         h = torch.tanh(c) * torch.sigmoid(o)
         return h, c

@@ -25,9 +25,7 @@ class MGU(Recurrent):
         bidirectional: bool = False,
         layer_norm: bool = False,
     ) -> None:
-        super().__init__(
-            input_size, hidden_size, output_size, 2, init, layers, bidirectional, layer_norm
-        )
+        super().__init__(input_size, hidden_size, output_size, 2, init, layers, bidirectional, layer_norm)
 
     def cell(self, layer: Layer, x_BI: Tensor, state: State) -> State:
         (h,) = state

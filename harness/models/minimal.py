@@ -1,15 +1,16 @@
 """minGRU and minLSTM (Feng et al. 2024, arXiv 2410.01201): gates that read the input alone.
 
-With gates that do not depend on the hidden state the recurrence is linear in it, and all steps are
-computed at once by a scan. The paper's log-space form keeps hidden states positive by passing the
-candidate through g(.); here candidates keep their sign, as in its plain form, and the scan needs no logarithms.
+With gates that do not depend on the hidden state the recurrence is linear in it, so that a parallel scan
+gives all steps at once. Here steps are taken one after the other: a scan by doubling was 2 to 4 times slower
+on a CPU (T = 20 and 100). Candidates keep their sign, as in the paper's plain form; its log-space form makes
+hidden states positive, by a function g of the candidate.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.models.base import Init, Layer, State, Stepwise, check_layers, logistic, models, scan
+from harness.models.base import Init, Layer, State, Stepwise, check_layers, logistic, models
 
 
 class Minimal(Stepwise):
@@ -33,12 +34,6 @@ class Minimal(Stepwise):
     def cell(self, layer: Layer, x_BI: Tensor, state: State) -> State:
         keep, new = self.terms(layer(x_BI))
         return (keep * state[0] + new,)
-
-    def forward(self, inputs_BTI: Tensor) -> Tensor:
-        hidden_BTH = inputs_BTI
-        for layer in self.cells:
-            hidden_BTH = scan(*self.terms(layer(hidden_BTH)))
-        return self.readout(hidden_BTH if self.every_step else hidden_BTH[:, -1])
 
 
 @models.register("min_gru")

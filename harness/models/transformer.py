@@ -1,4 +1,4 @@
-"""A small causal transformer decoder (Vaswani et al. 2017, arXiv 1706.03762): the baseline without recurrence."""
+"""A small causal transformer (Vaswani et al. 2017, arXiv 1706.03762): the baseline without recurrence."""
 
 import math
 
@@ -27,12 +27,13 @@ class Block(nn.Module):
 
     def forward(self, x_BTH: Tensor) -> Tensor:
         x_BTH = x_BTH + self.mix(self.attend(self.before_attention(x_BTH)))
-        return x_BTH + self.narrow(torch.relu(self.widen(self.before_mlp(x_BTH))))
+        return x_BTH + self.narrow.forward(torch.relu(self.widen(self.before_mlp(x_BTH))))
 
     def attend(self, x_BTH: Tensor) -> Tensor:
         """What each step gathers from itself and those before it: (batch, time, hidden)."""
-        parts = self.queries_keys_values(x_BTH).chunk(3, dim=-1)
-        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        by_head = (*x_BTH.shape[:2], self.heads, -1)
+        parts = self.queries_keys_values.forward(x_BTH).chunk(3, dim=-1)
+        q, k, v = (part.reshape(by_head).transpose(1, 2) for part in parts)
         scores_BNTT = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
         later_TT = torch.ones(scores_BNTT.shape[-2:], dtype=torch.bool, device=x_BTH.device).triu(1)
         weights_BNTT = scores_BNTT.masked_fill(later_TT, -torch.inf).softmax(-1)
@@ -43,7 +44,7 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Causal transformer: the output at t sees the inputs up to t. No dropout.
 
-    A linear map of the inputs plus sinusoidal positions, `layers` blocks, a last layer norm, a linear readout.
+    A linear map of the inputs plus sinusoidal positions, `layers` blocks, a last layer norm, a readout.
     Parameters, n = hidden_size: n (d + 1), per block 12 n^2 + 13 n, 2n in the last norm, and c (n + 1).
     """
 
