@@ -85,7 +85,7 @@ def gated(gates: int):
 
 
 def minimal(gates: int):
-    def count(d, n, c, layers=1):
+    def count(d, n, c, layers=2):
         return gates * n * (d + 1 + (layers - 1) * (n + 1)) + c * (n + 1)
 
     return count
