@@ -18,7 +18,7 @@ SPACE = Space(
     observe=400,
     eval_every=100,
     # RNN and LSTM as in the University of Amsterdam's deep learning course, assignment 2 (2019): 128 units,
-    # batches of 128, 10,000 steps, RMSprop, max_norm 10, lengths from 5 up. The other models are given the same.
+    # batches of 128, 10,000 steps, RMSprop, max_norm 10, lengths from 5 up. The others are given the same.
     paper=dict(
         lengths=(5, 10, 15, 20, 25, 30, 35, 40, 45, 50),
         hidden_size=128,
