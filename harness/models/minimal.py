@@ -17,7 +17,7 @@ class Minimal(Stepwise):
     """h_t = keep_t * h_{t-1} + new_t, where both depend on x_t alone; a subclass defines `terms`.
 
     In a layer above, gates depend on the past, through the hidden state of the layer below: hence two
-    `layers` unless said otherwise. With one, palindromes of 8 digits were not learnt.
+    `layers` unless said otherwise. With one, none of 6 runs learnt palindromes of 8 digits in 1,000 steps.
     """
 
     def __init__(
