@@ -64,7 +64,9 @@ class Replicas:
     All replicas go through one vmap, a single one too: which matrix kernel a product runs in, and so how it
     rounds, depends on the processor and on whether the product is batched. Where a batch of one is
     rounded differently still, a single replica is run twice, so that numbers on the CPU never depend
-    on packing. Replicas of a model that says `vectorizable = False` run one after the other.
+    on packing. Replicas of a model that says `vectorizable = False` run one after the other, and so do those
+    of a model whose rounding depends on a replica's place in the pack: torch.sigmoid and others round the
+    last few elements of a contiguous tensor in another way than the rest.
     """
 
     def __init__(self, model: nn.Module, task: Task) -> None:
@@ -78,11 +80,11 @@ class Replicas:
         self._single_is_exact = True
 
     def check_single(self, batches: Sequence[tuple[Tensor, Tensor]], heldout: tuple[Tensor, Tensor]) -> None:
-        """Find out, on real batches, whether a single replica is rounded as one of several is."""
+        """Find out, on real batches, whether a replica is rounded alike alone, as one of two, and of many."""
         weights_1P, buffers_1 = stack([self.model])
         if not self._vectorizable or weights_1P.is_cuda:
             return
-        weights_2P, buffers_2 = _twice(weights_1P), _twice(buffers_1)
+        weights_2P, buffers_2 = _copies(weights_1P, 2), _copies(buffers_1, 2)
         pairs = [
             *zip(
                 self.evaluate(weights_1P, buffers_1, *heldout),
@@ -90,12 +92,20 @@ class Replicas:
                 strict=True,
             )
         ]
-        for batch in batches:
+        many = self.gradients(
+            _copies(weights_1P, len(batches)),
+            _copies(buffers_1, len(batches)),
+            *(torch.stack(rows) for rows in zip(*batches, strict=True)),
+        )
+        alike = True
+        for r, batch in enumerate(batches):
             inputs, targets = (x.unsqueeze(0) for x in batch)
             single = self.gradients(weights_1P, buffers_1, inputs, targets)
-            twins = self.gradients(weights_2P, buffers_2, _twice(inputs), _twice(targets))
+            twins = self.gradients(weights_2P, buffers_2, _copies(inputs, 2), _copies(targets, 2))
             pairs += zip(single, twins, strict=True)
+            alike &= all(torch.equal(row[r], two[0]) for row, two in zip(many, twins, strict=True))
         self._single_is_exact = all(torch.equal(one[0], two[0]) for one, two in pairs)
+        self._vectorizable = alike
 
     def check_outputs(self, inputs_BTI: Tensor) -> None:
         """Raise ValueError if the model's outputs are not a tensor such as the task reads."""
@@ -127,7 +137,7 @@ class Replicas:
             loss_RB, score_RB = (torch.stack(column) for column in zip(*rows, strict=True))
         else:
             if replicas == 1 and not self._single_is_exact:
-                arguments = tuple(_twice(a) for a in arguments)
+                arguments = tuple(_copies(a, 2) for a in arguments)
             loss_RB, score_RB = (x[:replicas] for x in vmap(self._one)(*arguments))
         return loss_RB.mean(dim=1), score_RB.mean(dim=1)
 
@@ -212,8 +222,8 @@ def _at(argument: Tensor | Buffers, r: int) -> Any:
     return {k: v[r] for k, v in argument.items()} if isinstance(argument, dict) else argument[r]
 
 
-def _twice(argument: Tensor | Buffers) -> Any:
-    """The one replica of a stacked tensor, or of a dict of them, twice."""
+def _copies(argument: Tensor | Buffers, number: int) -> Any:
+    """The one replica of a stacked tensor, or of a dict of them, several times."""
     if isinstance(argument, dict):
-        return {k: torch.cat([v, v]) for k, v in argument.items()}
-    return torch.cat([argument, argument])
+        return {k: torch.cat([v] * number) for k, v in argument.items()}
+    return torch.cat([argument] * number)

@@ -99,6 +99,22 @@ def test_a_model_that_cannot_be_vectorised_is_looped_and_packing_changes_nothing
         assert np.allclose(a.curves().loss, b.curves().loss, atol=1e-4), "kernels round differently"
 
 
+class Squashed(models.get("rnn")):
+    """torch.sigmoid of a contiguous tensor rounds its last elements in another way: by place in the pack."""
+
+    def cell(self, layer, x_BI, state):
+        return (torch.sigmoid(8 * layer(x_BI, state[0])),)
+
+
+def test_replicas_whose_rounding_depends_on_their_place_are_looped_and_packing_changes_nothing():
+    changes = dict(model="tests.test_train:Squashed", options=(("encoding", "one_hot"),), length=9)
+    changes |= dict(hidden_size=13, batch_size=1, max_steps=20)
+    trials = tuple(make_trial(seed, learning_rate=3e-3, **changes) for seed in range(8))
+    alone, two, eight = (run_pack(Pack(trials[:size]))[0] for size in (1, 2, 8))
+    assert same_numbers(alone, two)
+    assert same_numbers(alone, eight)
+
+
 def test_every_max_norm_and_rate_starts_from_the_same_weights_and_sees_the_same_data():
     a, b = (make_trial(learning_rate=rate, max_norm=norm) for rate, norm in [(0.1, 1.0), (0.2, math.inf)])
     first = [run.curves() for run in run_pack(Pack((a, b)))]
