@@ -13,6 +13,7 @@ from torch.func import functional_call, vmap
 from harness.condition import Condition, stream_seed
 from harness.models import models
 from harness.probes import Moment
+from harness.registry import UserError
 from harness.tasks import Task
 
 Buffers = dict[str, Tensor]
@@ -37,12 +38,21 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
             hidden_size=condition.hidden_size,
             output_size=task.output_size,
         )
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model {condition.model} is a {type(model).__name__}; expected a torch.nn.Module")
+    if not trainable(model):
+        raise ValueError(f"model {condition.model} has no parameters to train")
     for module in model.modules():
         if isinstance(module, RANDOM_OR_STATEFUL):
             raise ValueError(
                 f"model {condition.model} holds a {type(module).__name__}: modules that draw random numbers "
                 f"or change buffers while training are not supported, their numbers would not repeat"
             )
+    if task.every_step and getattr(model, "bidirectional", False):
+        raise UserError(
+            f"bidirectional=true does not fit task {condition.task}: it asks for an answer after every "
+            f"step, and a bidirectional model has read the steps after it; leave it false"
+        )
     if hasattr(model, "every_step"):
         model.every_step = task.every_step  # type: ignore[assignment]
     return model
@@ -54,7 +64,9 @@ class Replicas:
     All replicas go through one vmap, a single one too: which matrix kernel a product runs in, and so how it
     rounds, depends on the processor and on whether the product is batched. Where a batch of one is
     rounded differently still, a single replica is run twice, so that numbers on the CPU never depend
-    on packing. Replicas of a model that says `vectorizable = False` run one after the other.
+    on packing. Replicas of a model that says `vectorizable = False` run one after the other, and so do those
+    of a model whose rounding depends on a replica's place in the pack: torch.sigmoid and others round the
+    last few elements of a contiguous tensor in another way than the rest.
     """
 
     def __init__(self, model: nn.Module, task: Task) -> None:
@@ -68,38 +80,51 @@ class Replicas:
         self._single_is_exact = True
 
     def check_single(self, batches: Sequence[tuple[Tensor, Tensor]], heldout: tuple[Tensor, Tensor]) -> None:
-        """Find out, on real batches, whether a single replica is rounded as one of several is."""
+        """Find out, on real batches, whether a replica is rounded alike alone, as one of two, and of many."""
         weights_1P, buffers_1 = stack([self.model])
         if not self._vectorizable or weights_1P.is_cuda:
             return
-        weights_2P, buffers_2 = _twice(weights_1P), _twice(buffers_1)
+        weights_2P, buffers_2 = _copies(weights_1P, 2), _copies(buffers_1, 2)
         pairs: list[tuple[Tensor, Tensor]] = []
         for chunk in [*batches, *chunks(*heldout)]:
             inputs, targets = (x.unsqueeze(0) for x in chunk)
             with torch.no_grad():
                 single = self.sequences(weights_1P, buffers_1, inputs, targets)
-                twins = self.sequences(weights_2P, buffers_2, _twice(inputs), _twice(targets))
+                twins = self.sequences(weights_2P, buffers_2, _copies(inputs, 2), _copies(targets, 2))
             pairs += zip(single, twins, strict=True)
-        for batch in batches:
+        many = self.gradients(
+            _copies(weights_1P, len(batches)),
+            _copies(buffers_1, len(batches)),
+            *(torch.stack(rows) for rows in zip(*batches, strict=True)),
+        )
+        alike = True
+        for r, batch in enumerate(batches):
             inputs, targets = (x.unsqueeze(0) for x in batch)
-            pairs += zip(
-                self.gradients(weights_1P, buffers_1, inputs, targets),
-                self.gradients(weights_2P, buffers_2, _twice(inputs), _twice(targets)),
-                strict=True,
-            )
+            lone = self.gradients(weights_1P, buffers_1, inputs, targets)
+            both = self.gradients(weights_2P, buffers_2, _copies(inputs, 2), _copies(targets, 2))
+            pairs += zip(lone, both, strict=True)
+            alike &= all(torch.equal(row[r], two[0]) for row, two in zip(many, both, strict=True))
         self._single_is_exact = all(torch.equal(one[0], two[0]) for one, two in pairs)
+        self._vectorizable = alike
 
     def check_outputs(self, inputs_BTI: Tensor, targets_B: Tensor) -> None:
-        """Raise ValueError if the model's outputs are not of the shape that the task reads, or its loss or
-        score are not one number per sequence."""
+        """Raise ValueError if the model's outputs are not a tensor such as the task reads, or if the task's
+        loss or score are not one number per sequence."""
         with torch.no_grad():
             outputs = self.model(inputs_BTI)
+        if not isinstance(outputs, Tensor):
+            raise ValueError(f"the model's forward gives a {type(outputs).__name__}; expected a tensor")
+        got = tuple(outputs.shape)
         batch, steps = inputs_BTI.shape[:2]
         size = self.task.output_size
         expected = (batch, steps, size) if self.task.every_step else (batch, size)
-        if outputs.shape != expected:
+        if got != expected:
+            raise ValueError(f"the model's outputs have shape {got}; the task reads {expected}")
+        if outputs.dtype != torch.float32:
+            raise ValueError(f"the model's outputs are {outputs.dtype}; training is in torch.float32")
+        if outputs.device != inputs_BTI.device:
             raise ValueError(
-                f"the model's outputs have shape {tuple(outputs.shape)}; the task reads {expected}"
+                f"the model's outputs are on {outputs.device}, its inputs on {inputs_BTI.device}"
             )
         for name in ("loss", "score"):
             got = tuple(getattr(self.task, name)(outputs, targets_B).shape)
@@ -124,7 +149,7 @@ class Replicas:
             loss_RB, score_RB = (torch.stack(column) for column in zip(*rows, strict=True))
             return loss_RB, score_RB
         if replicas == 1 and not self._single_is_exact:
-            arguments = tuple(_twice(a) for a in arguments)
+            arguments = tuple(_copies(a, 2) for a in arguments)
         loss_RB, score_RB = (x[:replicas] for x in vmap(self._one)(*arguments))
         return loss_RB, score_RB
 
@@ -212,8 +237,8 @@ def _at(argument: Tensor | Buffers, r: int) -> Any:
     return {k: v[r] for k, v in argument.items()} if isinstance(argument, dict) else argument[r]
 
 
-def _twice(argument: Tensor | Buffers) -> Any:
-    """The one replica of a stacked tensor, or of a dict of them, twice."""
+def _copies(argument: Tensor | Buffers, number: int) -> Any:
+    """The one replica of a stacked tensor, or of a dict of them, several times."""
     if isinstance(argument, dict):
-        return {k: torch.cat([v, v]) for k, v in argument.items()}
-    return torch.cat([argument, argument])
+        return {k: torch.cat([v] * number) for k, v in argument.items()}
+    return torch.cat([argument] * number)

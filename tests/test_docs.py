@@ -3,6 +3,7 @@ from pathlib import Path
 
 from harness import probes
 from harness.clip_rules import clip_rules
+from harness.models import models
 from harness.records import (
     EVAL_SCHEMA,
     EVENT_SCHEMA,
@@ -34,6 +35,10 @@ def test_every_column_is_documented():
 def test_every_probe_and_every_clip_rule_is_documented():
     assert all(f"**`{name}`**" in MEASURES for name in probes.MOMENT_PROBES)
     assert all(f"| `{name}` |" in MEASURES for name in clip_rules.names())
+
+
+def test_every_model_is_documented():
+    assert all(f"| `{name}` |" in MEASURES for name in models.names())
 
 
 def test_the_levels_of_every_task_are_documented():

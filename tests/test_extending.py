@@ -112,6 +112,47 @@ class Narrow(nn.Linear):
     def __init__(self, input_size, hidden_size):
         super().__init__(input_size, hidden_size)
 """,
+    "Wide": """
+class Wide(LeakyRNN):
+    def forward(self, inputs):
+        return super().forward(inputs).repeat(1, 2)
+""",
+    "Pair": """
+class Pair(LeakyRNN):
+    def forward(self, inputs):
+        return super().forward(inputs), None
+""",
+    "Double": """
+class Double(LeakyRNN):
+    def forward(self, inputs):
+        return super().forward(inputs).double()
+""",
+    "Elsewhere": """
+class Elsewhere(LeakyRNN):
+    def forward(self, inputs):
+        return super().forward(inputs).to("meta")
+""",
+    "NotFinite": """
+class NotFinite(LeakyRNN):
+    def forward(self, inputs):
+        return super().forward(inputs) / 0
+""",
+    "Untrained": """
+class Untrained(LeakyRNN):
+    def __init__(self, input_size, hidden_size, output_size):
+        super().__init__(input_size, hidden_size, output_size)
+        self.requires_grad_(False)
+""",
+    "NoModule": """
+class NoModule:
+    def __init__(self, input_size, hidden_size, output_size):
+        pass
+""",
+    "Crashing": """
+class Crashing(LeakyRNN):
+    def __init__(self, input_size, hidden_size, output_size):
+        raise RuntimeError("no weights on this machine")
+""",
 }
 
 
@@ -124,6 +165,14 @@ class Narrow(nn.Linear):
         ("Backwards", "models", "probe gradient_flow cannot measure this model"),
         ("Single", "models", "float64"),
         ("Narrow", "models", "unexpected keyword argument 'output_size'"),
+        ("Wide", "models", "outputs have shape (8, 20); the task reads (8, 10)"),
+        ("Pair", "models", "forward gives a tuple; expected a tensor"),
+        ("Double", "models", "outputs are torch.float64; training is in torch.float32"),
+        ("Elsewhere", "models", "outputs are on meta, its inputs on cpu"),
+        ("NotFinite", "models", "held-out loss is nan before the first step"),
+        ("Untrained", "models", "Untrained has no parameters to train"),
+        ("NoModule", "models", "NoModule is a NoModule; expected a torch.nn.Module"),
+        ("Crashing", "models", "no weights on this machine"),
     ],
 )
 def test_what_does_not_work_is_said_in_one_line_and_nothing_is_started(
@@ -137,4 +186,11 @@ def test_what_does_not_work_is_said_in_one_line_and_nothing_is_started(
     assert said in error
     assert error.count("\n") == 1
     assert "cannot be trained" in error
+    assert not results.exists()
+
+
+def test_options_that_make_no_model_are_refused_before_anything_starts(tmp_path, capsys):
+    results = tmp_path / "results"
+    assert run(results, models="transformer", optimizers="sgd", heads="3") == 2
+    assert capsys.readouterr().err == "error: heads=3 does not divide hidden_size=8\n"
     assert not results.exists()

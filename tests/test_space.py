@@ -125,10 +125,13 @@ def test_conditions_carry_the_defaults_of_all_their_options():
     assert dict(grid[0].options) == {
         "beta1": 0.9,
         "beta2": 0.999,
+        "bidirectional": False,
         "encoding": "one_hot",
         "eps": 1e-8,
         "forget_bias": 1.0,
         "init": "xavier",
+        "layer_norm": False,
+        "layers": 1,
     }
 
 

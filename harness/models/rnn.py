@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from harness.models.base import Init, Recurrent, State, models
+from harness.models.base import Init, Layer, Recurrent, State, models
 
 
 @models.register("rnn")
@@ -14,9 +14,18 @@ class RNN(Recurrent):
     outputs: n (d + n + 1) in the cell and c (n + 1) in the readout.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, output_size: int, init: Init = "xavier") -> None:
-        super().__init__(input_size, hidden_size, output_size, gates=1, init=init)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        init: Init = "xavier",
+        layers: int = 1,
+        bidirectional: bool = False,
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__(input_size, hidden_size, output_size, 1, init, layers, bidirectional, layer_norm)
 
-    def step(self, x_BI: Tensor, state: State) -> State:
+    def cell(self, layer: Layer, x_BI: Tensor, state: State) -> State:
         (h,) = state
-        return (torch.tanh(self.cell_product(x_BI, h)),)
+        return (torch.tanh(layer(x_BI, h)),)

@@ -26,14 +26,15 @@ QUANTITIES = ("state", "h", "c")
 def gradient_flow(moment: Moment) -> Measured:
     """Rate and reach of the gradient with respect to the state after each step, and its profiles over t.
 
-    Of the whole state, and of its first part (h) and its second (c) alone. A profile is the mean over
-    sequences of the L2 norm of each sequence's own gradient. See `rate` and `reach`. Columns of c are NaN
-    for models whose state has one part.
+    Of the whole state, and of its first part (h) and its second (c) alone; of stacked layers, whose top
+    comes first, those are the top layer's. A profile is the mean over sequences of the L2 norm of each
+    sequence's own gradient. See `rate` and `reach`. Columns of c are NaN where a layer's state has one part.
     """
     check_steps(moment)
     parts = state_gradients(moment)
+    top = parts[: getattr(moment.model, "state_size", len(parts))]
     profiles = {"grad_state": torch.stack(parts).norm(dim=0)}
-    profiles |= {f"grad_{name}": norms for name, norms in zip("hc", parts, strict=False)}
+    profiles |= {f"grad_{name}": norms for name, norms in zip("hc", top, strict=False)}
     columns = {}
     for name in QUANTITIES:
         norms_RTB = profiles.get(f"grad_{name}")

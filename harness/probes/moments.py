@@ -115,7 +115,9 @@ def moment_columns(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def has_steps(model: nn.Module) -> bool:
-    """Whether a model can be taken through time step by step: it has what `Recurrent` has."""
+    """Whether a model can be taken through time step by step: one direction, and what `Stepwise` has."""
+    if getattr(model, "bidirectional", False):
+        return False
     return all(hasattr(model, name) for name in ("initial_state", "step", "readout", "every_step"))
 
 

@@ -1,12 +1,20 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 
+from harness.condition import Pack
 from harness.models import models
-from harness.models.base import start
-from harness.replicas import build_model
+from harness.models.base import logistic, start
+from harness.models.lru import Diagonal
+from harness.models.transformer import Block, positions
+from harness.registry import UserError
+from harness.replicas import build_model, trainable
 from harness.tasks import tasks
-from tests.conftest import make_condition
+from harness.tasks.palindrome import Palindrome
+from harness.train import run_pack
+from tests.conftest import make_condition, make_trial
 
 
 def build(name: str, inputs: int = 3, hidden: int = 5, outputs: int = 4, **options) -> nn.Module:
@@ -14,38 +22,134 @@ def build(name: str, inputs: int = 3, hidden: int = 5, outputs: int = 4, **optio
     return models.build(name, options, input_size=inputs, hidden_size=hidden, output_size=outputs)
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
-def test_equals_the_torch_cell_with_mapped_weights(name):
-    model = build(name).double()
+REFERENCES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_outputs_and_gradients_equal_those_of_torch(name, layers, bidirectional):
+    model = build(name, layers=layers, bidirectional=bidirectional).double()
     inputs = torch.randn(6, 11, 3, dtype=torch.float64)
-    reference = {"rnn": nn.RNN, "lstm": nn.LSTM}[name](3, 5, batch_first=True).double()
+    reference = REFERENCES[name](3, 5, layers, batch_first=True, bidirectional=bidirectional).double()
+    suffixes = [f"l{k}{way}" for k in range(layers) for way in ("", "_reverse")[: 1 + bidirectional]]
+    with torch.no_grad():
+        for layer, suffix in zip(model.layers, suffixes, strict=True):
+            layer.bias.normal_()
+            getattr(reference, f"weight_ih_{suffix}").copy_(layer.weight[:, :-5])
+            getattr(reference, f"weight_hh_{suffix}").copy_(layer.weight[:, -5:])
+            getattr(reference, f"bias_ih_{suffix}").copy_(layer.bias)
+            getattr(reference, f"bias_hh_{suffix}").zero_()
+    hidden, _ = reference(inputs)
+    last = torch.cat([hidden[:, -1, :5], hidden[:, 0, 5:]], dim=-1)
+    expected = last @ model.readout_weight.T + model.readout_bias
+    assert torch.allclose(model(inputs), expected, atol=1e-12, rtol=0)
+    model(inputs).square().sum().backward()
+    expected.square().sum().backward()
+    for layer, suffix in zip(model.layers, suffixes, strict=True):
+        grads = [getattr(reference, f"{part}_{suffix}").grad for part in ("weight_ih", "weight_hh")]
+        assert torch.allclose(layer.weight.grad, torch.cat(grads, dim=1), atol=1e-11, rtol=0)
+        assert torch.allclose(
+            layer.bias.grad, getattr(reference, f"bias_ih_{suffix}").grad, atol=1e-11, rtol=0
+        )
+    if not bidirectional:
+        model.every_step = True
+        every = hidden @ model.readout_weight.T + model.readout_bias
+        assert torch.allclose(model(inputs), every, atol=1e-12, rtol=0)
+
+
+def test_the_second_bias_of_torchs_gru_adds_to_ours_except_within_the_reset():
+    model = build("gru").double()
+    reference = nn.GRU(3, 5, batch_first=True).double()
     with torch.no_grad():
         reference.weight_ih_l0.copy_(model.cell_weight[:, :3])
         reference.weight_hh_l0.copy_(model.cell_weight[:, 3:])
-        reference.bias_ih_l0.copy_(model.cell_bias)
-        reference.bias_hh_l0.zero_()
-    hidden, _ = reference(inputs)
-    expected = hidden[:, -1] @ model.readout_weight.T + model.readout_bias
-    assert torch.allclose(model(inputs), expected, atol=1e-12, rtol=0)
-    model.every_step = True
-    every = hidden @ model.readout_weight.T + model.readout_bias
-    assert torch.allclose(model(inputs), every, atol=1e-12, rtol=0)
+        reference.bias_hh_l0[10:] = 0
+        model.cell_bias.copy_(reference.bias_ih_l0 + reference.bias_hh_l0)
+        inputs = torch.randn(6, 11, 3, dtype=torch.float64)
+        assert torch.allclose(model(inputs), model.readout(reference(inputs)[0][:, -1]), atol=1e-12, rtol=0)
+        reference.bias_hh_l0[10:] = 1
+        assert not torch.allclose(model(inputs), model.readout(reference(inputs)[0][:, -1]), atol=1e-3)
 
 
-COUNTS = {  # (model, inputs): parameters in the cell, with readout, for 128 units and 10 classes
-    ("rnn", 1): (16_640, 17_930),
-    ("lstm", 1): (66_560, 67_850),
-    ("lstm", 10): (71_168, 72_458),
+def gated(gates: int):
+    """Parameters of stacked cells with combined matrices: d inputs, n units, c outputs."""
+
+    def count(d, n, c, layers=1, bidirectional=False, layer_norm=False):
+        ways = 1 + bidirectional
+        widths = [d] + [ways * n] * (layers - 1)
+        cells = ways * gates * n * sum(width + n + 1 + layer_norm for width in widths)
+        return cells + c * (ways * n + 1)
+
+    return count
+
+
+def minimal(gates: int):
+    def count(d, n, c, layers=2):
+        return gates * n * (d + 1 + (layers - 1) * (n + 1)) + c * (n + 1)
+
+    return count
+
+
+COUNTS = {
+    "rnn": gated(1),
+    "irnn": gated(1),
+    "mgu": gated(2),
+    "gru": gated(3),
+    "lstm": gated(4),
+    "reservoir": lambda d, n, c: 0 * d + c * (n + 1),
+    "min_gru": minimal(2),
+    "min_lstm": minimal(3),
+    "lru": lambda d, n, c: 3 * n + 2 * n * d + 2 * n**2 + c * (n + 1),
+    "transformer": lambda d, n, c, layers=2: (
+        n * (d + 1) + layers * (12 * n**2 + 13 * n) + 2 * n + c * (n + 1)
+    ),
 }
+VARIANTS = [{}, {"layers": 3}, {"bidirectional": True}, {"layer_norm": True}]
+VARIANTS += [{"layers": 2, "bidirectional": True, "layer_norm": True}]
+EVERY_VARIANT = [
+    (name, options)
+    for name in models.names()
+    for options in VARIANTS
+    if options.keys() <= models.options(name).keys()
+]
 
 
-@pytest.mark.parametrize(("name", "inputs"), COUNTS)
-def test_parameter_counts(name, inputs):
+@pytest.mark.parametrize(("name", "options"), EVERY_VARIANT)
+def test_trained_parameters_are_as_many_as_the_formula_says(name, options):
+    model = build(name, 7, 6, 4, **options)
+    assert sum(p.numel() for p in trainable(model).values()) == COUNTS[name](7, 6, 4, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "cell", "whole"),
+    [
+        ("rnn", 1, 16_640, 17_930),
+        ("lstm", 1, 66_560, 67_850),
+        ("lstm", 10, 71_168, 72_458),
+        ("gru", 1, 49_920, 51_210),
+    ],
+)
+def test_parameter_counts_of_128_units_and_10_classes(name, inputs, cell, whole):
     model = build(name, inputs, 128, 10)
-    cell = model.cell_weight.numel() + model.cell_bias.numel()
-    gates = {"rnn": 1, "lstm": 4}[name]
-    assert cell == gates * 128 * (inputs + 128 + 1)
-    assert (cell, sum(p.numel() for p in model.parameters())) == COUNTS[name, inputs]
+    assert model.cell_weight.numel() + model.cell_bias.numel() == cell
+    assert sum(p.numel() for p in model.parameters()) == whole
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY_VARIANT)
+def test_gradients_equal_finite_differences(name, options):
+    model = build(name, 2, 2, 2, **options).double()
+    inputs = torch.randn(2, 3, 2, dtype=torch.float64)
+    names = list(trainable(model))
+    with torch.no_grad():
+        for parameter in trainable(model).values():
+            parameter.add_(0.3 * torch.randn_like(parameter))  # away from the kinks of ReLU
+
+    def outputs(*values):
+        return torch.func.functional_call(model, dict(zip(names, values, strict=True)), (inputs,))
+
+    values = tuple(p.detach().requires_grad_() for p in trainable(model).values())
+    assert torch.autograd.gradcheck(outputs, values, fast_mode=True)
 
 
 def test_rnn_gradients_equal_backpropagation_through_time_in_closed_form():
@@ -123,6 +227,216 @@ def test_initialisations_have_their_stated_spread():
     assert torch.allclose(square @ square.T, torch.eye(64), atol=1e-5)
 
 
+def test_the_irnn_starts_as_a_rectified_sum_of_its_inputs():
+    model = build("irnn", 3, 50, 4, layers=2).double()
+    for layer in model.layers:
+        assert torch.equal(layer.weight[:, -50:].float(), torch.eye(50))
+        assert (layer.bias == 0).all()
+        assert layer.weight[:, :-50].std().item() == pytest.approx(0.001, rel=0.15)
+    assert model.readout_weight.std().item() == pytest.approx(0.001, rel=0.2)
+    shallow = build("irnn", 3, 50, 4).double()
+    x = torch.rand(1, 9, 3, dtype=torch.float64)
+    state = shallow.initial_state(x)
+    with torch.no_grad():
+        shallow.cell_weight[:, :3].abs_()
+    for x_BI in x.unbind(1):
+        state = shallow.step(x_BI, state)
+    assert torch.allclose(state[0], x.sum(1) @ shallow.cell_weight[:, :3].T, atol=1e-15)
+
+
+def test_the_reservoir_is_orthogonal_and_only_its_readout_is_trained():
+    model = build("reservoir", 3, 8, 4)
+    (layer,) = model.layers
+    assert set(trainable(model)) == {"out.weight", "out.bias"}
+    assert torch.allclose(layer.weight[:, 3:] @ layer.weight[:, 3:].T, torch.eye(8), atol=1e-6)
+    assert torch.allclose(layer.weight[:, :3].T @ layer.weight[:, :3], torch.eye(3), atol=1e-6)
+    trial = make_trial(0, 0.1, model="reservoir", options=(("encoding", "one_hot"),))
+    (run,) = run_pack(Pack((trial,)))
+    assert len(run.weights) == 10 * 9
+
+
+def test_the_mgu_follows_its_equations():
+    model = build("mgu").double()
+    with torch.no_grad():
+        model.cell_bias.normal_()
+        x, h = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 5, dtype=torch.float64)
+        W_fx, W_gx = model.cell_weight[:, :3].split(5)
+        W_fh, W_gh = model.cell_weight[:, 3:].split(5)
+        b_f, b_g = model.cell_bias.split(5)
+        f = torch.sigmoid(x @ W_fx.T + h @ W_fh.T + b_f)
+        g = torch.tanh(x @ W_gx.T + (f * h) @ W_gh.T + b_g)
+        (found,) = model.step(x, (h,))
+    assert torch.allclose(found, (1 - f) * h + f * g, atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["min_gru", "min_lstm"])
+def test_minimal_models_equal_the_parallel_form_of_their_paper(name):
+    """h_t = a_t (h_0 + sum over s of b_s / a_s), a_t the product of what is kept up to t: all t at once."""
+    model = build(name, layers=2).double()
+    x = torch.randn(4, 12, 3, dtype=torch.float64)
+    model.every_step = True
+    hidden = x
+    for layer in model.cells:
+        sums = hidden @ layer.weight.T + layer.bias
+        if name == "min_gru":
+            z, candidate = sums.chunk(2, dim=-1)
+            keep, new = 1 - torch.sigmoid(z), torch.sigmoid(z) * candidate
+        else:
+            f, i, candidate = sums.chunk(3, dim=-1)
+            f, i = torch.sigmoid(f), torch.sigmoid(i)
+            keep, new = f / (f + i), i / (f + i) * candidate
+        kept = keep.cumprod(dim=1)
+        hidden = kept * (new / kept).cumsum(dim=1)
+    assert torch.allclose(model(x), model.readout(hidden), atol=1e-12, rtol=0)
+
+
+def test_the_min_lstm_is_finite_where_both_gates_underflow():
+    model = build("min_lstm")
+    with torch.no_grad():
+        model.cells[0].bias[:10] = -1e3
+    x = torch.randn(4, 6, 3)
+    model(x).sum().backward()
+    assert torch.isfinite(model(x)).all()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_the_logistic_function_is_the_sigmoid():
+    x = torch.linspace(-40, 40, 1001, dtype=torch.float64)
+    assert torch.allclose(logistic(x), torch.sigmoid(x), atol=1e-15, rtol=0)
+
+
+def complex_parts(model) -> tuple[torch.Tensor, ...]:
+    """lambda, gamma, B and C of a linear recurrent unit as the paper has them."""
+    layer = model.cells[0]
+    B, C = layer.B.detach().chunk(2), model.C.detach().chunk(2, dim=1)
+    poles = torch.exp(torch.complex(-torch.exp(layer.nu), torch.exp(layer.theta))).detach()
+    return poles, layer.log_gamma.detach().exp(), torch.complex(*B), torch.complex(C[0], -C[1])
+
+
+def test_the_lru_equals_its_complex_recurrence_and_its_sum_over_time():
+    """h_T = sum over s of lambda^(T-s) gamma B u_s, in complex arithmetic."""
+    model = build("lru").double()
+    u = torch.randn(4, 9, 3, dtype=torch.float64)
+    poles, gamma, B, C = complex_parts(model)
+    powers = torch.stack([poles ** (8 - s) for s in range(9)])
+    h = torch.einsum("tn,btn->bn", powers, gamma * (u.to(B.dtype) @ B.T))
+    y = (h @ C.T).real
+    assert torch.allclose(model(u), model.out(torch.relu(y)), atol=1e-12, rtol=0)
+
+
+def test_the_lru_starts_uniform_on_its_ring_and_keeps_the_variance_of_its_inputs():
+    torch.manual_seed(0)
+    layer = Diagonal(3, 50_000, r_min=0.5, r_max=0.9, max_phase=1.0).double()
+    poles = torch.complex(*layer.poles())
+    squared = poles.abs() ** 2
+    assert 0.25 <= squared.min() < squared.max() <= 0.81
+    assert squared.mean().item() == pytest.approx((0.25 + 0.81) / 2, abs=0.005), "uniform in area"
+    assert 0 < poles.angle().min() < poles.angle().max() < 1
+    assert poles.angle().mean().item() == pytest.approx(0.5, abs=0.01)
+    kept = layer.log_gamma.exp() ** 2 / (1 - squared)  # variance of h over that of B u, for white u
+    assert torch.allclose(kept, torch.ones_like(kept), rtol=1e-4)
+    assert layer.B.var().item() == pytest.approx(1 / 6, rel=0.02)
+
+
+@pytest.mark.parametrize("r_max", [1.0, 0.3])
+def test_every_lru_starts_finite(r_max):
+    layer = Diagonal(1, 2_000_000, r_min=0.0, r_max=r_max, max_phase=6.28)
+    assert all(torch.isfinite(p).all() for p in layer.parameters())
+
+
+def test_layer_norm_is_applied_to_the_sums_of_each_gate():
+    """tanh(gain (a - mean) / sqrt(variance + 1e-5) + b), Ba et al. 2016, equation 4."""
+    model = build("rnn", layer_norm=True).double()
+    (layer,) = model.layers
+    with torch.no_grad():
+        layer.gain.normal_()
+        layer.bias.normal_()
+        x, h = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 5, dtype=torch.float64)
+        a = torch.cat([x, h], dim=1) @ layer.weight.T
+        centred = a - a.mean(1, keepdim=True)
+        normalised = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
+        assert torch.allclose(
+            model.step(x, (h,))[0], torch.tanh(layer.gain * normalised + layer.bias), atol=1e-14
+        )
+
+
+@pytest.mark.parametrize("name", ["rnn", "irnn", "lstm", "gru", "mgu"])
+def test_with_layer_norm_the_scale_of_each_gates_weights_does_not_matter(name):
+    model, plain = build(name, layer_norm=True).double(), build(name).double()
+    x = torch.randn(4, 7, 3, dtype=torch.float64)
+    with torch.no_grad():
+        for m in (model, plain):
+            m.cell_weight.mul_(1e6)  # so that epsilon does not matter either
+        before, plain_before = model(x), plain(x)
+        for gate, factor in zip(model.cell_weight.split(5), (2, 3, 5, 7), strict=False):
+            gate.mul_(factor)
+        plain.cell_weight.mul_(1e-6)
+        assert torch.allclose(model(x), before, atol=1e-7)
+        assert not torch.allclose(plain(x), plain_before, atol=1e-3)
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+def test_a_block_of_the_transformer_equals_torchs_encoder_layer_with_a_causal_mask(heads):
+    torch.manual_seed(0)
+    block = Block(6, heads, "xavier").double()
+    reference = nn.TransformerEncoderLayer(6, heads, 24, 0.0, batch_first=True, norm_first=True).double()
+    attention = reference.self_attn
+    with torch.no_grad():
+        attention.in_proj_weight.copy_(block.queries_keys_values.weight)
+        attention.in_proj_bias.copy_(block.queries_keys_values.bias.normal_())
+        for mine, its in [
+            (block.mix, attention.out_proj),
+            (block.widen, reference.linear1),
+            (block.narrow, reference.linear2),
+            (block.before_attention, reference.norm1),
+            (block.before_mlp, reference.norm2),
+        ]:
+            its.weight.copy_(mine.weight.normal_())
+            its.bias.copy_(mine.bias.normal_())
+    x = torch.randn(4, 9, 6, dtype=torch.float64)
+    mask = torch.ones(9, 9, dtype=torch.bool).triu(1)
+    assert torch.allclose(block(x), reference(x, src_mask=mask), atol=1e-12)
+
+
+def test_positions_are_sines_and_cosines():
+    found = positions(50, 7)
+    assert found.shape == (50, 7)
+    for t, place, expected in [
+        (0, 0, 0.0),
+        (0, 1, 1.0),
+        (7, 0, math.sin(7)),
+        (7, 3, math.cos(7 / 10_000 ** (2 / 7))),
+        (49, 6, math.sin(49 / 10_000 ** (6 / 7))),
+    ]:
+        assert found[t, place].item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("rnn", {"layers": 0}, "layers=0"),
+        ("min_gru", {"layers": -1}, "layers=-1"),
+        ("transformer", {"heads": 2}, "heads=2 does not divide hidden_size=5"),
+        ("lru", {"r_min": 0.9, "r_max": 0.5}, "r_min=0.9, r_max=0.5"),
+        ("lru", {"max_phase": -1.0}, "max_phase=-1"),
+    ],
+)
+def test_options_that_make_no_model_are_refused(name, options, said):
+    with pytest.raises(UserError, match=said):
+        build(name, **options)
+
+
+class AtEveryStep(Palindrome):
+    every_step = True
+
+
+def test_a_bidirectional_model_is_refused_where_answers_are_due_at_every_step():
+    condition = make_condition(model="lstm", options=(("bidirectional", True),))
+    build_model(condition, Palindrome(length=5), 0)
+    with pytest.raises(UserError, match=r"bidirectional=true does not fit task palindrome"):
+        build_model(condition, AtEveryStep(length=5), 0)
+
+
 @pytest.mark.parametrize("name", models.names())
 class TestEveryModel:
     def test_maps_batch_time_input_to_outputs(self, name):
@@ -138,3 +452,22 @@ class TestEveryModel:
         vectors = [nn.utils.parameters_to_vector(m.parameters()) for m in (one, same, other)]
         assert torch.equal(vectors[0], vectors[1])
         assert not torch.equal(vectors[0], vectors[2])
+
+    def test_outputs_at_every_step_are_those_of_the_sequence_up_to_it(self, name):
+        """So the model is causal, and its last output is the one it gives alone."""
+        model = build(name).double()
+        x = torch.randn(3, 6, 3, dtype=torch.float64)
+        prefixes = [model(x[:, : t + 1]) for t in range(6)]
+        model.every_step = True
+        assert torch.allclose(model(x), torch.stack(prefixes, dim=1), atol=1e-13)
+
+    def test_an_input_changes_outputs_from_its_step_on_and_none_before(self, name):
+        model = build(name, hidden=16).double()
+        model.every_step = True
+        x = torch.rand(3, 6, 3, dtype=torch.float64)
+        other = x.clone()
+        other[:, 3] += 1
+        changed = (model(x) != model(other)).any(dim=-1)
+        assert not changed[:, :3].any()
+        assert changed[:, 3].any()
+        assert changed[:, 5].any(), "and is remembered"

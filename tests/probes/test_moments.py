@@ -12,8 +12,9 @@ from harness.probes import MOMENT_PROBES, measure_moment
 from harness.probes.curvature import curvature, largest_eigenvalue
 from harness.probes.gradient_flow import gradient_flow, rate, reach, state_gradients
 from harness.probes.lyapunov import SETTLING, driving, exponents, lyapunov
+from harness.probes.moments import has_steps
 from harness.probes.spectrum import spectrum
-from harness.replicas import Replicas, build_model, stack
+from harness.replicas import Replicas, build_model, stack, trainable
 from harness.tasks import tasks
 from tests.conftest import make_condition
 
@@ -59,17 +60,23 @@ def linear(weight: torch.Tensor) -> Linear:
 ORTHOGONAL = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0))).Q
 
 
-@pytest.mark.parametrize("task_name", ["palindrome", "adding", "parity"])
-@pytest.mark.parametrize("name", models.names())
-def test_state_gradients_equal_autograd_sample_by_sample(name, task_name):
+STEPWISE = [name for name in models.names() if has_steps(models.get(name))]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "task_name"),
+    [(name, {}, task) for name in STEPWISE for task in ("palindrome", "adding", "parity")]
+    + [("rnn", {"layers": 2}, "palindrome"), ("lstm", {"layers": 3, "layer_norm": True}, "parity")],
+)
+def test_state_gradients_equal_autograd_sample_by_sample(name, options, task_name):
     """The reference: one sequence at a time, the state cut off and differentiated at each step.
 
     With a class at the end, a number at the end, and a class at every step, where the losses of all later
     steps count and that of the step itself.
     """
     task = tasks.build(task_name, {}, length=9)
-    condition = make_condition(model=name, task=task_name, length=9, options=())
-    modules = [build_model(condition, task, seed) for seed in range(3)]
+    condition = make_condition(model=name, task=task_name, length=9, options=tuple(sorted(options.items())))
+    modules = [build_model(condition, task, seed) for seed in range(2)]
     moment = moment_of(*modules, length=9, name=task_name)
     found = state_gradients(moment)
     for r, module in enumerate(modules):
@@ -281,6 +288,31 @@ def test_the_gradient_of_the_whole_state_joins_its_parts():
     assert alone.columns["grad_state_rate"].item() == alone.columns["grad_h_rate"].item()
 
 
+def test_of_stacked_layers_h_and_c_are_the_top_ones_and_the_state_is_all():
+    """The top layer's state comes first: a stacked RNN has no c, though its state has two parts."""
+    moment = moment_of(build("lstm", layers=2))
+    found, parts = gradient_flow(moment), state_gradients(moment)
+    assert len(parts) == 4
+    assert torch.equal(found.profiles["grad_h"], parts[0])
+    assert torch.equal(found.profiles["grad_c"], parts[1])
+    assert torch.allclose(found.profiles["grad_state"], torch.stack(parts).norm(dim=0))
+    assert (parts[0][:, -1] > 0).all(), "the readout sees the top layer"
+    assert (torch.stack(parts[1:])[:, :, -1] == 0).all(), "and nothing else"
+    vanilla = gradient_flow(moment_of(build("rnn", layers=2)))
+    assert set(vanilla.profiles) == {"grad_state", "grad_h"}
+    assert math.isnan(vanilla.columns["grad_c_rate"].item())
+
+
+def test_a_bidirectional_model_has_a_spectrum_and_no_steps():
+    module = build("gru", bidirectional=True)
+    found = measure_moment(moment_of(module), ("gradient_flow", "lyapunov", "spectrum"))
+    assert found.profiles == {}
+    assert math.isnan(found.columns["lyapunov_1"].item())
+    assert module.recurrent_weight().shape == (2 * 3, 8, 8)
+    expected = torch.linalg.matrix_norm(module.recurrent_weight(), 2).max().item()
+    assert found.columns["sigma_max"].item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_spectrum_of_known_matrices():
     rotation = 0.8 * torch.tensor([[0.0, -1.0], [1.0, 0.0]])
     shear = torch.tensor([[0.5, 10.0], [0.0, 0.25]])
@@ -297,11 +329,14 @@ def test_spectrum_of_a_gated_cell_is_the_largest_over_its_gates():
     assert found["sigma_max"].item() == pytest.approx(max(expected), rel=1e-9)
 
 
-@pytest.mark.parametrize("name", models.names())
-@pytest.mark.parametrize("encoding", ["one_hot", "scalar"])
-def test_sharpness_is_the_largest_eigenvalue_of_the_hessian(name, encoding):
-    modules = [build(name, seed, hidden=3, encoding=encoding) for seed in range(2)]
-    moment = moment_of(*modules, encoding=encoding)
+@pytest.mark.parametrize(
+    ("name", "encoding", "length"),
+    [(name, encoding, 12) for name in ("rnn", "lstm") for encoding in ("one_hot", "scalar")]
+    + [(name, "scalar", 5) for name in models.names()],
+)
+def test_sharpness_is_the_largest_eigenvalue_of_the_hessian(name, encoding, length):
+    modules = [build(name, seed, length, hidden=3, encoding=encoding) for seed in range(2)]
+    moment = moment_of(*modules, encoding=encoding, length=length)
     found = curvature(moment).columns["sharpness"]
     for value, module in zip(found, modules, strict=True):
         assert value.item() == pytest.approx(eigenvalues(module, moment)[-1], rel=1e-5)
@@ -310,14 +345,14 @@ def test_sharpness_is_the_largest_eigenvalue_of_the_hessian(name, encoding):
 def eigenvalues(module, moment) -> list[float]:
     """Of the whole Hessian, by autograd, ascending."""
     module = module.double()
-    names = [name for name, _ in module.named_parameters()]
+    names = list(trainable(module))
 
     def loss(*values):
         named = dict(zip(names, values, strict=True))
         outputs = torch.func.functional_call(module, named, (moment.inputs_BTI,))
         return moment.loss(outputs, moment.targets_B).mean()
 
-    values = tuple(p.detach() for p in module.parameters())
+    values = tuple(p.detach() for p in trainable(module).values())
     blocks = torch.autograd.functional.hessian(loss, values)
     sizes = [v.numel() for v in values]
     rows = [
