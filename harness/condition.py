@@ -49,7 +49,8 @@ class Condition:
     norm, inf means no clipping. Other rules have their thresholds among the options, and max_norm None.
     `learning_rate` is a number when the space fixes it, None when it is tuned for this condition.
     `options` are (name, value) pairs, sorted by name, of everything the task, the model, the optimizer
-    and the clipping rule add, defaults included.
+    and the clipping rule add, defaults included. An option that counts by the content of a file is a hash
+    here; `files` are (option, path) pairs that say where it was read, and identify nothing.
     """
 
     task: str
@@ -62,6 +63,12 @@ class Condition:
     batch_size: int
     learning_rate: float | None = None
     options: tuple[tuple[str, Value], ...] = ()
+    files: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+
+    @property
+    def arguments(self) -> dict[str, Value]:
+        """The options as constructors take them: files by their paths."""
+        return {**dict(self.options), **dict(self.files)}
 
     def fields(self) -> dict[str, Value | None]:
         """Every field and option under its column name."""

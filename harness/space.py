@@ -93,8 +93,8 @@ class Space:
         object.__setattr__(self, "options", self._checked_options())
         self._check_first_grid()
         conditions = self.conditions()
-        for length, options in dict.fromkeys((c.length, c.options) for c in conditions):
-            tasks.build(self.task, dict(options), length=length)
+        for condition in {(c.length, c.options): c for c in conditions}.values():
+            tasks.build(self.task, condition.arguments, length=condition.length)
         for optimizer, options in dict.fromkeys((c.optimizer, c.options) for c in conditions):
             optimizers.build(optimizer, dict(options))
         for rule, options in dict.fromkeys((c.clip_rule, c.options) for c in conditions):
@@ -130,6 +130,7 @@ class Space:
         """Every point of the grid, in the order of the axes."""
         rates = self.learning_rate if isinstance(self.learning_rate, tuple) else (None,)
         sizes = itertools.product(as_axis(self.hidden_size), as_axis(self.batch_size))
+        counted = self._contents()
         return [
             Condition(
                 task=self.task,
@@ -141,7 +142,8 @@ class Space:
                 hidden_size=hidden_size,
                 batch_size=batch_size,
                 learning_rate=rate,
-                options=options,
+                options=tuple((name, counted.get((name, value), value)) for name, value in options),
+                files=tuple((name, str(value)) for name, value in options if (name, value) in counted),
             )
             for (hidden_size, batch_size), model, optimizer, rule in itertools.product(
                 sizes, self.models, self.optimizers, self.clip_rules
@@ -157,15 +159,19 @@ class Space:
     def definition(self) -> dict[str, Any]:
         """Everything that defines the results, as JSON values; inf is the text 'inf'.
 
-        Options appear as {component: {option: [values]}}, defaults included. Classes named by import path
-        appear with a hash of their module's source, so that results of an edited class are not mixed.
+        Options appear as {component: {option: [values]}}, defaults included, files as hashes. Classes
+        named by import path appear with a hash of their module's source, so that results of an edited
+        class are not mixed.
         """
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for name in ("summary", "paper"):
             del values[name]
         values["schema_version"] = SCHEMA_VERSION
         values["options"] = {
-            component: {name: self.options.get(name, (option.default,)) for name, option in options.items()}
+            component: {
+                name: tuple(map(option.identity, self.options.get(name, (option.default,))))
+                for name, option in options.items()
+            }
             for component, options in self._component_options().items()
         }
         tuned = self.optimizers if self.tuned else ()
@@ -222,7 +228,17 @@ class Space:
                 raise UserError(_unknown_field(name, sorted([*SETTABLE, *known])))
             axis = tuple(known[name].parse(value) for value in as_axis(values))
             checked[name] = without_repeats(name, axis)
+            without_repeats(f"content of {name}", tuple(map(known[name].identity, axis)))
         return checked
+
+    def _contents(self) -> dict[tuple[str, Value], Value]:
+        """The hash that counts for each value of an option that names a text, by (option, value)."""
+        return {
+            (name, value): option.identity(value)
+            for name, option in tasks.options(self.task).items()
+            if option.content is not None
+            for value in self.options.get(name, (option.default,))
+        }
 
     def _option_points(
         self, model: str, optimizer: str, rule: str

@@ -42,8 +42,12 @@ def train(pack: Pack, device: str = "cpu") -> list[Result]:
 
 
 def build_task(condition: Condition) -> Task:
-    """The task of a condition."""
-    return tasks.build(condition.task, dict(condition.options), length=condition.length)
+    """The task of a condition; ValueError if a file is not what it was when the condition was made."""
+    options = tasks.options(condition.task)
+    for name, path in condition.files:
+        if options[name].identity(path) != dict(condition.options)[name]:
+            raise ValueError(f"{name}={path} has another content than when the run started")
+    return tasks.build(condition.task, condition.arguments, length=condition.length)
 
 
 def make_step(replicas: Replicas, optimizer: Optimizer, clip_rule: ClipRule) -> Step:

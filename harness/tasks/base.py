@@ -16,9 +16,18 @@ class Task(Protocol):
     """
 
     every_step: ClassVar[bool]  # does the loss read an output at every time step, or the last only
-    solved_at: ClassVar[float]  # held-out score from which the task counts as solved
-    drop_at: ClassVar[float]  # training score below which a solved run has dropped
-    recovered_at: ClassVar[float]  # mean training score of 10 batches from which a drop is over
+
+    @property
+    def solved_at(self) -> float:
+        """Held-out score from which the task counts as solved."""
+
+    @property
+    def drop_at(self) -> float:
+        """Training score below which a solved run has dropped."""
+
+    @property
+    def recovered_at(self) -> float:
+        """Mean training score of 10 batches from which a drop is over."""
 
     @property
     def length(self) -> int:
