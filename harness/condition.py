@@ -21,7 +21,7 @@ SEED_RULE = (
     "sha256 of the JSON list [stream, *names], first 8 bytes as a big-endian integer, modulo 2**63. "
     "Training batches: ['data', task, length, seed]. Weights: ['weights', task, length, seed]. "
     "Held-out sets: ['heldout', task, length, 'validation' | 'test' | 'control' | 'probe']. "
-    "TPE batch b: ['tpe', condition_id, b]."
+    "TPE batch b: ['tpe', condition_id, b]. Sampled texts: ['samples', task, length, seed, step]."
 )
 
 
@@ -145,11 +145,15 @@ class Trial:
 class Pack:
     """Trials trained together as one program; they differ only in seed, learning_rate and max_norm.
 
-    `probes` names what is measured of them at moments of their training; it changes none of their numbers.
+    `probes` names what is measured of them at moments of their training, `checkpoints` keeps their final
+    weights, `sample_every` is the steps between texts sampled from them (0 for none); none of it changes
+    their numbers.
     """
 
     trials: tuple[Trial, ...]
     probes: tuple[str, ...] = ()
+    checkpoints: bool = False
+    sample_every: int = 0
 
     def __post_init__(self) -> None:
         if not self.trials:
@@ -182,6 +186,14 @@ def _shared_by_a_pack(trial: Trial) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights as arrays by name, and as JSON values what they are of and how to build the model."""
+
+    tensors: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What a trial left behind.
@@ -199,6 +211,8 @@ class Result:
     events: Mapping[str, Any] = field(default_factory=dict)
     moments: Mapping[str, Any] = field(default_factory=dict)
     profiles: Mapping[str, Any] = field(default_factory=dict)
+    samples: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
 
 
 def stream_seed(stream: str, *names: Value) -> int:

@@ -22,6 +22,7 @@ from harness.fields import (
     SETTABLE,
     as_axis,
     checked_axis,
+    checked_flag,
     checked_learning_rate,
     checked_whole,
     without_repeats,
@@ -72,6 +73,8 @@ class Space:
     eval_every: int = 100  # steps between held-out evaluations
     pack_size: int = 32  # trials trained as one program, at most
     probes: tuple[str, ...] = probes.DEFAULT_MOMENT_PROBES
+    checkpoints: bool = False  # whether the final weights of report trials are kept
+    sample_every: int = 0  # steps between texts sampled from report trials; 0 for none
     options: Mapping[str, Any] = field(default_factory=dict)
     paper: Mapping[str, Any] = field(default_factory=dict, repr=False)
     scale: str = "laptop"
@@ -83,6 +86,7 @@ class Space:
             object.__setattr__(self, name, checked_axis(name, getattr(self, name)))
         for name, least in BUDGET.items():
             object.__setattr__(self, name, checked_whole(name, getattr(self, name), least))
+        object.__setattr__(self, "checkpoints", checked_flag("checkpoints", self.checkpoints))
         object.__setattr__(self, "learning_rate", checked_learning_rate(self.learning_rate))
         chosen: list[tuple[Any, str]] = [(tasks, self.task)]
         chosen += [(models, name) for name in self.models] + [(optimizers, name) for name in self.optimizers]
@@ -92,6 +96,7 @@ class Space:
         object.__setattr__(self, "probes", _checked_probes(self.probes))
         object.__setattr__(self, "options", self._checked_options())
         self._check_first_grid()
+        self._check_samples()
         conditions = self.conditions()
         for condition in {(c.length, c.options): c for c in conditions}.values():
             tasks.build(self.task, condition.arguments, length=condition.length)
@@ -264,6 +269,18 @@ class Space:
                     f"{low:g}:{high:g} needs at least {needed} (one per decade); raise lr_trials, or narrow "
                     f"or fix learning_rate"
                 )
+
+    def _check_samples(self) -> None:
+        """Texts are sampled from a task that has characters, when it is evaluated."""
+        if not self.sample_every:
+            return
+        if not hasattr(tasks.get(self.task), "vocabulary"):
+            raise UserError(f"sample_every={self.sample_every}: task {self.task} has no text; expected 0")
+        if self.sample_every % self.eval_every:
+            raise UserError(
+                f"sample_every={self.sample_every} is not a multiple of eval_every={self.eval_every}, "
+                f"at which texts are sampled"
+            )
 
 
 REGISTRIES: tuple[typing.Any, ...] = (tasks, models, optimizers, clip_rules)

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from harness.condition import Condition, Pack
+from harness.condition import Condition
 from harness.executors.base import Failure, attempt
-from harness.plan import make_trial
+from harness.plan import make_pack, make_trial
 from harness.registry import UserError
 from harness.space import Space
 
@@ -23,7 +23,7 @@ def try_out(space: Space, device: str) -> None:
         trial = dataclasses.replace(
             make_trial(space, condition, 1e-3, 0), max_steps=1, observe=0, eval_every=1
         )
-        result = attempt(Pack((trial,), space.probes), device)
+        result = attempt(make_pack(space, (trial,)), device)
         if isinstance(result, Failure):
             raise UserError(f"{condition} cannot be trained: {last_line(result.error)}")
 

@@ -48,7 +48,7 @@ def read_corpus(corpus: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """A text, as indices of its sorted vocabulary, cut by position; the training part's entropies, in nats."""
+    """A text in indices of its sorted vocabulary, cut by position; the training part's entropies, in nats."""
 
     vocabulary: str
     parts: dict[str, Tensor]  # by split: (characters,)
@@ -134,6 +134,14 @@ class Text:
         """What texts sampled during training go on from."""
         return self.data.prompt
 
+    def facts(self) -> dict[str, str | float]:
+        """What a checkpoint says of the text; the entropies are in nats."""
+        return {
+            "vocabulary": self.vocabulary,
+            "unigram_entropy": self.data.unigram_entropy,
+            "bigram_entropy": self.data.bigram_entropy,
+        }
+
     @property
     def input_size(self) -> int:
         return len(self.vocabulary)
@@ -178,6 +186,10 @@ class Text:
     def score(self, outputs_BTC: Tensor, targets_BT: Tensor) -> Tensor:
         """1 - loss / unigram entropy: 0 for the character frequencies alone, 1 for certainty."""
         return 1 - self.loss(outputs_BTC, targets_BT) / self.baseline_loss
+
+    def accuracy(self, outputs_BTC: Tensor, targets_BT: Tensor) -> Tensor:
+        """Share of the characters whose output is the largest, of each sequence."""
+        return (outputs_BTC.argmax(-1) == targets_BT).float().mean(dim=1)
 
     def _windows(self, part: Tensor, starts_B: Tensor) -> tuple[Tensor, Tensor]:
         """The sequences of a part from these positions on."""
