@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from analysis.load import load
 from harness import records
 from harness.checkpoints import rebuild
 from harness.condition import Outcome, Pack
@@ -154,7 +155,7 @@ def test_a_run_keeps_samples_and_checkpoints_of_its_report_trials(results):
     report = set(trials["trial_id"][trials["phase"] == "report"])
     assert len(report) == 4
     assert set(records.checkpoints(folder)) == report
-    samples = read(folder, "samples")
+    samples = load(folder).read("samples")
     assert list(samples.columns) == ["trial_id", "step", "prompt", "text", "mode", "temperature"]
     assert len(samples) == 4 * 2 * len(TEMPERATURES)
     assert set(samples["trial_id"]) == report

@@ -12,7 +12,8 @@ from harness.registry import Registry
 class Task(Protocol):
     """A way to make sequences of one length, a loss, and a score (higher is better).
 
-    The levels at which a score counts are part of the task, so that outcomes mean the same everywhere.
+    The levels at which a score counts are part of the task, so that outcomes mean the same everywhere. A
+    task that also has `vocabulary` and `prompt`, as `text`, can be written and sampled.
     """
 
     every_step: ClassVar[bool]  # does the loss read an output at every time step, or the last only

@@ -27,7 +27,7 @@ TRAIN, VALIDATION = 0.90, 0.05
 """Shares of the characters, from the start of the text; the rest is for the test."""
 
 PROMPT_SIZE = 20
-"""Characters at the start of the test part that texts sampled during training go on from."""
+"""Characters at the start of the text that texts sampled during training go on from."""
 
 
 def read_corpus(corpus: str) -> str:
@@ -69,7 +69,7 @@ def prepare(text: str) -> Corpus:
         parts={split: torch.tensor([index[c] for c in part]) for split, part in texts.items()},
         unigram_entropy=entropy(texts["train"]),
         bigram_entropy=bigram_entropy(texts["train"]),
-        prompt=texts["test"][:PROMPT_SIZE],
+        prompt=text[:PROMPT_SIZE],
     )
 
 
@@ -181,7 +181,8 @@ class Text:
         return self._windows(part, starts[spread])
 
     def loss(self, outputs_BTC: Tensor, targets_BT: Tensor) -> Tensor:
-        return F.cross_entropy(outputs_BTC.transpose(1, 2), targets_BT, reduction="none").mean(dim=1)
+        loss_N = F.cross_entropy(outputs_BTC.flatten(0, 1), targets_BT.flatten(), reduction="none")
+        return loss_N.view(targets_BT.shape).mean(dim=1)
 
     def score(self, outputs_BTC: Tensor, targets_BT: Tensor) -> Tensor:
         """1 - loss / unigram entropy: 0 for the character frequencies alone, 1 for certainty."""
