@@ -25,7 +25,7 @@ class UserError(ValueError):
 
 @dataclass(frozen=True)
 class Content:
-    """Marks an option that counts by the text that `read` gives: `name: Annotated[str, Content(read)]`.
+    """Marks a task's option that counts by the text `read` gives: `name: Annotated[str, Content(read)]`.
 
     Its default names something built in, any other value a file. What identifies a condition is a hash of
     the text, wherever the file lies.
