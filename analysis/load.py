@@ -55,7 +55,7 @@ class Results:
     def read(
         self, table: str, columns: Sequence[str] | None = None, trials: Iterable[str] | None = None
     ) -> pd.DataFrame:
-        """A table of histories: steps, evals, events, moments or profiles. Read when asked for.
+        """A table of histories: steps, evals, events, moments, profiles or samples. Read when asked for.
 
         Only these columns, and only the files of the packs that hold these trials. A trial that is in several
         folders is read from the first.

@@ -21,7 +21,7 @@ SEED_RULE = (
     "sha256 of the JSON list [stream, *names], first 8 bytes as a big-endian integer, modulo 2**63. "
     "Training batches: ['data', task, length, seed]. Weights: ['weights', task, length, seed]. "
     "Held-out sets: ['heldout', task, length, 'validation' | 'test' | 'control' | 'probe']. "
-    "TPE batch b: ['tpe', condition_id, b]."
+    "TPE batch b: ['tpe', condition_id, b]. Sampled texts: ['samples', task, length, seed, step]."
 )
 
 
@@ -49,7 +49,8 @@ class Condition:
     norm, inf means no clipping. Other rules have their thresholds among the options, and max_norm None.
     `learning_rate` is a number when the space fixes it, None when it is tuned for this condition.
     `options` are (name, value) pairs, sorted by name, of everything the task, the model, the optimizer
-    and the clipping rule add, defaults included.
+    and the clipping rule add, defaults included. An option that counts by the content of a file is a hash
+    here; `files` are (option, path) pairs that say where it was read, and identify nothing.
     """
 
     task: str
@@ -62,6 +63,12 @@ class Condition:
     batch_size: int
     learning_rate: float | None = None
     options: tuple[tuple[str, Value], ...] = ()
+    files: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+
+    @property
+    def arguments(self) -> dict[str, Value]:
+        """The options as constructors take them: files by their paths."""
+        return {**dict(self.options), **dict(self.files)}
 
     def fields(self) -> dict[str, Value | None]:
         """Every field and option under its column name."""
@@ -138,11 +145,15 @@ class Trial:
 class Pack:
     """Trials trained together as one program; they differ only in seed, learning_rate and max_norm.
 
-    `probes` names what is measured of them at moments of their training; it changes none of their numbers.
+    `probes` names what is measured of them at moments of their training, `checkpoints` keeps their final
+    weights, `sample_every` is the steps between texts sampled from them (0 for none); none of it changes
+    their numbers.
     """
 
     trials: tuple[Trial, ...]
     probes: tuple[str, ...] = ()
+    checkpoints: bool = False
+    sample_every: int = 0
 
     def __post_init__(self) -> None:
         if not self.trials:
@@ -175,6 +186,14 @@ def _shared_by_a_pack(trial: Trial) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights as arrays by name, and as JSON values what they are of and how to build the model."""
+
+    tensors: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What a trial left behind.
@@ -192,6 +211,8 @@ class Result:
     events: Mapping[str, Any] = field(default_factory=dict)
     moments: Mapping[str, Any] = field(default_factory=dict)
     profiles: Mapping[str, Any] = field(default_factory=dict)
+    samples: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
 
 
 def stream_seed(stream: str, *names: Value) -> int:

@@ -27,10 +27,11 @@ BUDGET = {
     "observe": 0,
     "eval_every": 1,
     "pack_size": 1,
+    "sample_every": 0,
 }
 """Fields that hold one whole number, and the least it may be."""
 
-SETTABLE = ("task", *AXES, "learning_rate", *BUDGET, "probes")
+SETTABLE = ("task", *AXES, "learning_rate", *BUDGET, "probes", "checkpoints")
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
         if name in values:
             raise UserError(f"{name} is set twice")
         items = tuple(item.strip() for item in text.split(",")) if text.strip() else ()
-        single = name in BUDGET or name == "task"
+        single = name in BUDGET or name in ("task", "checkpoints")
         values[name] = items[0] if single and len(items) == 1 else items
         if name == "learning_rate" and len(items) == 1 and ":" in items[0]:
             low, _, high = items[0].partition(":")
@@ -122,6 +123,14 @@ def checked_whole(name: str, value: Any, least: int) -> int:
     if name in ("seeds", "tuning_seeds") and number > FIRST_TUNING_SEED:
         raise UserError(f"{name}={number} is too many; at most {FIRST_TUNING_SEED}")
     return number
+
+
+def checked_flag(name: str, value: Any) -> bool:
+    """True or false; UserError for anything else."""
+    known = {"true": True, "false": False}
+    if str(value).lower() not in known:
+        raise UserError(f"{name}={_text(value)} is not allowed; expected true or false")
+    return known[str(value).lower()]
 
 
 def _text(value: Any) -> str:

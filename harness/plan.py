@@ -144,8 +144,7 @@ class Plan:
         trials = cohort.missing(self._objectives)
         for begin in range(0, len(trials), self.space.pack_size):
             batch = tuple(trials[begin : begin + self.space.pack_size])
-            probes = self.space.probes if batch[0].phase == "report" else ()
-            self._queue.append((cohort, Pack(batch, probes)))
+            self._queue.append((cohort, make_pack(self.space, batch)))
             cohort.packs_out += 1
 
 
@@ -164,6 +163,13 @@ def make_trial(space: Space, condition: Condition, learning_rate: float, seed: i
         observe=space.observe,
         eval_every=space.eval_every,
     )
+
+
+def make_pack(space: Space, trials: tuple[Trial, ...]) -> Pack:
+    """A pack of this space: only of report trials more is kept than their curves."""
+    if trials[0].phase == "tune":
+        return Pack(trials)
+    return Pack(trials, space.probes, space.checkpoints, space.sample_every)
 
 
 def tuning_trials(space: Space, condition: Condition, learning_rate: float) -> Batch:

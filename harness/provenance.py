@@ -14,7 +14,7 @@ import torch
 from harness import __version__
 from harness.condition import SEED_RULE
 
-PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy")
+PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy", "safetensors")
 
 
 def provenance(definition: Mapping[str, Any], executor: str, device: str) -> dict[str, Any]:

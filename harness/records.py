@@ -8,6 +8,8 @@
     <folder>/events/<pack>.parquet one row per drop, spike or divergence
     <folder>/moments/<pack>.parquet   one row per report trial and moment (init, solved, end)
     <folder>/profiles/<pack>.parquet  one row per report trial, moment, quantity and time step
+    <folder>/samples/<pack>.parquet   one row per text sampled in training, where a space asks for it
+    <folder>/checkpoints/<trial>.safetensors  final weights of a report trial, where a space asks for them
     <folder>/failures/<pack>.parquet  trials that failed and have not been trained since
 
 This file is the only contract between the harness, which writes, and analysis, which reads. It needs
@@ -25,20 +27,25 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from harness.condition import Condition, Pack, Result
+from harness.condition import Checkpoint, Condition, Pack, Result
 from harness.place import Place
 from harness.place import RecordsError as RecordsError
 
 SCHEMA_VERSION = 2
 
-TABLES = ("trials", "steps", "evals", "events", "moments", "profiles", "failures")
+TABLES = ("trials", "steps", "evals", "events", "moments", "profiles", "samples", "failures")
 
 HISTORIES = TABLES[1:-1]
 """Tables that belong to the trials: what is not committed by a trials file is not there."""
 
 METADATA_KEY = b"provenance"
 """Key of the JSON provenance in the footer of every file."""
+
+CHECKPOINT_KEY = "checkpoint"
+"""Key of the JSON in the header of every checkpoint: what is needed to build the model again."""
 
 TYPES: dict[type, pa.DataType] = {
     bool: pa.bool_(),
@@ -128,6 +135,17 @@ PROFILE_SCHEMA = pa.schema(
     }
 )
 
+SAMPLE_SCHEMA = pa.schema(
+    {
+        "trial_id": pa.string(),
+        "step": pa.int32(),
+        "prompt": pa.string(),
+        "text": pa.string(),
+        "mode": pa.string(),
+        "temperature": pa.float64(),
+    }
+)
+
 FAILURE_SCHEMA = pa.schema(
     {
         "trial_id": pa.string(),
@@ -146,6 +164,7 @@ COLUMNS = {
     "events": EVENT_SCHEMA.names,
     "moments": MOMENT_SCHEMA.names,
     "profiles": PROFILE_SCHEMA.names,
+    "samples": SAMPLE_SCHEMA.names,
     "failures": FAILURE_SCHEMA.names,
 }
 """Columns that every table of the name has."""
@@ -181,6 +200,8 @@ class Records:
             "moments": moments,
             "profiles": PROFILE_SCHEMA,
         }
+        if definition.get("sample_every"):
+            self._histories["samples"] = SAMPLE_SCHEMA
         self._metadata = {
             METADATA_KEY: json.dumps(provenance).encode(),
             b"schema_version": str(SCHEMA_VERSION).encode(),
@@ -204,6 +225,9 @@ class Records:
         name = f"{pack.pack_id}.parquet"
         for table, schema in self._histories.items():
             self._write(table, name, _rows(schema, results, table))
+        for result in results:
+            if result.checkpoint is not None:
+                self._write_checkpoint(result.trial.trial_id, result.checkpoint)
         rows = [self._trial_row(pack, result) for result in results]
         schema = pa.schema({column: TYPES[kind] for column, kind in self._trial_columns.items()})
         self._write("trials", name, pa.Table.from_pylist(rows, schema))
@@ -252,6 +276,13 @@ class Records:
         content = content.replace_schema_metadata(self._metadata)
         write_whole(folder / name, lambda file: pq.write_table(content, file, compression="zstd"))
 
+    def _write_checkpoint(self, trial_id: str, checkpoint: Checkpoint) -> None:
+        folder = self.folder / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        metadata = {CHECKPOINT_KEY: json.dumps(checkpoint.metadata)}
+        content = save(dict(checkpoint.tensors), metadata)
+        write_whole(folder / f"{trial_id}.safetensors", lambda file: file.write(content))
+
     def _clear_leftovers(self) -> None:
         """Remove half-written files, histories without trials, and failures that were made good."""
         for path in self.folder.glob("**/.*.part"):
@@ -261,6 +292,9 @@ class Records:
             for path in set((self.folder / table).glob("*.parquet")) - committed:
                 path.unlink()
         done = set(read(self.folder, "trials", columns=["trial_id"])["trial_id"])
+        for path in (self.folder / "checkpoints").glob("*.safetensors"):
+            if path.stem not in done:
+                path.unlink()
         for path in (self.folder / "failures").glob("*.parquet"):
             if done.issuperset(pq.read_table(path, columns=["trial_id"])["trial_id"].to_pylist()):
                 path.unlink()
@@ -313,6 +347,25 @@ def committed_files(folder: Path | str | Place, table: str) -> list[str]:
         committed = set(place.tables("trials"))
         names = [name for name in names if name in committed]
     return [f"{table}/{name}" for name in names]
+
+
+def checkpoints(folder: Path | str) -> dict[str, Path]:
+    """The checkpoint of every recorded trial that has one, by trial_id, sorted."""
+    done = set(read(folder, "trials", columns=["trial_id"])["trial_id"])
+    paths = sorted((Path(folder) / "checkpoints").glob("*.safetensors"))
+    return {path.stem: path for path in paths if path.stem in done}
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """The weights as NumPy arrays and what they are of; RecordsError if the file is damaged."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return Checkpoint(
+                tensors={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118  no mapping
+                metadata=json.loads(file.metadata()[CHECKPOINT_KEY]),
+            )
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise RecordsError(f"{path} is no checkpoint of this harness ({error})") from None
 
 
 def provenance(folder: Path | str) -> list[dict[str, Any]]:

@@ -11,15 +11,27 @@ import math
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from harness.condition import Value
+from harness.condition import Value, content_hash
 
 T = TypeVar("T")
 
 
 class UserError(ValueError):
     """Something the user can mend: shown as one line, exit status 2, nothing started."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """Marks a task's option that counts by the text `read` gives: `name: Annotated[str, Content(read)]`.
+
+    Its default names something built in, any other value a file. What identifies a condition is a hash of
+    the text, wherever the file lies.
+    """
+
+    read: Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,11 @@ class Option:
     type: type
     choices: tuple[Value, ...] | None
     default: Value
+    content: Content | None = None
+
+    def identity(self, value: Value) -> Value:
+        """What `value` counts as: itself, or a hash of the text that it names."""
+        return value if self.content is None else content_hash([self.content.read(str(value))])
 
     def parse(self, value: Value) -> Value:
         """`value`, given as text or typed, as this option's type.
@@ -51,6 +68,8 @@ class Option:
                 raise refusal from None
             if self.type is int and str(parsed) != str(value):
                 raise refusal
+            if self.content and parsed != self.default:
+                parsed = str(Path(str(parsed)).absolute())  # workers may run in another folder
         if self.choices and parsed not in self.choices:
             raise refusal
         if isinstance(parsed, float) and math.isnan(parsed):
@@ -108,7 +127,7 @@ class Registry(Generic[T]):
         """The options of `name`, read off its constructor."""
         cls = self.get(name)
         try:
-            hints = typing.get_type_hints(cls.__init__)
+            hints = typing.get_type_hints(cls.__init__, include_extras=True)
             parameters = inspect.signature(cls).parameters.values()
         except (NameError, TypeError, ValueError) as error:
             raise UserError(f"{self.kind} {name!r}: cannot read its constructor: {error}") from None
@@ -117,10 +136,16 @@ class Registry(Generic[T]):
             if parameter.name in self.given or parameter.default is inspect.Parameter.empty:
                 continue
             hint = hints.get(parameter.name, type(parameter.default))
+            content = None
+            if typing.get_origin(hint) is typing.Annotated:
+                content = next((mark for mark in hint.__metadata__ if isinstance(mark, Content)), None)
+                hint = hint.__origin__
             choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else None
             kind = type(choices[0]) if choices else hint
             if kind in (bool, int, float, str):
-                found[parameter.name] = Option(parameter.name, kind, choices, kind(parameter.default))
+                found[parameter.name] = Option(
+                    parameter.name, kind, choices, kind(parameter.default), content
+                )
         return found
 
     def build(self, name: str, options: dict[str, Value], **given: Any) -> T:

@@ -3,6 +3,7 @@
 Replica dimensions come first: R replicas, P parameters, B batch, T time, I input.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -215,6 +216,13 @@ def chunks(inputs_NTI: Tensor, targets_N: Tensor) -> Iterator[tuple[Tensor, Tens
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that are trained, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def with_weights(model: nn.Module, weights_P: Tensor) -> nn.Module:
+    """A copy of the model that has these trained parameters."""
+    copied = copy.deepcopy(model)
+    nn.utils.vector_to_parameters(weights_P, trainable(copied).values())
+    return copied
 
 
 def stack(modules: Sequence[nn.Module]) -> tuple[Tensor, Buffers]:

@@ -22,6 +22,7 @@ from harness.fields import (
     SETTABLE,
     as_axis,
     checked_axis,
+    checked_flag,
     checked_learning_rate,
     checked_whole,
     without_repeats,
@@ -75,6 +76,8 @@ class Space:
     eval_every: int = 100  # steps between held-out evaluations
     pack_size: int = 32  # trials trained as one program, at most
     probes: tuple[str, ...] = probes.DEFAULT_MOMENT_PROBES
+    checkpoints: bool = False  # whether the final weights of report trials are kept
+    sample_every: int = 0  # steps between texts sampled from report trials; 0 for none
     options: Mapping[str, Any] = field(default_factory=dict)
     paper: Mapping[str, Any] = field(default_factory=dict, repr=False)
     scale: str = "laptop"
@@ -86,6 +89,7 @@ class Space:
             object.__setattr__(self, name, checked_axis(name, getattr(self, name)))
         for name, least in BUDGET.items():
             object.__setattr__(self, name, checked_whole(name, getattr(self, name), least))
+        object.__setattr__(self, "checkpoints", checked_flag("checkpoints", self.checkpoints))
         object.__setattr__(self, "learning_rate", checked_learning_rate(self.learning_rate))
         chosen: list[tuple[Any, str]] = [(tasks, self.task)]
         chosen += [(models, name) for name in self.models] + [(optimizers, name) for name in self.optimizers]
@@ -96,9 +100,10 @@ class Space:
         object.__setattr__(self, "probes", _checked_probes(self.probes))
         object.__setattr__(self, "options", self._checked_options())
         self._check_first_grid()
+        self._check_samples()
         conditions = self.conditions()
-        for length, options in dict.fromkeys((c.length, c.options) for c in conditions):
-            _build_task(self.task, options, length)
+        for condition in {(c.length, c.options): c for c in conditions}.values():
+            _build_task(self.task, condition.arguments, condition.length)
         for optimizer, options in dict.fromkeys((c.optimizer, c.options) for c in conditions):
             optimizers.build(optimizer, dict(options))
         for rule, options in dict.fromkeys((c.clip_rule, c.options) for c in conditions):
@@ -134,6 +139,7 @@ class Space:
         """Every point of the grid, in the order of the axes."""
         rates = self.learning_rate if isinstance(self.learning_rate, tuple) else (None,)
         sizes = itertools.product(as_axis(self.hidden_size), as_axis(self.batch_size))
+        counted = self._contents()
         return [
             Condition(
                 task=self.task,
@@ -145,7 +151,8 @@ class Space:
                 hidden_size=hidden_size,
                 batch_size=batch_size,
                 learning_rate=rate,
-                options=options,
+                options=tuple((name, counted.get((name, value), value)) for name, value in options),
+                files=tuple((name, str(value)) for name, value in options if (name, value) in counted),
             )
             for (hidden_size, batch_size), model, optimizer, rule in itertools.product(
                 sizes, self.models, self.optimizers, self.clip_rules
@@ -161,15 +168,19 @@ class Space:
     def definition(self) -> dict[str, Any]:
         """Everything that defines the results, as JSON values; inf is the text 'inf'.
 
-        Options appear as {component: {option: [values]}}, defaults included. Classes named by import path
-        appear with a hash of their module's source, so that results of an edited class are not mixed.
+        Options appear as {component: {option: [values]}}, defaults included, files as hashes. Classes
+        named by import path appear with a hash of their module's source, so that results of an edited
+        class are not mixed.
         """
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for name in ("summary", "paper"):
             del values[name]
         values["schema_version"] = SCHEMA_VERSION
         values["options"] = {
-            component: {name: self.options.get(name, (option.default,)) for name, option in options.items()}
+            component: {
+                name: tuple(map(option.identity, self.options.get(name, (option.default,))))
+                for name, option in options.items()
+            }
             for component, options in self._component_options().items()
         }
         tuned = self.optimizers if self.tuned else ()
@@ -226,7 +237,17 @@ class Space:
                 raise UserError(_unknown_field(name, sorted([*SETTABLE, *known])))
             axis = tuple(known[name].parse(value) for value in as_axis(values))
             checked[name] = without_repeats(name, axis)
+            without_repeats(f"content of {name}", tuple(map(known[name].identity, axis)))
         return checked
+
+    def _contents(self) -> dict[tuple[str, Value], Value]:
+        """The hash that counts for each value of an option that names a text, by (option, value)."""
+        return {
+            (name, value): option.identity(value)
+            for name, option in tasks.options(self.task).items()
+            if option.content is not None
+            for value in self.options.get(name, (option.default,))
+        }
 
     def _option_points(
         self, model: str, optimizer: str, rule: str
@@ -252,6 +273,18 @@ class Space:
                     f"{low:g}:{high:g} needs at least {needed} (one per decade); raise lr_trials, or narrow "
                     f"or fix learning_rate"
                 )
+
+    def _check_samples(self) -> None:
+        """Texts are sampled from a task that has characters, when it is evaluated."""
+        if not self.sample_every:
+            return
+        if not hasattr(tasks.get(self.task), "vocabulary"):
+            raise UserError(f"sample_every={self.sample_every}: task {self.task} has no text; expected 0")
+        if self.sample_every % self.eval_every:
+            raise UserError(
+                f"sample_every={self.sample_every} is not a multiple of eval_every={self.eval_every}, "
+                f"at which texts are sampled"
+            )
 
 
 REGISTRIES: tuple[typing.Any, ...] = (tasks, models, optimizers, clip_rules)
@@ -293,10 +326,10 @@ def _check_fit(task: str, chosen: Iterable[str]) -> None:
             )
 
 
-def _build_task(name: str, options: Iterable[tuple[str, Value]], length: int) -> None:
+def _build_task(name: str, options: dict[str, Value], length: int) -> None:
     """Raise UserError if the task cannot be built, also for what a class of the user's own raises."""
     try:
-        tasks.build(name, dict(options), length=length)
+        tasks.build(name, options, length=length)
     except UserError:
         raise
     except Exception as error:

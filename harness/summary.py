@@ -35,7 +35,7 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
         )
     work = float(results.trials["seconds"].sum())
     out.print(f"{len(results.trials)} trials recorded, {duration(work)} of training in all")
-    tables = ", ".join(TABLES[:-1])
+    tables = ", ".join(name for name in TABLES[:-1] if (folder / name).is_dir())
     out.print(f"tables:  {folder}/ {tables} (Parquet; pandas.read_parquet reads a folder)")
     if space.tuned:
         out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)")

@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from harness.checkpoints import take_checkpoint
 from harness.clip_rules import ClipRule, clip_rules
-from harness.condition import Condition, Pack, Result, Trial
+from harness.condition import Checkpoint, Condition, Pack, Result, Trial
 from harness.history import kept_steps
 from harness.moments import Rows, Snapshots, take_moments
 from harness.optimizers import Optimizer, State, optimizers
 from harness.probes import UPDATE_EVERY, Curves, Levels, divergence, events, measure, outcome
 from harness.probes.base import Floats
-from harness.replicas import Buffers, Replicas, build_model, stack
+from harness.replicas import Buffers, Replicas, build_model, stack, with_weights
+from harness.samples import take_samples
 from harness.tasks import Stream, Task, heldout_set, tasks
 
 SCALARS = ("loss", "score", "grad_norm", "clip_coefficient")
@@ -42,8 +44,12 @@ def train(pack: Pack, device: str = "cpu") -> list[Result]:
 
 
 def build_task(condition: Condition) -> Task:
-    """The task of a condition."""
-    return tasks.build(condition.task, dict(condition.options), length=condition.length)
+    """The task of a condition; ValueError if a file is not what it was when the condition was made."""
+    options = tasks.options(condition.task)
+    for name, path in condition.files:
+        if options[name].identity(path) != dict(condition.options)[name]:
+            raise ValueError(f"{name}={path} has another content than when the run started")
+    return tasks.build(condition.task, condition.arguments, length=condition.length)
 
 
 def make_step(replicas: Replicas, optimizer: Optimizer, clip_rule: ClipRule) -> Step:
@@ -91,6 +97,8 @@ class Run:
     snapshots: Snapshots = field(default_factory=dict)
     moments: Rows = field(default_factory=dict)
     profiles: Rows = field(default_factory=dict)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    checkpoint: Checkpoint | None = None
 
     @property
     def stop_step(self) -> int:
@@ -195,6 +203,8 @@ class Run:
             events=events(curves),
             moments=self.moments,
             profiles=self.profiles,
+            samples={name: [row[name] for row in self.samples] for name in next(iter(self.samples), ())},
+            checkpoint=self.checkpoint,
         )
 
 
@@ -261,6 +271,7 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
     states = (optimizer.init(weights_RP), clip_rule.init(weights_RP))
     active = Population(runs, weights_RP, states, buffers)
     evaluate(replicas, active, heldout, step=0)
+    sample_texts(active, by_seed, task, pack.sample_every, step=0)
     step = 0
     while active.runs:
         end = min((step // first.eval_every + 1) * first.eval_every, *(run.stop_step for run in active.runs))
@@ -272,6 +283,7 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
         due = [step % first.eval_every == 0 or step == run.stop_step for run in active.runs]
         evaluate(replicas, active.select(due), heldout, step)
         active = active.select([run.diverged_step is None for run in active.runs])
+        sample_texts(active, by_seed, task, pack.sample_every, step)
         finished = [step >= run.stop_step for run in active.runs]
         if control is not None and any(finished):
             leaving = active.select(finished)
@@ -279,6 +291,9 @@ def run_pack(pack: Pack, device: str = "cpu") -> list[Run]:
             for run, score in zip(leaving.runs, score_R.tolist(), strict=True):
                 run.control_score = round(score, 6)
         active = active.select([not done for done in finished])
+    if pack.checkpoints:
+        for run in runs:
+            run.checkpoint = checkpoint(run, by_seed[run.trial.seed], task, heldout)
     if pack.probes:
         taken = [(run.trial.seed, run.snapshots) for run in runs]
         found = take_moments(taken, replicas, by_seed, first.condition, pack.probes)
@@ -329,6 +344,24 @@ def evaluate(replicas: Replicas, population: Population, heldout: tuple[Tensor, 
     rows = zip(population.runs, losses, scores, population.weights_RP, strict=True)
     for run, loss, score, weights in rows:
         run.add_eval(step, loss, score, weights.clone(), seconds)
+
+
+def sample_texts(
+    population: Population, models: dict[int, nn.Module], task: Task, every: int, step: int
+) -> None:
+    """Let these runs write, if it is time; `models` are by seed. On the CPU, one at a time."""
+    if every == 0 or step % every:
+        return
+    for run, weights_P in zip(population.runs, population.weights_RP, strict=True):
+        model = with_weights(models[run.trial.seed], weights_P).cpu()
+        run.samples += take_samples(model, task, run.trial, step)
+
+
+def checkpoint(run: Run, model: nn.Module, task: Task, heldout: tuple[Tensor, Tensor]) -> Checkpoint:
+    """The weights of moment `end`: after the last update, or at the last evaluation before a divergence."""
+    step, weights_P = run.snapshots["end"]
+    loss = next(loss for at, loss, _ in reversed(run.evals) if at == step)
+    return take_checkpoint(with_weights(model, weights_P), task, run.trial, step, loss, heldout)
 
 
 def held_out(task: Task, name: str, split: str, device: str) -> tuple[Tensor, Tensor] | None:

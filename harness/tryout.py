@@ -3,9 +3,9 @@
 import dataclasses
 import math
 
-from harness.condition import Condition, Pack
+from harness.condition import Condition
 from harness.executors.base import Failure, attempt
-from harness.plan import make_trial
+from harness.plan import make_pack, make_trial
 from harness.registry import UserError
 from harness.replicas import build_model
 from harness.space import Space
@@ -35,7 +35,7 @@ def try_step(space: Space, condition: Condition, device: str) -> None:
     """Train one step; UserError says what was wrong."""
     trial = make_trial(space, condition, 1e-3, 0)
     trial = dataclasses.replace(trial, max_steps=1, observe=0, eval_every=1)
-    result = attempt(Pack((trial,), space.probes), device)
+    result = attempt(make_pack(space, (trial,)), device)
     if isinstance(result, Failure):
         raise UserError(f"{condition} cannot be trained: {last_line(result.error)}")
     loss = result[0].summary["initial_loss"]

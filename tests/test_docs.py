@@ -10,6 +10,7 @@ from harness.records import (
     FAILURE_SCHEMA,
     MOMENT_SCHEMA,
     PROFILE_SCHEMA,
+    SAMPLE_SCHEMA,
     STEP_SCHEMA,
     TRIAL_COLUMNS,
 )
@@ -28,7 +29,8 @@ def test_every_column_is_documented():
     columns |= set(probes.moment_columns(tuple(probes.MOMENT_PROBES)))
     columns |= {*EVENT_SCHEMA.names[1:], *PROFILE_SCHEMA.names[1:], *probes.MOMENTS}
     assert columns - documented == set()
-    for schema in (STEP_SCHEMA, EVAL_SCHEMA, EVENT_SCHEMA, MOMENT_SCHEMA, PROFILE_SCHEMA, FAILURE_SCHEMA):
+    schemas = (STEP_SCHEMA, EVAL_SCHEMA, EVENT_SCHEMA, MOMENT_SCHEMA, PROFILE_SCHEMA, SAMPLE_SCHEMA)
+    for schema in (*schemas, FAILURE_SCHEMA):
         assert f"`{', '.join(schema.names)}`" in RESULTS
 
 

@@ -6,6 +6,7 @@ from harness.tasks import digits as _digits  # noqa: F401
 from harness.tasks import palindrome as _palindrome  # noqa: F401
 from harness.tasks import parity as _parity  # noqa: F401
 from harness.tasks import recall as _recall  # noqa: F401
+from harness.tasks import text as _text  # noqa: F401
 from harness.tasks.base import (
     HELDOUT_SIZE,
     NO_TARGET,

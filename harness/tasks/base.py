@@ -15,13 +15,23 @@ class Task(Protocol):
 
     The levels at which a score counts are part of the task, so that outcomes mean the same everywhere.
     A class attribute `gives` names the kind of its inputs if they are no plain sequence: only models
-    that read this kind fit (see `Space`).
+    that read this kind fit (see `Space`). A task that also has `vocabulary` and `prompt`, as `text`, can be
+    written and sampled.
     """
 
     every_step: ClassVar[bool]  # does the loss read an output at every time step, or the last only
-    solved_at: ClassVar[float]  # held-out score from which the task counts as solved
-    drop_at: ClassVar[float]  # training score below which a solved run has dropped
-    recovered_at: ClassVar[float]  # mean training score of 10 batches from which a drop is over
+
+    @property
+    def solved_at(self) -> float:
+        """Held-out score from which the task counts as solved."""
+
+    @property
+    def drop_at(self) -> float:
+        """Training score below which a solved run has dropped."""
+
+    @property
+    def recovered_at(self) -> float:
+        """Mean training score of 10 batches from which a drop is over."""
 
     @property
     def length(self) -> int:

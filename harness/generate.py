@@ -1,0 +1,151 @@
+"""Let a trained model write: python -m harness.generate --trial ID --results DIR --prompt TEXT."""
+
+import argparse
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from harness import records
+from harness.checkpoints import rebuild
+from harness.generation import MODES, continuations
+from harness.probes.moments import has_steps
+from harness.records import RecordsError
+from harness.registry import UserError
+
+OK, REFUSED = 0, 2
+"""Exit codes."""
+
+SHOWN_TRIALS = 5
+"""Trials that an error names."""
+
+out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = parser().parse_args(argv)
+    torch.set_num_threads(1)
+    try:
+        checkpoint = records.read_checkpoint(find_checkpoint(arguments.results, arguments.trial))
+        about = checkpoint.metadata
+        if "vocabulary" not in about:
+            raise UserError(
+                f"trial {about['trial_id']} is of task {about['task']}, which has no text to write"
+            )
+        model = rebuild(checkpoint)
+        if not has_steps(model):
+            raise UserError(
+                f"model {about['model']} cannot write: it has no initial_state, step and readout "
+                f"(see docs/extending.md)"
+            )
+        if arguments.mode == "beam" and arguments.n > arguments.beams:
+            raise UserError(
+                f"--n {arguments.n} is more than the texts of the search, --beams {arguments.beams}"
+            )
+        texts = continuations(
+            model,
+            about["vocabulary"],
+            arguments.prompt,
+            arguments.length,
+            mode=arguments.mode,
+            temperature=arguments.temperature,
+            count=arguments.n,
+            beams=arguments.beams,
+            generator=torch.Generator().manual_seed(arguments.seed),
+        )
+    except (UserError, RecordsError) as error:
+        err.print(f"error: {error}")
+        return REFUSED
+    err.print(described(about))
+    for number, text in enumerate(texts, start=1):
+        if len(texts) > 1:
+            out.print(f"--- {number} of {len(texts)}")
+        out.print(arguments.prompt + text)
+    return OK
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.generate",
+        description="Continue a prompt with the model of a recorded trial whose weights were kept "
+        "(--set checkpoints=true). The texts go to standard output, what the model is to standard error.",
+    )
+    parser.add_argument("--trial", required=True, metavar="ID", help="trial_id, or how only one begins")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR",
+        help="results folder, or a space's folder in it (default: results)",
+    )  # fmt: skip
+    parser.add_argument("--prompt", required=True, metavar="TEXT", help="what to go on from")
+    parser.add_argument("--length", type=whole(1), default=200, help="characters to write (default: 200)")
+    parser.add_argument("--mode", choices=MODES, default="sample", help="default: sample")
+    parser.add_argument(
+        "--temperature", type=temperature, default=1.0,
+        help="of --mode sample: divides the logits, so below 1 is more careful; 0 is greedy (default: 1)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=whole(0), default=0, help="of --mode sample (default: 0)")
+    parser.add_argument("--n", type=whole(1), default=1, help="texts; greedy has but one (default: 1)")
+    parser.add_argument("--beams", type=whole(1), default=10, help="texts kept by --mode beam (default: 10)")
+    return parser
+
+
+def whole(least: int) -> Any:
+    """A parser of whole numbers of at least `least`."""
+
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return int(text)
+
+    return number
+
+
+def temperature(text: str) -> float:
+    """A finite number of at least 0."""
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number >= 0")
+    return number
+
+
+def find_checkpoint(results: Path, trial: str) -> Path:
+    """The checkpoint of the one trial whose id begins with `trial`, in a results folder or a space's.
+
+    Raises UserError, naming some trials that have one, if there is none or several.
+    """
+    found: dict[str, Path] = {}
+    for folder in [results, *sorted(path.parent for path in results.glob("*/checkpoints"))]:
+        found = records.checkpoints(folder) | found
+    if not found:
+        raise UserError(
+            f"no weights are kept in {results}; expected the results of a run with --set checkpoints=true"
+        )
+    matching = {name: path for name, path in found.items() if name.startswith(trial)}
+    if len(matching) == 1:
+        return next(iter(matching.values()))
+    fault = "no trial with weights is" if not matching else f"{len(matching)} trials are"
+    shown = list(matching or found)
+    more = ", ..." if len(shown) > SHOWN_TRIALS else ""
+    raise UserError(f"{fault} named {trial!r} in {results}; known: {', '.join(shown[:SHOWN_TRIALS])}{more}")
+
+
+def described(about: Mapping[str, Any]) -> str:
+    """What the model is and how well it predicts, in a line."""
+    loss, accuracy = about["heldout_loss"], about["heldout_accuracy"]
+    bits = loss / math.log(2)
+    return (
+        f"{about['trial_id']}: {about['model']}, {about['hidden_size']} units, T={about['length']}, after "
+        f"{about['step']} steps: {about['heldout_split']} loss {loss:.4f} nats ({bits:.3f} bits per "
+        f"character), accuracy {accuracy:.3f}. Unigram entropy of the text {about['unigram_entropy']:.4f}, "
+        f"conditional bigram entropy {about['bigram_entropy']:.4f} nats."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+import dataclasses
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from analysis.load import load
+from harness import records
+from harness.checkpoints import rebuild
+from harness.condition import Outcome, Pack
+from harness.generate import main
+from harness.plan import make_trial
+from harness.records import RecordsError, read
+from harness.registry import UserError
+from harness.run import main as run
+from harness.samples import SAMPLE_LENGTH, TEMPERATURES
+from harness.space import Space
+from harness.tasks import heldout_set
+from harness.train import build_task, run_pack, train
+from tests.conftest import make_trial as make_palindrome_trial
+from tests.tasks.test_text import letters
+from tests.test_train import same_numbers
+
+TINY = {
+    "models": "rnn,lstm", "lengths": "8", "hidden_size": "8", "batch_size": "8", "learning_rate": "0.03",
+    "seeds": "2", "max_steps": "40", "observe": "0", "eval_every": "20", "sample_every": "40",
+    "lr_trials": "1", "lr_batch": "1",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """A finished run of text_study on a small text."""
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "corpus.txt").write_text(letters(2_000))
+    settings = TINY | {"corpus": str(folder / "corpus.txt")}
+    sets = [f"--set={name}={value}" for name, value in settings.items()]
+    arguments = ["--space", "text_study", "--executor", "serial", "--results", str(folder / "results")]
+    assert run([*arguments, *sets]) == 0
+    return folder / "results"
+
+
+@pytest.fixture
+def space(tmp_path) -> Space:
+    (tmp_path / "corpus.txt").write_text(letters(2_000))
+    return Space(
+        name="test", summary="", task="text", models=("lstm",), lengths=(8,), hidden_size=8, batch_size=8,
+        learning_rate=(0.03,), max_steps=40, observe=0, eval_every=20,
+        options={"corpus": str(tmp_path / "corpus.txt")},
+    )  # fmt: skip
+
+
+def trials_of(space: Space, count: int = 2):
+    return tuple(make_trial(space, space.conditions()[0], 0.03, seed) for seed in range(count))
+
+
+def generate(results: Path, *more: str, trial: str | None = None) -> int:
+    trial = trial or next(iter(records.checkpoints(results / "text_study")))
+    return main(["--trial", trial, "--results", str(results), "--prompt", "abac", "--length", "30", *more])
+
+
+def test_samples_and_checkpoints_change_no_number_of_the_training(space):
+    plain = run_pack(Pack(trials_of(space)))
+    more = run_pack(Pack(trials_of(space), (), True, 20))
+    assert all(same_numbers(a, b) for a, b in zip(plain, more, strict=True))
+    assert [run.checkpoint for run in plain] == [None, None]
+    assert not any(run.samples for run in plain)
+    assert Pack(trials_of(space), (), True, 20).pack_id == Pack(trials_of(space)).pack_id
+
+
+def test_samples_are_taken_at_even_steps_and_do_not_depend_on_the_pack(space):
+    together = train(Pack(trials_of(space), sample_every=20))
+    for trial, result in zip(trials_of(space), together, strict=True):
+        assert train(Pack((trial,), sample_every=20))[0].samples == result.samples
+    samples = together[0].samples
+    assert samples["step"] == [step for step in (0, 20, 40) for _ in TEMPERATURES]
+    assert samples["temperature"] == list(TEMPERATURES) * 3
+    assert samples["mode"] == ["greedy", "sample", "sample", "sample"] * 3
+    task = build_task(trials_of(space)[0].condition)
+    assert set(samples["prompt"]) == {task.prompt}
+    assert all(len(text) == SAMPLE_LENGTH and set(text) <= set(task.vocabulary) for text in samples["text"])
+    assert together[1].samples["text"] != samples["text"]
+
+
+def test_a_checkpoint_holds_the_final_weights_and_rebuilds_the_model(space):
+    trial = trials_of(space)[0]
+    (run,) = run_pack(Pack((trial,), checkpoints=True))
+    model = rebuild(run.checkpoint)
+    assert torch.equal(torch.nn.utils.parameters_to_vector(model.parameters()), run.weights)
+    about, task = run.checkpoint.metadata, build_task(trial.condition)
+    assert (about["trial_id"], about["step"], about["options"]) == (
+        trial.trial_id, 40, {"forget_bias": 1.0, "init": "xavier"},
+    )  # fmt: skip
+    assert about["vocabulary"] == "abcde"
+    assert about["bigram_entropy"] == task.data.bigram_entropy
+    inputs, targets = heldout_set(task, "text", "test")
+    outputs = model(inputs)
+    assert about["heldout_loss"] == pytest.approx(task.loss(outputs, targets).mean().item(), rel=1e-5)
+    right = (outputs.argmax(-1) == targets).float().mean().item()
+    assert about["heldout_accuracy"] == pytest.approx(right)
+    assert about["heldout_loss"] == run.evals[-1][1]
+
+
+class Pairs(torch.nn.Module):
+    """A table of pairs: what it has no state for, it cannot be taken through time with."""
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        super().__init__()
+        self.table = torch.nn.Linear(input_size, output_size)
+
+    def forward(self, inputs):
+        return self.table(inputs)
+
+
+def test_a_model_without_steps_is_trained_but_cannot_write(space, tmp_path, capsys):
+    space = space.override({"models": "tests.test_generate:Pairs"})
+    pack = Pack(trials_of(space, 1), (), True, 20)
+    results = train(pack)
+    assert results[0].samples == {}
+    recorder = records.Records(tmp_path / "r", space.definition(), space.conditions(), {}, {})
+    recorder.write_pack(pack, results)
+    assert main(["--trial", pack.trials[0].trial_id, "--results", str(tmp_path / "r"), "--prompt", "a"]) == 2
+    assert "model tests.test_generate:Pairs cannot write" in capsys.readouterr().err
+
+
+def test_the_checkpoint_of_a_diverged_trial_is_of_its_last_evaluation_before(space):
+    trial = dataclasses.replace(trials_of(space)[0], learning_rate=1e38)
+    (result,) = train(Pack((trial,), checkpoints=True))
+    assert result.outcome == Outcome.DIVERGED
+    assert result.checkpoint.metadata["step"] == 0
+    assert all(np.isfinite(array).all() for array in result.checkpoint.tensors.values())
+
+
+def test_checkpoints_of_any_task_are_kept_but_only_text_is_written(tmp_path, capsys):
+    trial = make_palindrome_trial()
+    (result,) = train(Pack((trial,), checkpoints=True))
+    recorder = records.Records(tmp_path / "r", {"name": "test"}, [trial.condition], {}, {})
+    recorder.write_pack(Pack((trial,)), [result])
+    assert main(["--trial", trial.trial_id, "--results", str(tmp_path / "r"), "--prompt", "a"]) == 2
+    assert "is of task palindrome, which has no text to write" in capsys.readouterr().err
+    rebuilt = rebuild(result.checkpoint)
+    assert rebuilt(torch.zeros(3, 4, 10)).shape == (3, 10)
+    assert "vocabulary" not in result.checkpoint.metadata
+    json.dumps(result.checkpoint.metadata, allow_nan=False)
+
+
+def test_a_run_keeps_samples_and_checkpoints_of_its_report_trials(results):
+    folder = results / "text_study"
+    trials = read(folder, "trials")
+    report = set(trials["trial_id"][trials["phase"] == "report"])
+    assert len(report) == 4
+    assert set(records.checkpoints(folder)) == report
+    samples = load(folder).read("samples")
+    assert list(samples.columns) == ["trial_id", "step", "prompt", "text", "mode", "temperature"]
+    assert len(samples) == 4 * 2 * len(TEMPERATURES)
+    assert set(samples["trial_id"]) == report
+    path = records.checkpoints(folder)[min(report)]
+    with safe_open(path, framework="numpy") as file:
+        assert json.loads(file.metadata()["checkpoint"])["trial_id"] == min(report)
+
+
+def test_checkpoints_of_packs_that_were_not_recorded_whole_do_not_exist(results, tmp_path):
+    shutil.copytree(results / "text_study", tmp_path / "text_study")
+    folder = tmp_path / "text_study"
+    cut = sorted((folder / "trials").glob("*.parquet"))[0]
+    lost = set(read(folder, "trials", packs=[cut.stem])["trial_id"])
+    cut.unlink()  # killed just before the last file
+    assert lost.isdisjoint(records.checkpoints(folder))
+    assert len(records.checkpoints(folder)) == 2
+    records.Records(folder, records.read_definition(folder), [], {}, {}).close()
+    assert len(list((folder / "checkpoints").iterdir())) == 2
+    assert len(list((folder / "samples").iterdir())) == 1
+
+
+def test_a_damaged_checkpoint_is_a_clear_error(tmp_path):
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(b"half of it")
+    with pytest.raises(RecordsError, match=r"x.safetensors is no checkpoint"):
+        records.read_checkpoint(file)
+
+
+def test_the_prompt_is_continued_for_longer_than_the_unroll(results, capsys):
+    assert generate(results) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith("abac")
+    assert len(shown.out) == 4 + 30 + 1
+    about = records.read_checkpoint(next(iter(records.checkpoints(results / "text_study").values()))).metadata
+    for number in (f"{about['heldout_loss']:.4f} nats", f"{about['heldout_loss'] / math.log(2):.3f} bits"):
+        assert number in shown.err
+    assert f"accuracy {about['heldout_accuracy']:.3f}" in shown.err
+    for name in ("unigram", "bigram"):
+        entropy = about[f"{name}_entropy"]
+        assert f"{name} entropy {entropy:.4f}" in shown.err.replace("entropy of the text", "entropy").lower()
+
+
+def test_the_folder_of_the_space_will_do_and_so_will_the_beginning_of_an_id(results, capsys):
+    trial = next(iter(records.checkpoints(results / "text_study")))
+    assert generate(results, trial=trial) == 0
+    whole = capsys.readouterr().out
+    assert generate(results / "text_study", trial=trial[:6]) == 0
+    assert capsys.readouterr().out == whole
+
+
+def test_modes_and_seeds(results, capsys):
+    def said(*more: str) -> str:
+        assert generate(results, *more) == 0
+        return capsys.readouterr().out
+
+    assert said("--seed", "1") == said("--seed", "1") != said("--seed", "2")
+    assert said("--mode", "greedy") == said("--temperature", "0") == said("--mode", "beam", "--beams", "1")
+    assert said("--mode", "greedy", "--n", "5") == said("--mode", "greedy"), "there is only one"
+    assert said("--n", "3").count("abac") >= 3
+    assert "--- 3 of 3" in said("--mode", "beam", "--n", "3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--trial", "zzz"], "no trial with weights is named 'zzz'"),
+        (["--trial", ""], "4 trials are named ''"),
+        (["--prompt", "a?"], "the prompt has '?', which the model does not know"),
+        (["--prompt", ""], "the prompt is empty"),
+        (["--results", "nowhere"], "no weights are kept in nowhere"),
+        (["--mode", "beam", "--n", "11"], "--n 11 is more than"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_status_2(results, capsys, arguments, said):
+    assert generate(results, *arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert "\n" not in error
+    if "trial" in said:
+        assert next(iter(records.checkpoints(results / "text_study"))) in error, "known ones are named"
+
+
+def test_sampling_is_refused_where_it_cannot_be(space):
+    with pytest.raises(UserError, match="sample_every=30 is not a multiple of eval_every=20"):
+        space.override({"sample_every": "30"})
+    with pytest.raises(UserError, match="sample_every=100: task palindrome has no text"):
+        Space(name="test", summary="", sample_every=100)
+    with pytest.raises(UserError, match="checkpoints=maybe is not allowed; expected true or false"):
+        space.override({"checkpoints": "maybe"})
+    assert space.override({"checkpoints": "true"}).checkpoints is True
