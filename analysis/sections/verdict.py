@@ -121,7 +121,11 @@ def sentence(row: dict[Any, Any], with_p: bool = True) -> str:
     """One contrast in words: both differences with their intervals, and their adjusted p."""
     parts = [
         f"P({m}) {row[f'{m}_difference']:+.2f} [{row[f'{m}_low']:+.2f}, {row[f'{m}_high']:+.2f}]"
-        + (f", p = {row[f'{m}_p_holm']:.2g} ({row[f'{m}_p_conditions_holm']:.2g})" if with_p else "")
+        + (
+            f", p = {row[f'{m}_p_holm']:.2g} ({row[f'{m}_p_conditions_holm']:.2g} over conditions)"
+            if with_p
+            else ""
+        )
         for m in MEASURES
     ]
     return f"{text(row['level'])} against {text(row['other'])}: {'; '.join(parts)}"
@@ -185,7 +189,7 @@ SECTION = Section(
         "the seed. Intervals (95 %, not adjusted for their number) and p take runs of one length and seed as "
         "one observation, at the learning rates that tuning chose. p: exact sign-flip test, adjusted for "
         f"both measures and all pairs of levels of its axis (Holm); below {SHOWN_AT:g} a difference is "
-        "called shown. In brackets: the same test with conditions as observations, each with its own tuned "
+        "called shown. Over conditions: the same test with conditions as observations, each with its own tuned "
         "rate. Where only the first is small, the difference may come from the rates that tuning happened to "
         "choose. Differences are averages over the conditions tried: the figures below show where they arise."
     ),
