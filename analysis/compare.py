@@ -102,15 +102,21 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: 0 within the tolerance, 1 beyond it, 2 if there is nothing to compare."""
+    """Command line: 0 within the tolerance, 1 beyond it or if trials are missing, 2 if nothing compares."""
     parser = argparse.ArgumentParser(prog="python -m analysis.compare", description=__doc__.splitlines()[0])
     parser.add_argument("a", help="results folder or URI")
     parser.add_argument("b", help="results folder or URI to hold against it")
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=share,
         default=0.0,
-        help="largest change of the overall P(stable) or P(solved), as a share, to accept (default: 0)",
+        help="largest change of P(stable) or P(solved) over all pairs of trials to accept, as a share "
+        "(default: 0); changes in opposite directions cancel, the table shows each condition",
+    )
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="accept report trials that only one side has (default: exit code 1)",
     )
     arguments = parser.parse_args(argv)
     try:
@@ -130,7 +136,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     for measure in beyond:
         change = overall[f"{measure}_difference"]
         print(f"P({measure}) changed by {change:+.4f}: more than {arguments.tolerance:g}")  # noqa: T201
-    return 1 if beyond else 0
+    missing = unmatched(one, other)
+    if missing and not arguments.allow_missing:
+        print(f"{missing} report trials are in one of them only: --allow-missing accepts that")  # noqa: T201
+    return 1 if beyond or (missing and not arguments.allow_missing) else 0
+
+
+def share(value: str) -> float:
+    """A share from 0 to 1."""
+    number = float(value)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{value} is not a share between 0 and 1")
+    return number
+
+
+def unmatched(one: Results, other: Results) -> int:
+    """Report trials, by condition and seed, that only one of the two has."""
+    keys = [set(zip(t["condition_id"], t["seed"], strict=True)) for t in map(reported_trials, (one, other))]
+    return len(keys[0] ^ keys[1])
 
 
 def summary(found: pd.DataFrame, one: Results, other: Results) -> str:

@@ -46,23 +46,34 @@ def paired_difference(
     do not. Strata are fixed (lengths that were chosen). A t-interval over clusters within strata with
     Satterthwaite's (1946) degrees of freedom, to which two pairs are added, one for each side, as Agresti &
     Min (2005) do for pairs that all are independent: so pairs without any difference do not give an interval
-    without any width. [-1, 1] if no stratum has two clusters; NaN without pairs.
+    without any width. Strata of one cluster are pooled. [-1, 1] with a single cluster; NaN without pairs.
     """
     if not len(difference):
         return float("nan"), float("nan"), float("nan")
     sums, pairs, strata = cluster_sums(difference, cluster, stratum)
     size, clusters = float(pairs.mean()), len(sums)
     mean = float(sums.sum() / pairs.sum())
-    own = [(sums - mean * (pairs - size))[strata == s] / size for s in np.unique(strata)]
-    spread = np.array([np.var(values, ddof=1) * len(values) for values in own if len(values) > 1])
-    if not len(spread):
+    if clusters < 2:
         return mean, -1.0, 1.0
+    values = (sums - mean * (pairs - size)) / size
+    own = [values[group] for group in groups(strata)]
+    spread = np.array([np.var(group, ddof=1) * len(group) for group in own])
     total = float(spread.sum()) + 1 / size
-    freedom = np.array([len(values) - 1 for values in own if len(values) > 1])
+    freedom = np.array([len(group) - 1 for group in own])
     effective = total**2 / max(float(np.sum(spread**2 / freedom)), 1e-12)
     half = float(student.ppf(0.975, effective)) * np.sqrt(total) / (clusters + 2 / size)
     centre = mean * clusters / (clusters + 2 / size)
     return mean, max(-1.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def groups(strata: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Indices of the clusters of each stratum; strata of one cluster are one, or join the first other."""
+    each = [np.flatnonzero(strata == s) for s in np.unique(strata)]
+    alone = [index for index in each if len(index) == 1]
+    together = [index for index in each if len(index) > 1]
+    if len(alone) > 1 or not together:
+        return [*together, np.concatenate(alone)] if alone else together
+    return [np.concatenate([together[0], *alone]), *together[1:]]
 
 
 def sign_flip_p(sums: Floats) -> float:

@@ -16,7 +16,7 @@ from harness.condition import SOLVED, Outcome
 
 MEASURES = ("solved", "stable")
 
-ENDS = ("difference", "low", "high", "p")
+ENDS = ("difference", "low", "high", "p", "p_conditions")
 
 
 def contrasts(results: Results) -> pd.DataFrame:
@@ -28,8 +28,11 @@ def contrasts(results: Results) -> pd.DataFrame:
     them has an option, any value of it matches.
 
     Columns: factor, level, other, conditions (of `level`, matched), pairs (of runs); and for solved and
-    stable the difference of the shares (level - other) with its 95 % limits _low and _high, its exact p, and
-    p_holm, adjusted for both measures and all pairs of levels of its factor. See `analysis.contrasts`.
+    stable the difference of the shares (level - other) with its 95 % limits _low and _high; its exact p,
+    whose units are the seeds of each length, the conditions with their tuned learning rates being as they
+    are; p_conditions, whose units are the matched conditions, each with the rate that tuning happened to
+    choose; and both adjusted, p_holm and p_conditions_holm, for both measures and all pairs of levels of
+    the factor. See `analysis.contrasts`.
     """
     runs = matched_runs(results)
     factors = factors_of(results)
@@ -45,10 +48,11 @@ def contrasts(results: Results) -> pd.DataFrame:
         *(f"{measure}_{end}" for measure in MEASURES for end in ENDS),
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
-    p_values = table[["factor", *(f"{measure}_p" for measure in MEASURES)]].melt("factor", var_name="name")
-    adjusted = p_values.groupby("factor")["value"].transform(lambda p: holm(p.tolist()))
-    for measure in MEASURES:
-        table[f"{measure}_p_holm"] = adjusted[p_values["name"] == f"{measure}_p"].to_numpy()
+    for p in ("p", "p_conditions"):
+        long = table[["factor", *(f"{measure}_{p}" for measure in MEASURES)]].melt("factor", var_name="name")
+        adjusted = long.groupby("factor")["value"].transform(lambda values: holm(values.tolist()))
+        for measure in MEASURES:
+            table[f"{measure}_{p}_holm"] = adjusted[long["name"] == f"{measure}_{p}"].to_numpy()
     return table
 
 
@@ -65,15 +69,16 @@ def factors_of(results: Results) -> dict[str, list[tuple[Any, Any]]]:
         else:
             ordered = sorted(levels)
             found[key] = list(zip(ordered[1:], ordered[:-1], strict=True))
-    reference = reference_arm(conditions)
+    reference = reference_arm(recorded) if len(recorded) else ""
     found["clipping"] = [(arm, reference) for arm in arms(recorded) if arm != reference]
     return {factor: pairs for factor, pairs in found.items() if pairs}
 
 
-def reference_arm(conditions: pd.DataFrame) -> str:
-    """What ways of clipping are compared with: no clipping, or else the highest threshold."""
-    known = arms(conditions)
-    return "no clipping" if "no clipping" in known else known[-1]
+def reference_arm(recorded: pd.DataFrame) -> str:
+    """What ways of clipping are compared with: no clipping, or else the highest max_norm, or another rule."""
+    known = arms(recorded)
+    thresholds = [arm for arm in known if arm in set(recorded.loc[recorded["clip_rule"] == "norm", "arm"])]
+    return "no clipping" if "no clipping" in known else [*reversed(thresholds), *known][0]
 
 
 def matched_runs(results: Results) -> pd.DataFrame:
@@ -103,11 +108,17 @@ def match(runs: pd.DataFrame, factor: str, level: Any, other: Any, others: list[
 def difference(pairs: pd.DataFrame) -> dict[str, Any]:
     """The differences of matched runs: see `contrasts`."""
     seeds, lengths = pairs["seed"].tolist(), pairs["length"].tolist()
+    sides = [pairs["condition_id"], pairs["condition_id_other"]]
+    units = min(sides, key=lambda side: side.nunique()).tolist()  # an option of one side only: of the other
     found: dict[str, Any] = {"conditions": pairs["condition_id"].nunique(), "pairs": len(pairs)}
     for measure in MEASURES:
         change = pairs[measure].to_numpy(dtype=float) - pairs[f"{measure}_other"].to_numpy(dtype=float)
-        sums, _, _ = cluster_sums(change, seeds, lengths)
-        values = (*paired_difference(change, seeds, lengths), sign_flip_p(sums))
+        by_seed, by_condition = (
+            cluster_sums(change, seeds, lengths)[0],
+            cluster_sums(change, units, lengths)[0],
+        )
+        interval = paired_difference(change, seeds, lengths)
+        values = (*interval, sign_flip_p(by_seed), sign_flip_p(by_condition))
         found |= {f"{measure}_{end}": value for end, value in zip(ENDS, values, strict=True)}
     return found
 
@@ -118,13 +129,15 @@ def standings(results: Results) -> pd.DataFrame:
     Columns: model; conditions; runs; diverged (of its runs); p_solved and p_stable (means over these
     conditions); steps_to_solve (mean over conditions of the restricted mean as a share of the budget: 1 if
     nothing was solved); rank by p_stable, then p_solved, then steps_to_solve, equals sharing the better rank.
-    Conditions of different models are the same if everything that both have is.
+    Conditions of different models are the same if everything is that all models have. No rows where no
+    condition is shared.
     """
     conditions = conditions_table(results)
     recorded = conditions[conditions["n"] > 0]
     trials = {str(name): group for name, group in reported_trials(results).groupby("condition_id")}
     models = list(recorded["model"].unique())
-    own = {option for name in models for option in results.options.get(f"model {name}", {})}
+    options = [set(results.options.get(f"model {name}", {})) for name in models]
+    own = set().union(*options) - set(options[0] if options else ()).intersection(*options)
     keys = [key for key in [*conditions.attrs["keys"], "arm"] if key not in ("model", *own)]
     points = recorded.groupby(keys, dropna=False)["model"].transform("nunique")
     shared = recorded[points == len(models)]
@@ -144,8 +157,8 @@ def standings(results: Results) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
-    if table.empty:
-        return table
+    if shared.empty:
+        return table.iloc[:0]
     order = list(zip(-table["p_stable"], -table["p_solved"], table["steps_to_solve"], strict=True))
     table["rank"] = [1 + sum(other < mine for other in order) for mine in order]
     return table.sort_values("rank", kind="stable", ignore_index=True)

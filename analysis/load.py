@@ -26,7 +26,8 @@ class Results:
     `folders` are local paths or URIs. `conditions` has, beside condition_id and the condition's fields:
     `space`, `planned` (report seeds asked for), `planned_tuning` (tuning seeds per learning rate) and `grid`
     (the learning rates tried first, as a tuple; empty if they were fixed). `options` are all values of
-    every component's options, `definitions` what each folder holds (its space.json).
+    every component's options, `definitions` what each folder holds (its space.json), `sources` the provenance
+    records of each folder's files; `mixed` says that different code was allowed.
     """
 
     folders: tuple[str, ...]
@@ -35,12 +36,25 @@ class Results:
     failures: pd.DataFrame
     options: dict[str, dict[str, list[Any]]]
     definitions: tuple[dict[str, Any], ...]
-    provenance: list[dict[str, Any]]
+    sources: tuple[list[dict[str, Any]], ...]
+    mixed: bool = False
 
     @property
     def name(self) -> str:
         """What to call these results."""
         return " + ".join(Path(folder).resolve().name for folder in self.folders)
+
+    @property
+    def provenance(self) -> list[dict[str, Any]]:
+        """The distinct provenance records of all folders."""
+        every = [record for records in self.sources for record in records]
+        return list({json.dumps(record, sort_keys=True): record for record in every}.values())
+
+    @property
+    def code(self) -> list[dict[str, Any]]:
+        """What can change numbers beside the definition, each combination once: see CODE."""
+        every = [{name: record.get(name) for name in CODE} for record in self.provenance]
+        return list({json.dumps(code, sort_keys=True): code for code in every}.values())
 
     @property
     def report_trials(self) -> pd.DataFrame:
@@ -61,6 +75,7 @@ class Results:
         folders is read from the first.
         """
         wanted = self.trials if trials is None else self.trials[self.trials["trial_id"].isin(list(trials))]
+        wanted = wanted.drop_duplicates("trial_id")
         parts = []
         for folder, group in wanted.groupby("folder", sort=False):
             packs = None if trials is None else set(group["pack_id"])
@@ -75,20 +90,22 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
 
     A folder is a local path, or a URI that pyarrow or fsspec opens, such as s3://bucket/results/NAME. Step
     histories stay on disk: see `Results.read`. Raises LoadError if a folder does not exist or holds no
-    recorded trials, if their tables are of other versions than this code reads, or if several
-    folders were made by different code or on different devices and `mixed` does not allow it.
+    recorded trials, if their tables are of other versions than this code reads, if folders give the same
+    conditions different budgets, or if several folders were made by different code or on different devices
+    and `mixed` does not allow it; RecordsError if a file is damaged.
     """
     if not folders:
         raise LoadError("no results folder is given")
     paths = tuple(dict.fromkeys(str(folder) for folder in folders))
     definitions = [_definition(path) for path in paths]
     sources = [records.provenance(path) for path in paths]
+    _check_budgets(paths, definitions)
     if not mixed:
         _check_code(paths, sources)
     trials = [records.read(path, "trials").assign(folder=path) for path in paths]
     conditions = [_conditions(path, d) for path, d in zip(paths, definitions, strict=True)]
-    joined = _joined(trials).drop_duplicates("trial_id", ignore_index=True)
-    failures = _joined([records.read(path, "failures") for path in paths])
+    joined = _joined(trials).drop_duplicates(["trial_id", "condition_id"], ignore_index=True)
+    failures = _joined([records.read(path, "failures") for path in paths]).drop_duplicates("trial_id")
     if not failures.empty:  # a failed trial may since have been trained in another pack
         failures = failures[~failures["trial_id"].isin(joined["trial_id"])]
     planned = _joined(conditions).sort_values("planned", kind="stable", ascending=False)
@@ -99,7 +116,8 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
         failures=failures,
         options=_options(definitions),
         definitions=tuple(definitions),
-        provenance=list({json.dumps(r, sort_keys=True): r for found in sources for r in found}.values()),
+        sources=tuple(sources),
+        mixed=mixed,
     )
 
 
@@ -121,17 +139,35 @@ def _definition(folder: str) -> dict[str, Any]:
     return definition
 
 
+BUDGET = ("max_steps", "observe", "eval_every")
+
+
+def _check_budgets(paths: Sequence[str], definitions: Sequence[dict[str, Any]]) -> None:
+    """Raise LoadError if folders hold the same conditions with different budgets: a seed counts once."""
+    seen: dict[str, tuple[str, dict[str, Any]]] = {}
+    for path, definition in zip(paths, definitions, strict=True):
+        budget = {name: definition.get(name) for name in BUDGET}
+        for condition in records.read_conditions(path)["condition_id"]:
+            other, theirs = seen.setdefault(condition, (path, budget))
+            for name in BUDGET:
+                if theirs[name] != budget[name]:
+                    raise LoadError(
+                        f"{other} and {path} hold the same conditions with different budgets ({name}: "
+                        f"{theirs[name]} and {budget[name]}); report on them one at a time"
+                    )
+
+
 def _check_code(paths: Sequence[str], sources: Sequence[Sequence[dict[str, Any]]]) -> None:
     """Raise LoadError unless all folders come from the same code, versions and device."""
-    codes = [{name: found[0].get(name) for name in CODE} for found in sources]
-    for path, code in zip(paths, codes, strict=True):
-        differing = [name for name in CODE if code[name] != codes[0][name]]
-        if differing:
-            name = differing[0]
-            raise LoadError(
-                f"{paths[0]} and {path} were made by different code ({name}: {codes[0][name]} and "
-                f"{code[name]}); say mixed=True (--mixed) to read them together all the same"
-            )
+    first = sources[0][0] if sources[0] else {}
+    for path, found in zip(paths[1:], sources[1:], strict=True):
+        for record in found:
+            for name in CODE:
+                if record.get(name) != first.get(name):
+                    raise LoadError(
+                        f"{paths[0]} and {path} were made by different code ({name}: {first.get(name)} and "
+                        f"{record.get(name)}); say mixed=True (--mixed) to read them together all the same"
+                    )
 
 
 def _conditions(folder: str, definition: dict[str, Any]) -> pd.DataFrame:

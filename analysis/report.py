@@ -161,6 +161,11 @@ def alarms(results: Results) -> list[str]:
             f"{int(missing.sum())} report trials are missing in {int((missing > 0).sum())} of {len(table)} "
             f"conditions, {without} of which have none yet; the table says how many."
         )
+    if len(results.code) > 1:
+        found.append(
+            f"These numbers were made by {len(results.code)} different versions of code or devices, which "
+            "may round differently; the end of the page has all that is recorded."
+        )
     rates = results.report_trials.groupby("condition_id")["learning_rate"].nunique()
     if (rates > 1).any():
         found.append(

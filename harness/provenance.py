@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping
 from importlib import metadata
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from harness import __version__
+from harness.commit import git_commit
 from harness.condition import SEED_RULE
 
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy", "safetensors")
@@ -35,16 +35,6 @@ def provenance(definition: Mapping[str, Any], executor: str, device: str) -> dic
         "definition": dict(definition),
         "seed_rule": SEED_RULE,
     }
-
-
-def git_commit() -> str | None:
-    """The commit of the harness's own checkout, '-dirty' appended if files differ; None outside git."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def _version(package: str) -> str | None:

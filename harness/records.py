@@ -326,7 +326,10 @@ def read(
     if not names:
         return empty(table, columns)
     tables = [t.replace_schema_metadata(None) for t in place.read(names, columns)]
-    joined = pa.concat_tables(tables, promote_options="default")
+    try:
+        joined = pa.concat_tables(tables, promote_options="default")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise RecordsError(f"{folder}/{table} holds a file that is not of this table ({error})") from None
     nullable = {pa.int64(): pd.Int64Dtype()} if table == "trials" else {}
     frame: pd.DataFrame = joined.to_pandas(types_mapper=nullable.get)
     return frame
@@ -377,13 +380,16 @@ def provenance(folder: Path | str) -> list[dict[str, Any]]:
 
 def read_definition(folder: Path | str) -> dict[str, Any] | None:
     """The definition that the folder holds, or None for a new folder."""
-    text = Place.of(folder).text("space.json")
     try:
-        return None if text is None else json.loads(text)
-    except json.JSONDecodeError as error:
+        text = Place.of(folder).text("space.json")
+        definition = None if text is None else json.loads(text)
+        if definition is not None and not isinstance(definition, dict):
+            raise ValueError("it holds no fields")
+    except ValueError as error:  # no JSON, no text
         raise RecordsError(
             f"{folder}/space.json is damaged ({error}); restore it, or use another --results"
         ) from None
+    return definition
 
 
 def read_conditions(folder: Path | str) -> pd.DataFrame:

@@ -51,9 +51,11 @@ def table(results: Results) -> pd.DataFrame:
         rows.append(row)
     found = pd.DataFrame(rows)
     named = results.conditions.set_index("condition_id").loc[each.index]
+    varying = [key for key in conditions.attrs["keys"] if conditions[key].nunique(dropna=False) > 1]
+    also = [key for key in varying if key not in NAMES]
     found.attrs |= {
         "keys": keys,
-        "incomplete": [name_of(row) for row in named[each["missing"] > 0].to_dict("records")],
+        "incomplete": [name_of(row, also) for row in named[each["missing"] > 0].to_dict("records")],
         "failures": first_errors(results.failures),
         "seeds": seeds_of(results),
         "budgets": sorted({(int(r), int(t)) for r, t in zip(each["rates"], each["tuned"], strict=True)}),
@@ -61,19 +63,17 @@ def table(results: Results) -> pd.DataFrame:
     return found
 
 
-def name_of(condition: dict[Any, Any]) -> str:
-    """A condition as the harness names it in messages."""
+NAMES = ("task", "model", "optimizer", "length", "clip_rule", "max_norm")
+
+
+def name_of(condition: dict[Any, Any], also: Sequence[str] = ()) -> str:
+    """A condition as the harness names it in messages, and whatever else varies."""
     max_norm = condition["max_norm"]
     clipping = [] if condition["clip_rule"] == "norm" else [condition["clip_rule"]]
     clipping += [] if max_norm != max_norm else [f"max_norm={max_norm:g}"]
-    parts = [
-        condition["task"],
-        condition["model"],
-        condition["optimizer"],
-        f"T={condition['length']}",
-        *clipping,
-    ]
-    return " ".join(parts)
+    parts = [condition["task"], condition["model"], condition["optimizer"], f"T={condition['length']}"]
+    other = {key: condition[key] for key in also}
+    return " ".join([*parts, *clipping, *(f"{k}={text(v)}" for k, v in other.items() if v == v)])
 
 
 def first_errors(failures: pd.DataFrame) -> list[str]:
@@ -118,8 +118,8 @@ def findings(found: pd.DataFrame) -> list[str]:
         )
     if seeds["conditions"]:
         said.append(
-            f"{seeds['paired']} of {seeds['conditions']} conditions with report trials have all "
-            f"{len(seeds['report'])} seeds, so that comparisons are paired."
+            f"{seeds['paired']} of {seeds['conditions']} conditions with report trials have the same "
+            f"{len(seeds['report'])} seeds; where they do, comparisons are paired."
         )
     return said
 

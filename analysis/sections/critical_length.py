@@ -25,10 +25,10 @@ SEED = 0
 def table(results: Results) -> pd.DataFrame:
     """One row per condition but for its length, where report trials of several lengths are recorded.
 
-    Columns: the keys but length; arm; lengths and n (how many); and for `solved` and `stable` the T50 and T90
-    of a Firth fit with their limits, named solved_T50, solved_T50_low, ..., the bracket
-    solved_all (longest length up to which every trial succeeded, 0 if none), solved_none (shortest from
-    which none did, inf if none), and solved_separated. See `analysis.critical_length`.
+    Columns: the keys but length; arm; lengths and n (how many); shortest and longest; and for `solved` and
+    `stable` the T50 and T90 of a Firth fit with their limits, named solved_T50, solved_T50_low, ..., the
+    bracket solved_all (longest length up to which every trial succeeded, 0 if none), solved_none (shortest
+    from which none did, inf if none), and solved_separated. See `analysis.critical_length`.
     """
     conditions = conditions_table(results)
     keys = [key for key in conditions.attrs["keys"] if key != "length"]
@@ -39,13 +39,14 @@ def table(results: Results) -> pd.DataFrame:
             continue
         row = dict(zip(keys, names, strict=True)) | {"arm": group["arm"].iloc[0]}
         row |= {"lengths": len(group), "n": int(group["n"].sum())}
+        row |= {"shortest": int(group["length"].min()), "longest": int(group["length"].max())}
         for measure in MEASURES:
             lengths, successes, runs = (group[name].tolist() for name in ("length", measure, "n"))
             generator = np.random.default_rng(SEED)
             found = critical_lengths(lengths, successes, runs, list(PROBABILITIES.values()), generator)
             row |= columns_of(measure, found)
         rows.append(row)
-    made = pd.DataFrame(rows, columns=[*keys, "arm", "lengths", "n", *COLUMNS])
+    made = pd.DataFrame(rows, columns=[*keys, "arm", "lengths", "n", "shortest", "longest", *COLUMNS])
     made.attrs |= conditions.attrs | {"keys": keys}
     return made
 
@@ -77,22 +78,18 @@ def render(found: pd.DataFrame) -> Figure | None:
         return None
     drawn = arms(found)
     figure, drawn_panels = panels(found, panel_keys(found))
-    lengths = [end for name in ("solved_all", "solved_none") for end in found[name] if 0 < end < np.inf]
-    low, high = min(lengths, default=1) / 2, max(lengths, default=2) * 2
+    low, high = found["shortest"].min() / 1.5, found["longest"].max() * 1.5
     for axis, group in drawn_panels:
         for number, arm in enumerate(drawn):
+            style: dict[str, Any] = {"color": color(number), "markersize": 5, "linestyle": ""}
+            axis.plot([], [], marker=marker(number), label=arm, **style)
             for _, row in group[group["arm"] == arm].iterrows():
-                at = np.clip([row["solved_T50"], row["solved_T50_low"], row["solved_T50_high"]], low, high)
-                axis.errorbar(
-                    number,
-                    at[0],
-                    yerr=[[at[0] - at[1]], [at[2] - at[0]]],
-                    fmt=marker(number),
-                    color=color(number),
-                    label=arm,
-                    markersize=4,
-                    linewidth=1.2,
-                )
+                ends = np.clip([row["solved_T50_low"], row["solved_T50_high"]], low, high)
+                axis.plot([number, number], ends, color=color(number), linewidth=1.2)
+                shape, at = marker(number), row["solved_T50"]
+                if not row["shortest"] <= at <= row["longest"]:
+                    shape, at = ("^", high / 1.1) if at > row["longest"] else ("v", low * 1.1)
+                axis.plot(number, at, marker=shape, **style)
         axis.set_yscale("log")
         axis.set_ylim(low, high)
         axis.yaxis.set_major_formatter("{x:g}")
@@ -118,17 +115,27 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def worded(row: dict[Any, Any], measure: str, name: str) -> str:
-    """One critical length in words: beyond, below, between, or the fit with its interval."""
+    """One critical length in words: beyond or below what was tried, between two lengths, or the fit.
+
+    Outside of the lengths that were tried the fit is only mentioned; where success does not fall with length
+    there is none.
+    """
     length, low, high = (row[f"{measure}_{name}{end}"] for end in ("", "_low", "_high"))
+    shortest, longest = row["shortest"], row["longest"]
     if length != length:
         return "-"
-    if length == np.inf and high == np.inf and row[f"{measure}_none"] == np.inf:
-        return f"beyond {low:g}"
-    if length == 0 and row[f"{measure}_all"] == 0 and low == 0:
-        return f"below {high:g}"
+    if row[f"{measure}_all"] == longest:
+        return f"beyond {longest:g}"
+    if row[f"{measure}_none"] == shortest:
+        return f"below {shortest:g}"
     if row[f"{measure}_separated"]:
         return f"{row[f'{measure}_all']:g} to {row[f'{measure}_none']:g}"
-    return f"{steps(length)} [{steps(low)}, {steps(high)}]"
+    if not 0 < length < np.inf:
+        return "not determined"
+    fit = f"{steps(length)} [{steps(low)}, {steps(high)}]"
+    if shortest <= length <= longest:
+        return fit
+    return f"beyond {longest:g} (fit: {fit})" if length > longest else f"below {shortest:g} (fit: {fit})"
 
 
 def steps(length: float) -> str:
@@ -144,9 +151,10 @@ SECTION = Section(
     readable=readable,
     note=(
         "T50 and T90: the lengths at which half, and 90 %, of the seeds succeed by a logistic fit on log "
-        "length with Firth's penalty, with 95 % bootstrap intervals that resample the seeds of each length; "
-        "outside of the lengths that were tried they are extrapolated. Where all succeed up to a length and "
-        "none beyond, the data give no more than these two: from - to. All / none: the longest length up to "
+        "length with Firth's penalty, with 95 % bootstrap intervals that resample the seeds of each length. "
+        "Beyond, below: outside of the lengths that were tried, where a fit extrapolates (triangles at the "
+        "edge). Where all succeed up to a length and none beyond, the data give no more than these two: "
+        "from - to. Not determined: success does not fall with length. All / none: the longest length up to "
         "which every seed succeeded, and the shortest from which none did."
     ),
     if_empty="No condition has report trials at several lengths.",

@@ -15,7 +15,7 @@ from harness.condition import Outcome
 
 OUTCOMES = (Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST, Outcome.UNSOLVED, Outcome.DIVERGED)
 
-CURVES = {"loss": "training loss", "score": "training score", "grad_norm": "gradient norm before clipping"}
+CURVES = {"loss": "training loss", "score": "training score", "grad_norm": "gradient norm"}
 
 DRAWN_POINTS = 1_500
 """Points of a curve, about, at most: beyond them each stretch is drawn by its lowest and highest value."""
@@ -68,7 +68,7 @@ def render(found: pd.DataFrame) -> Figure | None:
     steps = dict(list(found.attrs["steps"].groupby("trial_id")))
     events = dict(list(found.attrs["events"].groupby("trial_id")))
     for column, example in enumerate(found.to_dict("records")):
-        curve = steps[example["trial_id"]].sort_values("step")
+        curve = steps.get(example["trial_id"], found.attrs["steps"].iloc[:0]).sort_values("step")
         own = events.get(example["trial_id"], found.attrs["events"].iloc[:0])
         for row, name in enumerate(CURVES):
             draw_curve(axes[row, column], curve, name)
@@ -145,7 +145,7 @@ SECTION = Section(
     readable=readable,
     note=(
         "Of each outcome the run with the lowest seed in the condition that has most of them: not typical of "
-        "the study, but one to look at. Dashed: solved. Shaded: a drop, from its start to its recovery. "
-        "Triangles: spikes. Red: divergence."
+        "the study, but one to look at. Gradient norms are before clipping. Dashed: solved. Shaded: a drop, "
+        "from its start to its recovery. Triangles: spikes. Red: divergence."
     ),
 )

@@ -155,7 +155,8 @@ SECTION = Section(
     render=render,
     readable=readable,
     note=(
-        "From the first log grid of learning rates, tuning seeds only. Best of the grid: lowest last loss; "
+        "From the first log grid of learning rates, tuning seeds only. Lines: means over ways of clipping; "
+        "bands: from the lowest of them to the highest. Best of the grid: lowest last loss; "
         "the rate that was chosen has the lowest loss over the whole of training, and may lie between the "
         "grid's. Sensitivity (Wortsman et al. 2023): mean loss over the grid, capped at the initial loss, "
         "minus the best; compare it only where the grids are the same, not between optimizers. Largest "

@@ -1,7 +1,7 @@
 """How were these numbers made, and how can they be made again?"""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.conditions import text
 from analysis.load import Results
 from analysis.sections import Section
+from harness.commit import git_commit
 
 DESIGN = {
     "task": "task",
@@ -51,12 +52,18 @@ def table(results: Results) -> pd.DataFrame:
 
     `attrs["commands"]` are the shell commands that make the numbers and this page again.
     """
-    folders = [facts(definition, made_by(results, definition)) for definition in results.definitions]
-    names = [Path(folder).name for folder in results.folders]
+    names = [Path(folder).resolve().name for folder in results.folders]
+    if len(set(names)) < len(names):
+        names = list(results.folders)
+    folders = [
+        facts(definition, made_by(definition, records))
+        for definition, records in zip(results.definitions, results.sources, strict=True)
+    ]
     rows = [
         {"what": what} | {name: fact.get(what, "-") for name, fact in zip(names, folders, strict=True)}
         for what in dict.fromkeys(what for fact in folders for what in fact)
     ]
+    rows.append({"what": "this report, commit"} | dict.fromkeys(names, git_commit() or "-"))
     found = pd.DataFrame(rows)
     found.attrs["commands"] = commands(results)
     return found
@@ -88,26 +95,31 @@ def worded(value: Any) -> str:
     return text(value)
 
 
-def made_by(results: Results, definition: Mapping[str, Any]) -> Mapping[str, Any]:
+def made_by(definition: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The provenance record of a run with this definition: of the last, if the folder has grown."""
-    for record in results.provenance:
-        if record.get("definition") == definition:
-            return record
-    return results.provenance[0] if results.provenance else {}
+    return next((r for r in records if r.get("definition") == definition), records[0] if records else {})
 
 
 def commands(results: Results) -> list[str]:
-    """What to type to make the numbers and this page again, at the commit and versions named."""
-    found = []
-    for definition in results.definitions:
-        record = made_by(results, definition)
-        commit = record.get("git_commit") or ""
-        if commit and not commit.endswith("-dirty"):
-            found.append(f"git checkout {commit}")
+    """What to type to make the numbers and this page again; commits are left out where files differed."""
+    found, at = [], None
+    for definition, records in zip(results.definitions, results.sources, strict=True):
+        record = made_by(definition, records)
         if record.get("argv"):
-            found.append(f"python -m harness.run {shlex.join(record['argv'])}")
+            found += [
+                *checkout(at, record.get("git_commit")),
+                f"python -m harness.run {shlex.join(record['argv'])}",
+            ]
+            at = record.get("git_commit")
     folders = " ".join(shlex.quote(folder) for folder in results.folders)
-    return [*dict.fromkeys(found), f"python -m analysis.report {folders}"]
+    mixed = " --mixed" if results.mixed else ""
+    return [*found, *checkout(at, git_commit()), f"python -m analysis.report {folders}{mixed}"]
+
+
+def checkout(now: str | None, wanted: str | None) -> list[str]:
+    """The command that changes to a commit, if there is need and the commit is all there is to it."""
+    clean = wanted is not None and not wanted.endswith("-dirty")
+    return [f"git checkout {wanted}"] if clean and wanted != now else []
 
 
 SECTION = Section(

@@ -27,13 +27,13 @@ def table(results: Results) -> pd.DataFrame:
     """One row per contrast: see `analysis.effects.contrasts`.
 
     `attrs` has what else `findings` words: standings (see `analysis.effects`), lengths (the critical lengths
-    at the reference arm), reference, panel_keys, tried (the lengths), diverged (of the report trials, by
+    at the reference arm), reference, panel_keys, diverged (of the report trials, by
     model and optimizer) and diverged_in_tuning (how many of how many).
     """
     found = contrasts(results)
     conditions = conditions_table(results)
     recorded = conditions[conditions["n"] > 0]
-    reference = reference_arm(conditions)
+    reference = reference_arm(recorded) if len(recorded) else ""
     lengths = critical_length.table(results)
     tuning = results.tuning_trials
     counts = recorded.groupby(["model", "optimizer"], as_index=False)[["diverged", "n"]].sum()
@@ -44,7 +44,6 @@ def table(results: Results) -> pd.DataFrame:
         "panel_keys": panel_keys(conditions),
         "diverged": counts,
         "diverged_in_tuning": (int((tuning["outcome"] == Outcome.DIVERGED).sum()), len(tuning)),
-        "tried": sorted(recorded["length"].unique().tolist()),
     }
     return found
 
@@ -57,36 +56,28 @@ def findings(found: pd.DataFrame) -> list[str]:
 def ranking(found: pd.DataFrame) -> list[str]:
     """How the models compare where all of them were trained."""
     rows = found.attrs["standings"].to_dict("records")
-    if not rows or rows[0]["conditions"] == 0:
+    if not rows:
         return []
     shares = [
-        f"{row['model']} solved {row['p_solved']:.0%} of {row['runs']} runs and stayed stable in "
-        f"{row['p_stable']:.0%}"
+        f"{row['model']} solved {row['p_solved']:.0%} and stayed stable in {row['p_stable']:.0%} of its runs"
         for row in rows
     ]
-    over = "" if len(rows) == 1 else "Where all models were trained: "
-    return [f"{over}{'; '.join(shares)}."]
+    return [f"On average over {rows[0]['conditions']} conditions of each model: {'; '.join(shares)}."]
 
 
 def reach(found: pd.DataFrame) -> list[str]:
     """Up to which length each model trains, by optimizer and option, at the reference arm."""
-    keys = found.attrs["panel_keys"]
+    keys = found.attrs["panel_keys"][1:]
     said = []
     for model, rows in found.attrs["lengths"].groupby("model", sort=False):
-        parts = [half_solved(row, keys[1:], found.attrs["tried"]) for row in rows.to_dict("records")]
+        parts = []
+        for row in rows.to_dict("records"):
+            where = panel_title(keys, [row[key] for key in keys])
+            parts.append(f"{critical_length.worded(row, 'solved', 'T50')} ({where})")
         said.append(
-            f"Half of the runs of {model} solve their task at length {', '.join(parts)}; "
-            f"{found.attrs['reference']}."
+            f"Length that half of the runs of {model} solve, {found.attrs['reference']}: {', '.join(parts)}."
         )
     return said
-
-
-def half_solved(row: dict[Any, Any], keys: list[str], tried: list[int]) -> str:
-    """T50 of one model, optimizer and set of options in words."""
-    found = critical_length.worded(row, "solved", "T50")
-    outside = "[" in found and not tried[0] <= row["solved_T50"] <= tried[-1]
-    fitted = f", extrapolated from {tried[0]} to {tried[-1]}" if outside else ""
-    return f"{found} ({panel_title(keys, [row[key] for key in keys])}{fitted})"
 
 
 def divergences(found: pd.DataFrame) -> list[str]:
@@ -130,7 +121,11 @@ def sentence(row: dict[Any, Any], with_p: bool = True) -> str:
     """One contrast in words: both differences with their intervals, and their adjusted p."""
     parts = [
         f"P({m}) {row[f'{m}_difference']:+.2f} [{row[f'{m}_low']:+.2f}, {row[f'{m}_high']:+.2f}]"
-        + (f", p = {row[f'{m}_p_holm']:.2g}" if with_p else "")
+        + (
+            f", p = {row[f'{m}_p_holm']:.2g} ({row[f'{m}_p_conditions_holm']:.2g} over conditions)"
+            if with_p
+            else ""
+        )
         for m in MEASURES
     ]
     return f"{text(row['level'])} against {text(row['other'])}: {'; '.join(parts)}"
@@ -147,7 +142,8 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
         limits = zip(*(found[f"{m}_{end}"] for end in ("difference", "low", "high")), strict=True)
         shown[f"P({m})"] = [f"{d:+.3f} [{low:+.3f}, {high:+.3f}]" for d, low, high in limits]
         shown[f"p ({m})"] = found[f"{m}_p"].map(lambda p: f"{p:.2g}")
-        shown[f"adjusted p ({m})"] = found[f"{m}_p_holm"].map(lambda p: f"{p:.2g}")
+        both = zip(found[f"{m}_p_holm"], found[f"{m}_p_conditions_holm"], strict=True)
+        shown[f"adjusted p ({m})"] = [f"{p:.2g} ({over:.2g})" for p, over in both]
     return pd.DataFrame(shown)
 
 
@@ -190,10 +186,12 @@ SECTION = Section(
     findings=findings,
     note=(
         "Each row compares two levels of one axis over all runs that are equal in everything else and share "
-        "the seed. Intervals (95 %) take runs of one length and seed as one observation; p is an exact "
-        "sign-flip test over these, adjusted for both measures and all pairs of levels of its axis (Holm). A "
-        f"difference is called shown below {SHOWN_AT:g}. Differences are averages over the conditions that "
-        "were tried: the figures below show where they arise."
+        "the seed. Intervals (95 %, not adjusted for their number) and p take runs of one length and seed as "
+        "one observation, at the learning rates that tuning chose. p: exact sign-flip test, adjusted for "
+        f"both measures and all pairs of levels of its axis (Holm); below {SHOWN_AT:g} a difference is "
+        "called shown. Over conditions: the same test with conditions as observations, each with its own tuned "
+        "rate. Where only the first is small, the difference may come from the rates that tuning happened to "
+        "choose. Differences are averages over the conditions tried: the figures below show where they arise."
     ),
     if_empty="Nothing to compare: no axis but the length has two levels with matching runs.",
 )

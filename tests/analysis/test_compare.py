@@ -69,5 +69,17 @@ def test_nothing_to_compare_is_said(tmp_path, capsys):
 
 def test_conditions_of_one_side_only_are_counted(tmp_path, capsys):
     a, b = folder(tmp_path, "a", {5: [S], 9: [S]}), folder(tmp_path, "b", {5: [S], 7: [S], 8: [S]})
-    assert compare.main([str(a), str(b)]) == 0
-    assert "1 conditions in both, 1 only in A, 2 only in B" in capsys.readouterr().out
+    assert compare.main([str(a), str(b)]) == 1
+    said = capsys.readouterr().out
+    assert "1 conditions in both, 1 only in A, 2 only in B" in said
+    assert "3 report trials are in one of them only" in said
+    assert compare.main([str(a), str(b), "--allow-missing"]) == 0
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "-0.1", "5", "x"])
+def test_a_tolerance_is_a_share(tmp_path, capsys, tolerance):
+    a = str(folder(tmp_path, "a", {5: [S]}))
+    with pytest.raises(SystemExit) as ended:
+        compare.main([a, a, "--tolerance", tolerance])
+    assert ended.value.code == 2
+    assert "--tolerance" in capsys.readouterr().err

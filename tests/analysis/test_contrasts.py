@@ -53,8 +53,28 @@ def test_no_difference_at_all_is_not_certainty():
     mean, low, high = paired_difference(np.zeros(24), range(24), [0] * 24)
     assert mean == 0
     assert low == -high < -0.05
-    assert paired_difference(np.ones(2), [0, 1], [0, 1]) == (1.0, -1.0, 1.0), "one seed at each length"
+    assert paired_difference(np.ones(2), [0, 0], [5, 5]) == (1.0, -1.0, 1.0), "one seed"
     assert math.isnan(paired_difference(np.zeros(0), [], [])[0])
+
+
+def test_lengths_of_one_seed_each_are_pooled():
+    """Two seeds at T = 5 and one at each of seven others: wide, as five wins against two losses are."""
+    difference = np.array([1, 1, 1, -1, 1, -1, 1, -1, 1.0])
+    _, low, high = paired_difference(difference, range(9), [5, 5, 6, 7, 8, 9, 10, 11, 12])
+    assert low < -0.3
+    assert high > 0.8
+    alone = paired_difference(difference[:3], range(3), [5, 5, 6])
+    assert alone == paired_difference(difference[:3], range(3), [5, 5, 5]), "a single one joins another"
+
+
+def test_clusters_of_unequal_size_by_hand():
+    """Sums 2, 0 and -1 of 2, 1 and 3 pairs: mean 1/6; the mean's part of larger clusters is taken off."""
+    difference = np.array([1, 1, 0, -1, 0, 0.0])
+    mean, low, high = paired_difference(difference, [0, 0, 1, 2, 2, 2], [0] * 6)
+    values = np.array([2, 0 + 1 / 6, -1 - 1 / 6]) / 2
+    v = np.var(values, ddof=1) * 3
+    half = student.ppf(0.975, 2 * (v + 1 / 2) ** 2 / v**2) * (v + 1 / 2) ** 0.5 / (3 + 1)
+    assert (mean, low, high) == pytest.approx((1 / 6, max(-1, 1 / 8 - half), min(1, 1 / 8 + half)))
 
 
 @pytest.mark.parametrize(("lengths", "seeds", "conditions"), [(1, 20, 1), (3, 8, 6), (8, 10, 1)])

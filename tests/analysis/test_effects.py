@@ -126,11 +126,11 @@ def test_the_verdict_says_what_is_shown_and_what_is_not(tmp_path):
     found = verdict.table(grid(tmp_path, lstm_is_better, seeds=8))
     said = verdict.findings(found)
     assert said[0] == (
-        "Where all models were trained: lstm solved 100% of 32 runs and stayed stable in 75%; "
-        "rnn solved 50% of 32 runs and stayed stable in 50%."
+        "On average over 4 conditions of each model: lstm solved 100% and stayed stable in 75% of its runs; "
+        "rnn solved 50% and stayed stable in 50% of its runs."
     )
-    assert "Half of the runs of lstm solve their task at length beyond 9 (sgd); no clipping." in said
-    assert "Half of the runs of rnn solve their task at length 5 to 9 (sgd); no clipping." in said
+    assert "Length that half of the runs of lstm solve, no clipping: beyond 9 (sgd)." in said
+    assert "Length that half of the runs of rnn solve, no clipping: 5 to 9 (sgd)." in said
     assert "None of the 64 report runs diverged." in said
     assert any(s.startswith("Model: lstm against rnn: P(solved) +0.50 [") and "p = 0.016" in s for s in said)
     assert any(s.startswith("Clipping: max_norm 1 against no clipping: P(solved) +0.00 [") for s in said)
@@ -170,3 +170,104 @@ def test_of_many_levels_the_largest_differences_are_named(tmp_path):
     assert clipping.count("against max_norm 100") == 6
     assert clipping.endswith("And 1 more, see the table.")
     assert sum(s.startswith("Optimizer: adam against") for s in said) == 3
+
+
+def test_p_over_conditions_counts_each_tuned_rate_once(tmp_path):
+    """Adam wins all 6 seeds of both conditions of T = 9: 6 clusters of seeds, but 2 conditions."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if condition.optimizer == "adam" or condition.length == 5 else U,
+        models=("rnn",),
+        optimizers=("adam", "sgd"),
+    )
+    row = contrasts(results).set_index("factor").loc["optimizer"]
+    assert row["solved_p"] == pytest.approx(2 / 2**6)
+    assert row["solved_p_conditions"] == pytest.approx(2 / 2**2)
+    assert row["solved_p_conditions_holm"] == 1.0
+
+
+def test_seeds_of_different_lengths_are_different_clusters(tmp_path):
+    """Wins at T = 5 and losses at T = 9 of the same seeds: 6 and 6 clusters, no difference, p = 1."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if (condition.optimizer == "adam") == (condition.length == 5) else U,
+        models=("rnn",),
+        optimizers=("adam", "sgd"),
+    )
+    row = contrasts(results).set_index("factor").loc["optimizer"]
+    assert (row["solved_difference"], row["solved_p"]) == (0, 1)
+    assert row["solved_high"] < 0.2, "lengths are strata: nothing varies within them"
+
+
+def test_the_reference_is_the_highest_threshold_that_was_recorded(tmp_path):
+    """No clipping was planned and not trained; another rule is no reference while there are thresholds."""
+    results = grid(tmp_path, lambda *_: S, seeds=1, max_norms=(1.0, 5.0), clip_rules=("norm", "zclip"))
+    assert factors_of(results)["clipping"] == [("max_norm 1", "max_norm 5"), ("zclip", "max_norm 5")]
+    planned = dataclasses.replace(
+        results,
+        conditions=results.conditions.replace({"max_norm": {5.0: math.inf}}),
+        trials=results.trials[results.trials["max_norm"] != 5.0],
+    )
+    assert factors_of(planned)["clipping"] == [("zclip", "max_norm 1")]
+
+
+def test_models_with_different_values_of_an_option_that_both_have_are_not_compared(tmp_path):
+    """The RNN starts orthogonal, the LSTM by Xavier: no condition is shared."""
+    results = grid(tmp_path, lambda *_: S, seeds=1, options={"init": ("orthogonal", "xavier")})
+    start = {"rnn": "orthogonal", "lstm": "xavier"}
+    kept = results.trials[results.trials["init"] == results.trials["model"].map(start)]
+    apart = dataclasses.replace(results, trials=kept)
+    assert standings(apart).empty
+    assert contrasts(apart).query("factor == 'model'").empty
+    assert not any(s.startswith("On average") for s in verdict.findings(verdict.table(apart)))
+
+
+def test_equally_good_models_rank_by_their_speed(tmp_path):
+    results = grid(tmp_path, lambda *_: S)
+    slower = results.trials["model"] == "rnn"
+    trials = results.trials.assign(solved_step=results.trials["solved_step"].mask(slower, 500))
+    found = standings(dataclasses.replace(results, trials=trials)).set_index("model")
+    assert found["rank"].to_dict() == {"lstm": 1, "rnn": 2}
+    assert found.loc["rnn", "steps_to_solve"] == 0.5
+
+
+def test_a_difference_is_shown_below_five_percent(tmp_path):
+    """Five seeds of one length, all won: p is 2 / 2^5 = .0625; adjusted for two equal ones .125."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if condition.model == "lstm" else U,
+        seeds=5,
+        lengths=(5,),
+        max_norms=(1.0,),
+    )
+    said = verdict.findings(verdict.table(results))
+    assert any(s.startswith("Model, no difference shown (adjusted p 0.12 or more)") for s in said)
+
+
+def test_the_largest_difference_is_named_first(tmp_path):
+    """Adam wins at both lengths over SGD, at one over momentum."""
+    solved = {"adam": (5, 9), "momentum": (5,), "sgd": ()}
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if condition.length in solved[condition.optimizer] else U,
+        seeds=10,
+        models=("rnn",),
+        optimizers=("momentum", "sgd", "adam"),
+    )
+    shown = [s for s in verdict.findings(verdict.table(results)) if s.startswith("Optimizer: ")]
+    assert [s.partition(":")[2].partition(":")[0].strip() for s in shown] == [
+        "adam against sgd", "adam against momentum", "momentum against sgd",
+    ]  # fmt: skip
+
+
+def test_a_length_beyond_those_tried_is_not_asserted(tmp_path):
+    """One failure at the longest length: the fit extrapolates, the verdict says so."""
+    results = grid(
+        tmp_path,
+        lambda condition, seed: U if (condition.length, seed) == (20, 0) else S,
+        lengths=(5, 10, 20),
+        models=("rnn",),
+        max_norms=(1.0,),
+    )
+    (said,) = [s for s in verdict.findings(verdict.table(results)) if s.startswith("Length that half")]
+    assert said.startswith("Length that half of the runs of rnn solve, max_norm 1: beyond 20 (fit: ")

@@ -123,9 +123,17 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys):
     ]:
         assert main([str(place)]) == 2
         assert message in capsys.readouterr().err
-    (folder / "trials" / "junk.parquet").write_text("not Parquet")
+    junk = folder / "trials" / "junk.parquet"
+    junk.write_text("not Parquet")
     assert main([str(folder)]) == 2
     assert "trials/junk.parquet is no Parquet file" in capsys.readouterr().err
+    records.pq.write_table(records.pa.table({"trial_id": [1]}), junk)
+    assert main([str(folder)]) == 2
+    assert "trials holds a file that is not of this table" in capsys.readouterr().err
+    for content in (b"[1]", b"\xff\xfe"):
+        (folder / "space.json").write_bytes(content)
+        assert main([str(folder)]) == 2
+        assert "space.json is damaged" in capsys.readouterr().err
 
 
 def test_a_page_of_tuning_trials_only_can_be_written_in_every_format(tmp_path):

@@ -6,13 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from analysis.load import load
+from analysis.load import LoadError, load
+from analysis.report import alarms, write_report
 from analysis.sections import coverage, examples, methods
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.records import STEP_SCHEMA, Records
 from harness.space import Space
-from tests.analysis.test_sections import TUNED, a_result, make_folder
+from tests.analysis.test_sections import TUNED, a_result, make_folder, with_rate
 from tests.conftest import make_trial
 
 S, R, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.DIVERGED
@@ -82,7 +83,7 @@ def test_coverage_counts_budgets_and_names_what_is_missing(tmp_path):
         "Every condition was tuned with the same budget: 2 learning rates in 2 trials.",
         "Seeds that chose a learning rate (1000000) and seeds that are reported (0 to 2) have none in common"
         "; their held-out sets are apart too.",
-        "1 of 2 conditions with report trials have all 3 seeds, so that comparisons are paired.",
+        "1 of 2 conditions with report trials have the same 3 seeds; where they do, comparisons are paired.",
     ]
     failed, missing = coverage.warnings(found)
     assert failed.endswith("palindrome rnn sgd T=5 max_norm=inf: 1 trials (MemoryError: no room).")
@@ -153,3 +154,83 @@ def test_steps_that_examples_need_are_all_that_is_read(tmp_path, monkeypatch):
     ((_, columns, count),) = [row for row in asked if row[0] == "steps"]
     assert count == 3
     assert set(columns) < set(STEP_SCHEMA.names)
+
+
+def test_seeds_that_tuned_and_are_reported_are_a_warning(tmp_path):
+    """As no run of the harness makes them."""
+    space = Space(**TUNED, seeds=1, tuning_seeds=1)
+    both = [a_result(make_trial(seed)) for seed in (0, FIRST_TUNING_SEED)]
+    results = load(make_folder(tmp_path / "x", space, both))
+    results.trials["seed"] = 0
+    assert any(
+        "Some seeds that chose learning rates" in said for said in coverage.warnings(coverage.table(results))
+    )
+    assert not any("none in common" in said for said in coverage.findings(coverage.table(results)))
+
+
+def test_a_drop_is_drawn_from_its_start_to_its_recovery(tmp_path):
+    found = examples.table(load(tuned_folder(tmp_path)))
+    figure = examples.render(found)
+    recovered = found["outcome"].tolist().index("recovered")
+    (band,) = figure.get_axes()[recovered].patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == (100, 110)
+
+
+def test_a_folder_without_histories_still_gives_a_page(tmp_path):
+    folder = tuned_folder(tmp_path)
+    for path in (folder / "steps").glob("*"):
+        path.unlink()
+    for style in ("html", "md", "json"):
+        assert write_report(load(folder), style=style).stat().st_size > 500
+
+
+def test_a_commit_with_changed_files_cannot_be_checked_out(monkeypatch):
+    assert methods.checkout(None, "abc") == ["git checkout abc"]
+    assert (
+        methods.checkout("abc", "abc")
+        == methods.checkout(None, "abc-dirty")
+        == methods.checkout("a", None)
+        == []
+    )
+
+
+def test_several_folders_keep_their_own_provenance(tmp_path):
+    """Two folders of one name, made by different code, read together because told so."""
+    for place, commit in (("a", "one"), ("b", "two")):
+        (tmp_path / place).mkdir()
+        made = {"git_commit": commit, "argv": ["--results", place]}
+        tuned_folder(tmp_path / place, provenance=made)
+    folders = [tmp_path / place / "x" for place in ("a", "b")]
+    results = load(*folders, mixed=True)
+    found = methods.table(results).set_index("what")
+    assert found.loc["code, commit"].tolist() == ["one", "two"]
+    assert found.columns.tolist() == list(map(str, folders))
+    commands = found.attrs["commands"]
+    assert commands[:4] == [
+        "git checkout one",
+        "python -m harness.run --results a",
+        "git checkout two",
+        "python -m harness.run --results b",
+    ]
+    assert commands[-1].endswith(" --mixed")
+    assert any("2 different versions of code" in alarm for alarm in alarms(results))
+
+
+def test_a_condition_under_two_budgets_is_refused(tmp_path):
+    for name, steps in (("a", 30), ("b", 60)):
+        space = Space(**TUNED, seeds=1, learning_rate=(0.1,), max_steps=steps)
+        make_folder(tmp_path / name, space, [a_result(make_trial(0, max_steps=steps))])
+    with pytest.raises(LoadError, match=r"different budgets \(max_steps: 30 and 60\)"):
+        load(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_trial_of_two_conditions_counts_for_both(tmp_path):
+    """A rate that one folder fixed is what the other's tuning chose."""
+    tuned = a_result(make_trial(0), watched_steps=10)
+    fixed = with_rate(tuned)
+    make_folder(tmp_path / "a", Space(**TUNED, seeds=1, max_steps=30, observe=20, eval_every=10), [tuned])
+    space = Space(**TUNED, seeds=1, learning_rate=(0.1,), max_steps=30, observe=20, eval_every=10)
+    make_folder(tmp_path / "b", space, [fixed])
+    results = load(tmp_path / "a", tmp_path / "b")
+    assert len(results.trials) == len(results.conditions) == 2
+    assert len(results.read("evals")) == 1

@@ -350,11 +350,15 @@ def test_critical_lengths_of_separated_and_overlapping_arms(tmp_path):
 def test_critical_lengths_where_all_or_none_succeed():
     def words(*solved):
         found = critical_lengths([4, 8], list(solved), [5, 5], [0.5, 0.9], np.random.default_rng(0))
-        return critical_length.worded(critical_length.columns_of("solved", found), "solved", "T90")
+        row = critical_length.columns_of("solved", found) | {"shortest": 4, "longest": 8}
+        return critical_length.worded(row, "solved", "T90")
 
     assert words(5, 5) == "beyond 8"
     assert words(0, 0) == "below 4"
     assert words(5, 0) == "4 to 8"
+    assert words(4, 5) == "not determined", "longer sequences are solved more often"
+    assert words(4, 4) == "not determined", "as often"
+    assert words(1, 0).startswith("below 4 (fit: "), "an extrapolation is only mentioned"
     assert [critical_length.steps(x) for x in (1e-22, 12.345, 1e22)] == ["0", "12.3", "inf"]
 
 
