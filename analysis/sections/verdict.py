@@ -189,7 +189,7 @@ SECTION = Section(
         "the seed. Intervals (95 %, not adjusted for their number) and p take runs of one length and seed as "
         "one observation, at the learning rates that tuning chose. p: exact sign-flip test, adjusted for "
         f"both measures and all pairs of levels of its axis (Holm); below {SHOWN_AT:g} a difference is "
-        "called shown. Over conditions: the same test with conditions as observations, each with its own tuned "
+        "called shown. Over conditions: the same test with conditions as observations, each with its tuned "
         "rate. Where only the first is small, the difference may come from the rates that tuning happened to "
         "choose. Differences are averages over the conditions tried: the figures below show where they arise."
     ),
