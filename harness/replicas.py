@@ -36,6 +36,8 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
             input_size=task.input_size,
             hidden_size=condition.hidden_size,
             output_size=task.output_size,
+            length=task.length,
+            graph=getattr(task, "graph", None),
         )
     for module in model.modules():
         if isinstance(module, RANDOM_OR_STATEFUL):

@@ -6,6 +6,10 @@ import pytest
 import torch
 
 from harness.condition import Condition, Pack, Trial
+from harness.models import models
+from harness.space import fits
+
+SEQUENCE_MODELS = [name for name in models.names() if fits(name, "palindrome")]
 
 
 @pytest.fixture(autouse=True, scope="session")

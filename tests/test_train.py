@@ -15,7 +15,7 @@ from harness.optimizers import optimizers
 from harness.replicas import Replicas, build_model, stack
 from harness.tasks import Stream, tasks
 from harness.train import make_step, run_pack, train
-from tests.conftest import make_condition, make_pack, make_trial
+from tests.conftest import SEQUENCE_MODELS, make_condition, make_pack, make_trial
 
 SIZES = dict(
     hidden_size=16, batch_size=32, length=6, optimizer="rmsprop", max_steps=60, observe=20, eval_every=20
@@ -32,7 +32,7 @@ def same_numbers(one, other) -> bool:
     )
 
 
-@pytest.mark.parametrize("model", models.names())
+@pytest.mark.parametrize("model", SEQUENCE_MODELS)
 @pytest.mark.parametrize(
     "options",
     [

@@ -13,6 +13,9 @@ class Task(Protocol):
     """A way to make sequences of one length, a loss, and a score (higher is better).
 
     The levels at which a score counts are part of the task, so that outcomes mean the same everywhere.
+    A class attribute `gives` names the kinds of its inputs if they are no plain sequence: only models that
+    read one of these fit (see `harness.space.fits`); `full_batch` says that its only sequence is the data. A
+    `graph` is passed on to models that take one.
     """
 
     every_step: ClassVar[bool]  # does the loss read an output at every time step, or the last only

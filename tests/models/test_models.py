@@ -6,12 +6,13 @@ from harness.models import models
 from harness.models.base import start
 from harness.replicas import build_model
 from harness.tasks import tasks
-from tests.conftest import make_condition
+from tests.conftest import SEQUENCE_MODELS, make_condition
 
 
 def build(name: str, inputs: int = 3, hidden: int = 5, outputs: int = 4, **options) -> nn.Module:
     torch.manual_seed(0)
-    return models.build(name, options, input_size=inputs, hidden_size=hidden, output_size=outputs)
+    sizes = dict(input_size=inputs, hidden_size=hidden, output_size=outputs)
+    return models.build(name, options, **sizes, length=3)
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
@@ -123,7 +124,7 @@ def test_initialisations_have_their_stated_spread():
     assert torch.allclose(square @ square.T, torch.eye(64), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", SEQUENCE_MODELS)
 class TestEveryModel:
     def test_maps_batch_time_input_to_outputs(self, name):
         assert build(name)(torch.randn(6, 9, 3)).shape == (6, 4)

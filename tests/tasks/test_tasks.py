@@ -56,23 +56,23 @@ def test_palindrome_loss_at_chance_is_log_10_and_known_levels_hold():
 class TestEveryTask:
     def test_a_constant_output_has_the_baseline_loss_and_chance_score(self, name):
         task = tasks.build(name, {}, length=10)
-        _, targets = task.draw(generator(), 20_000)
-        outputs = torch.zeros(20_000, task.output_size)
+        _, targets = task.draw(generator(), 5_000)
+        outputs = torch.zeros(*targets.shape, task.output_size)
         assert task.loss(outputs, targets).mean() == pytest.approx(task.baseline_loss, rel=0.02)
         assert task.score(outputs, targets).mean() == pytest.approx(task.chance, abs=0.02)
 
     def test_loss_and_score_are_per_sequence(self, name):
         task = tasks.build(name, {}, length=10)
         _, targets = task.draw(generator(), 7)
-        outputs = torch.randn(7, task.output_size, generator=generator())
+        outputs = torch.randn(*targets.shape, task.output_size, generator=generator())
         assert task.loss(outputs, targets).shape == task.score(outputs, targets).shape == (7,)
 
     def test_held_out_sets_are_fixed_and_distinct(self, name):
         task = tasks.build(name, {}, length=10)
         one, again, other = (heldout_set(task, name, split) for split in ("test", "test", "validation"))
         assert torch.equal(one[0], again[0])
-        assert not torch.equal(one[0], other[0])
-        assert len(one[0]) >= 2_000
+        assert not torch.equal(one[1], other[1])
+        assert (one[1] >= 0).sum() >= (11 if getattr(task, "full_batch", False) else 2_000)
 
     def test_a_stream_is_a_function_of_its_seed_and_leaves_global_state_alone(self, name):
         task = tasks.build(name, {}, length=10)
@@ -80,9 +80,11 @@ class TestEveryTask:
         first, second, other = (Stream(task, name, 4, seed, "cpu") for seed in (0, 0, 1))
         batches = [(first.next()[0], second.next()[0], other.next()[0]) for _ in range(25)]
         assert all(torch.equal(a, b) for a, b, _ in batches)
+        assert torch.equal(before, torch.get_rng_state())
+        if getattr(task, "full_batch", False):
+            return
         assert not any(torch.equal(a, c) for a, _, c in batches)
         assert len({tuple(a.flatten().tolist()) for a, _, _ in batches}) == 25
-        assert torch.equal(before, torch.get_rng_state())
 
     def test_levels_are_in_order(self, name):
         task = tasks.build(name, {}, length=10)
