@@ -1,8 +1,8 @@
 """What tasks and models say to each other about graphs.
 
 Shape letters: B batch, N nodes, F numbers per node, C classes. Graphs are undirected and dense: an adjacency
-matrix (N, N) of zeros and ones with an empty diagonal. At the sizes trained here a dense product is about three
-times as fast as gathering and scattering along edges, and graphs that are drawn afresh need no padding.
+matrix (N, N) of zeros and ones with an empty diagonal. At the sizes trained here a dense product is about
+three times as fast as gathering and scattering along edges, and graphs that are drawn afresh need no padding.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Graph:
     """The graph that a task's inputs live on, as models that take a `graph` are told.
 
     With `adjacency_NN` all sequences live on this one graph, and a time step of the inputs holds one number
-    per node. Without, every sequence is a graph of its own: its inputs are (batch, nodes, features + nodes), of
-    each node its features and then its row of the adjacency matrix.
+    per node. Without, every sequence is a graph of its own: its inputs are (batch, nodes, features + nodes),
+    of each node its features and then its row of the adjacency matrix.
     """
 
     nodes: int
@@ -59,7 +59,9 @@ def block_model(generator: torch.Generator, labels_BN: Tensor, homophily: float,
     """
     same_BNN = labels_BN.unsqueeze(-1) == labels_BN.unsqueeze(-2)
     nodes, size = labels_BN.shape[1], int(same_BNN[0, 0].sum())
-    chance_BNN = torch.where(same_BNN, homophily * degree / (size - 1), (1 - homophily) * degree / (nodes - size))
+    chance_BNN = torch.where(
+        same_BNN, homophily * degree / (size - 1), (1 - homophily) * degree / (nodes - size)
+    )
     upper_BNN = (torch.rand(chance_BNN.shape, generator=generator) < chance_BNN).float().triu(1)
     return upper_BNN + upper_BNN.transpose(-1, -2)
 
@@ -69,7 +71,9 @@ def check_blocks(nodes: int, communities: int, homophily: float, degree: float) 
     if not 0 <= homophily <= 1:
         raise UserError(f"homophily={homophily:g} is not allowed; expected a share, 0 to 1")
     if nodes < 2 * communities or nodes % communities:
-        raise UserError(f"nodes={nodes} is not allowed; expected a multiple of {communities} from {2 * communities}")
+        raise UserError(
+            f"nodes={nodes} is not allowed; expected a multiple of {communities} from {2 * communities}"
+        )
     size = nodes // communities
     if homophily * degree > size - 1 or (1 - homophily) * degree > nodes - size:
         raise UserError(

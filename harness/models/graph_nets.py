@@ -19,8 +19,8 @@ SIGNAL_LAYERS = 2
 class GraphNet(nn.Module):
     """H' = relu(norm(layer(H))), a number of times; with `residual`, all but the first layer add H to it.
 
-    `length` is the number of layers, for the study of depth. What the inputs (batch, time or nodes, numbers) are
-    depends on the task's graph (shape letters: see `harness.graphs`):
+    `length` is the number of layers, for the study of depth. What the inputs (batch, time or nodes, numbers)
+    are depends on the task's graph (shape letters: see `harness.graphs`):
 
     - a graph per sequence: features and adjacency of its nodes; outputs (batch, nodes, output).
     - one graph for all: its last snapshot, one number per node, in 2 layers whatever the length; one output,
@@ -28,12 +28,14 @@ class GraphNet(nn.Module):
     - none: time steps as the nodes of a path; one output, read off the last node. So it depends on the input
       k steps before the last if there are at least k layers.
 
-    `norm`: none; layer (Ba et al. 2016, arXiv 1607.06450), over the numbers of each node; pair (PairNorm, Zhao &
-    Akoglu 2020, arXiv 1909.12223), which centres the nodes and scales them to a mean squared norm of 1. The
-    residual connection is that of Kipf & Welling 2017, appendix B.
+    `norm`: none; layer (Ba et al. 2016, arXiv 1607.06450), over the numbers of each node; pair (PairNorm,
+    Zhao & Akoglu 2020, arXiv 1909.12223), which centres the nodes and scales them to a mean squared norm of
+    1. The residual connection is that of Kipf & Welling 2017, appendix B.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("graph", "signal", "whole sequence")
+
+    adjacency: Tensor | None
 
     def __init__(
         self,
@@ -74,8 +76,7 @@ class GraphNet(nn.Module):
         if self.adjacency is not None:
             return inputs[:, -1].unsqueeze(-1), self.adjacency
         if self.nodes:
-            features_BNF, adjacency_BNN = inputs.split([inputs.shape[-1] - self.nodes, self.nodes], dim=-1)
-            return features_BNF, adjacency_BNN
+            return inputs[..., : -self.nodes], inputs[..., -self.nodes :]
         return inputs, path(inputs)
 
     def layer_states(self, inputs: Tensor) -> Sequence[Tensor]:

@@ -1,7 +1,8 @@
 """Recurrent networks on a graph: graph convolution in space, recurrence in time.
 
-Every node has a state of its own, and the one matrix product of a cell goes through the graph: GCRN, model 2, of
-Seo et al. 2018 (arXiv 1612.07659), with the propagation of Kipf & Welling 2017 in place of Chebyshev polynomials.
+Every node has a state of its own, and the one matrix product of a cell goes through the graph: GCRN, model 2,
+of Seo et al. 2018 (arXiv 1612.07659), with the propagation of Kipf & Welling 2017 in place of Chebyshev
+polynomials.
 """
 
 from typing import ClassVar
@@ -25,6 +26,7 @@ class GraphRecurrent(nn.Module):
     reads: ClassVar[tuple[str, ...]] = ("signal",)
     gates: ClassVar[int]
     state_size: ClassVar[int]
+    propagation: Tensor
 
     def __init__(
         self, hidden_size: int, output_size: int, graph: Graph, init: Init, use_graph: bool, use_memory: bool
@@ -55,7 +57,7 @@ class GraphRecurrent(nn.Module):
         if not self.use_memory:
             state = tuple(torch.zeros_like(part) for part in state)
         seen_BNI = torch.cat([x_BN.unsqueeze(-1), state[0]], dim=-1)
-        return self.cell(self.propagation @ (seen_BNI @ self.cell_weight.T) + self.cell_bias, state)
+        return self.cell((self.propagation @ seen_BNI) @ self.cell_weight.T + self.cell_bias, state)
 
     def cell(self, sums_BNG: Tensor, state: State) -> State:
         """The state after one more snapshot, from the sums of all gates."""

@@ -1,8 +1,8 @@
 """A signal spreads on a graph: in which community did it start?
 
-The task on which networks for graphs, for sequences, and for both are compared. Memory is needed because the trace of
-the first source fades while a second one lights up; the graph, because the sources that are tested are never
-sources in training, only neighbours of some.
+The task on which networks for graphs, for sequences, and for both are compared. Memory is needed because the
+trace of the first source fades while a second one lights up; the graph, because the sources that are tested
+are never sources in training, only neighbours of some.
 """
 
 import functools
@@ -30,17 +30,19 @@ SOURCES = ("train", "validation", "test")
 class GraphSignal:
     """Name the community in which a spreading signal started, after its last snapshot.
 
-    length T = 3:  inputs   . 1 . . . .    . ½ ¼ . . .    . ¼ ¼ . 1 .    (T snapshots of all nodes, plus noise)
-                   target                                 community of the second node
+    length T = 3:  inputs   . 1 . . .    . ¼ ¼ . .    . ⅛ ⅛ . 1     (T snapshots of all nodes, plus noise)
+                   target                             community of the first lit node
 
-    The graph is one stochastic block model of four equal communities (8 links per node on average, a
-    share `homophily` within its community), the same for all seeds and lengths. At the first snapshot one node lights
-    up, with strength 1; from each snapshot to the next half of the signal is lost, and the rest is shared out
-    by each node in equal parts to itself and its neighbours. At a uniformly drawn later snapshot a node of another
-    community lights up as well. To every reading normal noise of standard deviation `noise` is added.
+    The graph is one stochastic block model of four equal communities (8 links per node on average, a share
+    `homophily` within its community), the same for all seeds and lengths. At the first snapshot one node
+    lights up, with strength 1; from each snapshot to the next half of the signal is lost, and the rest is
+    shared out by each node in equal parts to itself and its neighbours. At a uniformly drawn later snapshot a
+    node of another community lights up as well. To every reading normal noise of standard deviation `noise`
+    is added.
 
-    Chance accuracy 1/4, loss at chance ln 4. At noise .1 the brightest node of the first snapshot is always the source
-    (but for less than one in 10^10 sequences): who knows the communities is right. Solved from .85.
+    Chance accuracy 1/4, loss at chance ln 4. At noise .1 the brightest node of the first snapshot is always
+    the source (but for less than one in 10^10 sequences): who knows the communities is right. Solved from
+    .85.
     """
 
     length: int

@@ -13,7 +13,8 @@ class NodeTask:
     """For tasks that name the community of nodes: a sequence is a graph, its time steps are the nodes.
 
     Inputs are (batch, nodes, features + nodes), see `harness.graphs.Graph`, outputs (batch, nodes,
-    communities), targets (batch, nodes). `length` is the number of layers of the graph networks that are trained.
+    communities), targets (batch, nodes). `length` is the number of layers of the graph networks that are
+    trained.
     """
 
     gives: ClassVar[tuple[str, ...]] = ("graph",)

@@ -1,8 +1,8 @@
 """Communities of graphs drawn from a stochastic block model, from noisy features of their nodes.
 
-The contextual stochastic block model (Deshpande et al. 2018, arXiv 1807.09596): averaging over neighbours removes
-noise, but mixes communities; which wins, and at what depth, is what Wu et al. 2023 (arXiv 2212.10701) prove for
-two communities.
+The contextual stochastic block model (Deshpande et al. 2018, arXiv 1807.09596): averaging over neighbours
+removes noise, but mixes communities; which wins, and at what depth, is what Wu et al. 2023 (arXiv 2212.10701)
+prove for two communities.
 """
 
 import math

@@ -93,7 +93,7 @@ def test_who_knows_the_communities_and_the_first_snapshot_is_right(length, split
 
 
 def test_the_last_snapshot_shows_the_second_source_and_hides_the_first():
-    """Even a template for every community and every node in it is hardly better than leaving out the second."""
+    """The mean snapshot of each community, as a template, is hardly better than leaving out the second."""
     inputs, first = heldout_set(tasks.build("graph_signal", {}, length=12), "graph_signal", "test", 20_000)
     halves = [(inputs[:10_000, -1], first[:10_000]), (inputs[10_000:, -1], first[10_000:])]
     means = torch.stack([halves[0][0][halves[0][1] == label].mean(0) for label in range(4)])
@@ -105,8 +105,10 @@ def test_sources_take_turns():
     """Which nodes are ever brightest in the first snapshot: thirds that do not meet, in every community."""
     task = tasks.build("graph_signal", {}, length=4)
     train = set(task.draw(generator(), 5_000)[0][:, 0].argmax(1).tolist())
-    seen = {split: set(heldout_set(task, "graph_signal", split)[0][:, 0].argmax(1).tolist()) for split in
-            ("validation", "test", "probe")}
+    seen = {
+        split: set(heldout_set(task, "graph_signal", split)[0][:, 0].argmax(1).tolist())
+        for split in ("validation", "test", "probe")
+    }
     assert train == seen["probe"]
     assert len(train) == len(seen["validation"]) == len(seen["test"]) == 16
     assert len(train | seen["validation"] | seen["test"]) == 48
