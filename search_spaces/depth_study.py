@@ -28,6 +28,6 @@ SPACE = Space(
         tuning_seeds=2,
         seeds=20,
         observe=200,
-        options=dict(residual=(False, True), norm=("none", "layer", "pair")),
+        norm=("none", "layer", "pair"),
     ),
 )
