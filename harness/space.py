@@ -281,7 +281,7 @@ def _check_option_names(components: Mapping[str, Mapping[str, Option]]) -> None:
 def kinds_given(task: str) -> tuple[str, ...]:
     """The kinds of inputs as which a task's can be read: its `gives`, or those of a plain sequence."""
     cls = tasks.get(task)
-    plain = (SEQUENCE,) if cls.every_step else (SEQUENCE, WHOLE_SEQUENCE)
+    plain = (SEQUENCE,) if getattr(cls, "every_step", False) else (SEQUENCE, WHOLE_SEQUENCE)
     given: tuple[str, ...] = getattr(cls, "gives", plain)
     return given
 
