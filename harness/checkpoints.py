@@ -54,8 +54,8 @@ def accuracy(model: nn.Module, task: Any, inputs_BTI: Tensor, targets: Tensor) -
 def rebuild(checkpoint: Checkpoint) -> nn.Module:
     """The model of a checkpoint, on the CPU. UserError if its class is not known here."""
     stored: dict[str, Any] = dict(checkpoint.metadata)
-    sizes = {name: stored[name] for name in models.given}
-    model = models.build(stored["model"], stored["options"], **sizes)
+    sizes = {name: stored[name] for name in (*models.given, "length")}
+    model = models.build(stored["model"], stored["options"], graph=None, **sizes)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in checkpoint.tensors.items()})
     if hasattr(model, "every_step"):
         model.every_step = stored["every_step"]

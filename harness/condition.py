@@ -21,6 +21,7 @@ SEED_RULE = (
     "sha256 of the JSON list [stream, *names], first 8 bytes as a big-endian integer, modulo 2**63. "
     "Training batches: ['data', task, length, seed]. Weights: ['weights', task, length, seed]. "
     "Held-out sets: ['heldout', task, length, 'validation' | 'test' | 'control' | 'probe']. "
+    "Graph of graph_signal: ['graph', nodes, homophily, degree]. "
     "TPE batch b: ['tpe', condition_id, b]. Sampled texts: ['samples', task, length, seed, step]."
 )
 

@@ -78,11 +78,16 @@ class Option:
 
 
 class Registry(Generic[T]):
-    """Names to classes of one kind. `given` are the arguments that every constructor is passed."""
+    """Names to classes of one kind.
 
-    def __init__(self, kind: str, given: tuple[str, ...]) -> None:
+    `given` are the arguments that every constructor is passed, `offered` those that it is passed if it
+    takes them.
+    """
+
+    def __init__(self, kind: str, given: tuple[str, ...], offered: tuple[str, ...] = ()) -> None:
         self.kind = kind
         self.given = given
+        self.offered = offered
         self._classes: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
@@ -133,7 +138,8 @@ class Registry(Generic[T]):
             raise UserError(f"{self.kind} {name!r}: cannot read its constructor: {error}") from None
         found = {}
         for parameter in parameters:
-            if parameter.name in self.given or parameter.default is inspect.Parameter.empty:
+            passed = parameter.name in (*self.given, *self.offered)
+            if passed or parameter.default is inspect.Parameter.empty:
                 continue
             hint = hints.get(parameter.name, type(parameter.default))
             content = None
@@ -149,9 +155,12 @@ class Registry(Generic[T]):
         return found
 
     def build(self, name: str, options: dict[str, Value], **given: Any) -> T:
-        """An instance of `name` from what is always given and those of `options` that it knows."""
+        """An instance of `name` from what is given or offered and those of `options` that it knows."""
+        cls = self.get(name)
         own = {key: value for key, value in options.items() if key in self.options(name)}
-        return self.get(name)(**given, **own)
+        taken = inspect.signature(cls).parameters
+        passed = {key: value for key, value in given.items() if key not in self.offered or key in taken}
+        return cls(**passed, **own)
 
     def _import(self, path: str) -> type[T]:
         module_name, _, class_name = path.partition(":")

@@ -38,6 +38,8 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
             input_size=task.input_size,
             hidden_size=condition.hidden_size,
             output_size=task.output_size,
+            length=task.length,
+            graph=getattr(task, "graph", None),
         )
     if not isinstance(model, nn.Module):
         raise ValueError(f"model {condition.model} is a {type(model).__name__}; expected a torch.nn.Module")

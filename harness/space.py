@@ -41,6 +41,9 @@ Range = tuple[float, float]
 SEQUENCE = "sequence"
 """The kind of inputs that tasks give and models read if they do not say: (batch, time, input)."""
 
+WHOLE_SEQUENCE = "whole sequence"
+"""One with an answer at its end only: a model may look at all of it at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
@@ -96,7 +99,7 @@ class Space:
         chosen += [(clip_rules, name) for name in self.clip_rules]
         for registry, name in chosen:
             registry.check_findable(name)
-        _check_fit(self.task, self.models)
+        _check_fit(self.task, self.models, as_axis(self.batch_size))
         object.__setattr__(self, "probes", _checked_probes(self.probes))
         object.__setattr__(self, "options", self._checked_options())
         self._check_first_grid()
@@ -308,14 +311,21 @@ def _check_option_names(components: Mapping[str, Mapping[str, Option]]) -> None:
             raise UserError(f"{component} has an option named {taken[0]!r}, which is a column of its own")
 
 
+def kinds_given(task: str) -> tuple[str, ...]:
+    """The kinds of inputs as which a task's can be read: its `gives`, or those of a plain sequence."""
+    cls = tasks.get(task)
+    plain = (SEQUENCE,) if getattr(cls, "every_step", False) else (SEQUENCE, WHOLE_SEQUENCE)
+    given: tuple[str, ...] = getattr(cls, "gives", plain)
+    return given
+
+
 def fits(model: str, task: str) -> bool:
-    """Whether the model reads the kind of inputs that the task gives: a plain sequence, unless they say."""
-    gives: str = getattr(tasks.get(task), "gives", SEQUENCE)
-    return gives in getattr(models.get(model), "reads", (SEQUENCE,))
+    """Whether the model reads a kind of inputs that the task gives: a plain sequence, unless they say."""
+    return not set(kinds_given(task)).isdisjoint(getattr(models.get(model), "reads", (SEQUENCE,)))
 
 
-def _check_fit(task: str, chosen: Iterable[str]) -> None:
-    """Raise UserError if a model does not fit the task, naming what does."""
+def _check_fit(task: str, chosen: Iterable[str], batch_sizes: tuple[int, ...]) -> None:
+    """Raise UserError if a model does not fit the task, naming what does, or the batch size does not."""
     for model in chosen:
         if not fits(model, task):
             fitting = ", ".join(name for name in models.names() if fits(name, task))
@@ -324,6 +334,9 @@ def _check_fit(task: str, chosen: Iterable[str]) -> None:
                 f"models={model} does not fit task={task}; models that do: {fitting or 'none built in'}; "
                 f"tasks that fit {model}: {others or 'none built in'}"
             )
+    if getattr(tasks.get(task), "full_batch", False) and batch_sizes != (1,):
+        sizes = ",".join(map(str, batch_sizes))
+        raise UserError(f"batch_size={sizes} does not fit task={task}, which has one sequence; expected 1")
 
 
 def _build_task(name: str, options: dict[str, Value], length: int) -> None:

@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from harness.condition import Condition, Pack, Trial
+from harness.models import models
+from harness.space import fits
 from harness.tasks import Task, tasks
+
+SEQUENCE_MODELS = [name for name in models.names() if fits(name, "palindrome")]
+"""Models that answer at the end of a sequence."""
+
+CAUSAL_MODELS = [name for name in models.names() if fits(name, "parity")]
+"""Models that can also answer at every step."""
 
 
 @pytest.fixture(autouse=True, scope="session")

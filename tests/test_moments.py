@@ -19,7 +19,7 @@ from harness.replicas import Replicas, build_model, stack
 from harness.space import Space
 from harness.tasks import Stream, heldout_set, tasks
 from harness.train import build_task, make_step, run_pack, train
-from tests.conftest import make_condition, make_pack, make_trial
+from tests.conftest import SEQUENCE_MODELS, make_condition, make_pack, make_trial
 
 ALL = tuple(MOMENT_PROBES)
 FEW = ("gradient_flow", "spectrum")
@@ -46,7 +46,7 @@ def bare_loop(pack: Pack) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("model", "clip_rule", "probes", "steps"),
     [(name, "norm", ALL, 200) for name in ("rnn", "lstm")]
-    + [(name, "norm", FEW, 20) for name in models.names()]
+    + [(name, "norm", FEW, 20) for name in SEQUENCE_MODELS]
     + [("rnn", name, FEW, 200) for name in clip_rules.names()],
 )
 def test_measuring_changes_neither_training_nor_random_numbers(model, clip_rule, probes, steps):

@@ -43,6 +43,20 @@ def test_build_passes_known_options_and_leaves_others_aside(things):
     assert (thing.size, thing.colour, thing.depth) == (3, "blue", 2)
 
 
+class Taking(Thing):
+    """A thing that takes what is offered."""
+
+    def __init__(self, size: int, depth: int = 0, colour: str = "red"):
+        super().__init__(size, depth=depth)
+
+
+def test_what_is_offered_is_passed_to_those_that_take_it_and_is_no_option():
+    offering: Registry[Thing] = Registry("thing", given=("size",), offered=("depth", "graph"))
+    offering.register("taking")(Taking)
+    assert offering.build("taking", {}, size=3, depth=7, graph=None).depth == 7
+    assert set(offering.options("taking")) == {"colour"}
+
+
 def test_a_class_outside_is_found_by_import_path(things):
     assert things.get("tests.test_registry:Thing") is Thing
 

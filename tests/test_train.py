@@ -15,7 +15,7 @@ from harness.optimizers import optimizers
 from harness.replicas import Replicas, build_model, stack
 from harness.tasks import Stream, tasks
 from harness.train import make_step, run_pack, train
-from tests.conftest import make_condition, make_pack, make_trial
+from tests.conftest import SEQUENCE_MODELS, make_condition, make_pack, make_trial
 
 SIZES = dict(
     hidden_size=16, batch_size=32, length=6, optimizer="rmsprop", max_steps=60, observe=20, eval_every=20
@@ -50,7 +50,7 @@ DEEP = (("bidirectional", True), ("encoding", "one_hot"), ("layer_norm", True), 
 @pytest.mark.parametrize(
     ("model", "changes"),
     [(model, changes) for model in ("rnn", "lstm") for changes in FULL]
-    + [(model, changes) for model in models.names() if model not in ("rnn", "lstm") for changes in SHORT]
+    + [(model, changes) for model in SEQUENCE_MODELS if model not in ("rnn", "lstm") for changes in SHORT]
     + [(model, {**SHORT[0], "options": DEEP, "length": 4}) for model in ("lstm", "gru", "mgu")]
     + [("min_lstm", {**SHORT[1], "options": (("encoding", "scalar"), ("layers", 2))})],
 )

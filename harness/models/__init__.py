@@ -1,5 +1,8 @@
 """Models: one file per family. Importing this package registers all of them."""
 
+from harness.models import gat as _gat  # noqa: F401
+from harness.models import gcn as _gcn  # noqa: F401
+from harness.models import graph_recurrent as _graph_recurrent  # noqa: F401
 from harness.models import gru as _gru  # noqa: F401
 from harness.models import irnn as _irnn  # noqa: F401
 from harness.models import lru as _lru  # noqa: F401

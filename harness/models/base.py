@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from harness.registry import Registry, UserError
 
-models: Registry[nn.Module] = Registry("model", given=("input_size", "hidden_size", "output_size"))
+models: Registry[nn.Module] = Registry(
+    "model", given=("input_size", "hidden_size", "output_size"), offered=("length", "graph")
+)
 
 State = tuple[Tensor, ...]
 """Recurrent state of a batch, each tensor (batch, hidden); its first tensor is what the readout sees.

@@ -10,6 +10,7 @@ from harness.probes import drops as _drops  # noqa: F401
 from harness.probes import gradient_flow as _gradient_flow  # noqa: F401
 from harness.probes import lyapunov as _lyapunov  # noqa: F401
 from harness.probes import objective as _objective  # noqa: F401
+from harness.probes import smoothing as _smoothing  # noqa: F401
 from harness.probes import solved as _solved  # noqa: F401
 from harness.probes import spectrum as _spectrum  # noqa: F401
 from harness.probes import spikes as _spikes  # noqa: F401

@@ -14,9 +14,10 @@ class Task(Protocol):
     """A way to make sequences of one length, a loss, and a score (higher is better).
 
     The levels at which a score counts are part of the task, so that outcomes mean the same everywhere.
-    A class attribute `gives` names the kind of its inputs if they are no plain sequence: only models
-    that read this kind fit (see `Space`). A task that also has `vocabulary` and `prompt`, as `text`, can be
-    written and sampled.
+    A class attribute `gives` names the kinds of its inputs if they are no plain sequence: only models that
+    read one of these fit (see `harness.space.fits`); `full_batch` says that its only sequence is the data. A
+    `graph` is passed on to models that take one. A task that also has `vocabulary` and `prompt`, as `text`,
+    can be written and sampled.
     """
 
     every_step: ClassVar[bool]  # does the loss read an output at every time step, or the last only

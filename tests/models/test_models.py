@@ -14,12 +14,13 @@ from harness.replicas import build_model, trainable
 from harness.tasks import tasks
 from harness.tasks.palindrome import Palindrome
 from harness.train import run_pack
-from tests.conftest import make_condition, make_trial
+from tests.conftest import CAUSAL_MODELS, SEQUENCE_MODELS, make_condition, make_trial
 
 
 def build(name: str, inputs: int = 3, hidden: int = 5, outputs: int = 4, **options) -> nn.Module:
     torch.manual_seed(0)
-    return models.build(name, options, input_size=inputs, hidden_size=hidden, output_size=outputs)
+    sizes = dict(input_size=inputs, hidden_size=hidden, output_size=outputs)
+    return models.build(name, options, **sizes, length=3)
 
 
 REFERENCES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -109,7 +110,7 @@ VARIANTS = [{}, {"layers": 3}, {"bidirectional": True}, {"layer_norm": True}]
 VARIANTS += [{"layers": 2, "bidirectional": True, "layer_norm": True}]
 EVERY_VARIANT = [
     (name, options)
-    for name in models.names()
+    for name in CAUSAL_MODELS
     for options in VARIANTS
     if options.keys() <= models.options(name).keys()
 ]
@@ -437,7 +438,7 @@ def test_a_bidirectional_model_is_refused_where_answers_are_due_at_every_step():
         build_model(condition, AtEveryStep(length=5), 0)
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", SEQUENCE_MODELS)
 class TestEveryModel:
     def test_maps_batch_time_input_to_outputs(self, name):
         assert build(name)(torch.randn(6, 9, 3)).shape == (6, 4)
@@ -453,6 +454,9 @@ class TestEveryModel:
         assert torch.equal(vectors[0], vectors[1])
         assert not torch.equal(vectors[0], vectors[2])
 
+
+@pytest.mark.parametrize("name", CAUSAL_MODELS)
+class TestEveryCausalModel:
     def test_outputs_at_every_step_are_those_of_the_sequence_up_to_it(self, name):
         """So the model is causal, and its last output is the one it gives alone."""
         model = build(name).double()

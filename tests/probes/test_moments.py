@@ -16,7 +16,9 @@ from harness.probes.moments import has_steps
 from harness.probes.spectrum import spectrum
 from harness.replicas import Replicas, build_model, stack, trainable
 from harness.tasks import tasks
-from tests.conftest import make_condition
+from tests.conftest import SEQUENCE_MODELS, make_condition
+
+STEPPED = [name for name in SEQUENCE_MODELS if hasattr(models.get(name), "step")]
 
 
 class Linear(Recurrent):
@@ -60,7 +62,7 @@ def linear(weight: torch.Tensor) -> Linear:
 ORTHOGONAL = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0))).Q
 
 
-STEPWISE = [name for name in models.names() if has_steps(models.get(name))]
+STEPWISE = [name for name in SEQUENCE_MODELS if has_steps(models.get(name))]
 
 
 @pytest.mark.parametrize(
@@ -332,7 +334,7 @@ def test_spectrum_of_a_gated_cell_is_the_largest_over_its_gates():
 @pytest.mark.parametrize(
     ("name", "encoding", "length"),
     [(name, encoding, 12) for name in ("rnn", "lstm") for encoding in ("one_hot", "scalar")]
-    + [(name, "scalar", 5) for name in models.names()],
+    + [(name, "scalar", 5) for name in SEQUENCE_MODELS],
 )
 def test_sharpness_is_the_largest_eigenvalue_of_the_hessian(name, encoding, length):
     modules = [build(name, seed, length, hidden=3, encoding=encoding) for seed in range(2)]
