@@ -181,16 +181,19 @@ class Records:
         extra_columns: Mapping[str, type],
         provenance: Any,
         moment_columns: Sequence[str] = (),
+        levels: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         """Open the folder, making it if need be, and clear away what an interrupted run left half done.
 
         `definition` and `conditions` are stored with the first pack. `extra_columns` are the options
-        and measures of this space, `moment_columns` what its moment probes measure. Raises RecordsError if
+        and measures of this space, `moment_columns` what its moment probes measure, `levels` by condition_id
+        what the scores of its task mean, for the conditions table. Raises RecordsError if
         another process writes to the folder.
         """
         self.folder = folder
         self._definition = definition
         self._conditions = conditions
+        self._levels = levels or {}
         self._trial_columns = TRIAL_COLUMNS | dict(extra_columns)
         moments = pa.schema([*MOMENT_SCHEMA, *(pa.field(name, pa.float64()) for name in moment_columns)])
         self._histories = {
@@ -265,7 +268,10 @@ class Records:
 
     def _write_definition(self) -> None:
         """The conditions, then the definition that makes this folder theirs."""
-        rows = [{"condition_id": c.condition_id, **c.fields()} for c in self._conditions]
+        rows = [
+            {"condition_id": c.condition_id, **c.fields(), **self._levels.get(c.condition_id, {})}
+            for c in self._conditions
+        ]
         self._write(".", "conditions.parquet", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
         text = json.dumps(self._definition, indent=1) + "\n"
         write_whole(self.folder / "space.json", lambda file: file.write(text.encode()))

@@ -32,6 +32,7 @@ from harness.signals import terminated_as_interrupted, uninterrupted
 from harness.space import REGISTRIES, Space, built_in_spaces, load_space
 from harness.summary import summarise
 from harness.tasks import tasks
+from harness.train import build_task
 from harness.tryout import try_out
 
 OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -144,9 +145,8 @@ def run(space: Space, folder: Path, definition: dict[str, Any], device: str, arg
     """Train what is missing, then summarise; the exit code says whether all of it is there."""
     where = provenance(definition, arguments.executor, device)
     extra = space.option_columns() | probes.columns()
-    recorder = Records(
-        folder, definition, space.conditions(), extra, where, probes.moment_columns(space.probes)
-    )
+    columns = probes.moment_columns(space.probes)
+    recorder = Records(folder, definition, space.conditions(), extra, where, columns, levels(space))
     plan = Plan(space, records.objectives(folder))
     left = plan.left()
     err.print(
@@ -171,6 +171,18 @@ def run(space: Space, folder: Path, definition: dict[str, Any], device: str, arg
         )
         return INTERRUPTED
     return FAILED_TRIALS if driver.failed_trials else OK
+
+
+def levels(space: Space) -> dict[str, dict[str, float]]:
+    """By condition_id: the levels of its task at its length and options, for the conditions table."""
+    found = {}
+    for condition in space.conditions():
+        task = build_task(condition)
+        found[condition.condition_id] = {name: float(getattr(task, name)) for name in LEVELS}
+    return found
+
+
+LEVELS = ("chance", "baseline_loss", "solved_at", "drop_at", "recovered_at")
 
 
 def execute(driver: "Driver", device: str, arguments: Any) -> None:

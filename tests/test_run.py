@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.records import read
+from harness.records import read, read_conditions
 from harness.run import main
 
 TINY = {
@@ -61,6 +62,23 @@ def whole(tmp_path_factory) -> Path:
     results = tmp_path_factory.mktemp("whole")
     assert run(results) == 0
     return results / "smoke"
+
+
+def test_the_conditions_table_has_the_levels_of_the_task(tmp_path):
+    """Copying after a pause of 2: ten symbols of eight within 22 steps."""
+    tiny = {
+        "lengths": "2",
+        "max_steps": "1",
+        "observe": "0",
+        "eval_every": "1",
+        "seeds": "1",
+        "models": "rnn",
+    }
+    sets = [f"--set={name}={value}" for name, value in (tiny | {"learning_rate": "0.01,0.02"}).items()]
+    assert main(["--space", "copy_study", "--executor", "serial", "--results", str(tmp_path), *sets]) == 0
+    found = read_conditions(tmp_path / "copy_study")
+    assert found["baseline_loss"].tolist() == pytest.approx([10 * math.log(8) / 22] * 2)
+    assert found[["chance", "solved_at", "drop_at"]].to_numpy().tolist() == [[1 / 8, 0.99, 0.9]] * 2
 
 
 def test_a_run_leaves_tables_studies_a_report_and_its_definition(whole):

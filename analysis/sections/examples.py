@@ -27,7 +27,8 @@ def table(results: Results) -> pd.DataFrame:
     The report trial of the condition that has most of this outcome (the first of equals), with the lowest
     seed; a tuning trial if no report trial ended so. Columns: outcome, of (how many trials of its phase
     ended so), trial_id, phase, name (of its condition), the keys, learning_rate, seed, steps, solved_step,
-    diverged_step, diverged_reason, drops. `attrs["steps"]` and `attrs["events"]` are what `render` draws.
+    diverged_step, diverged_reason, drops, and of its task baseline_loss, solved_at and chance (NaN where a
+    folder does not say). `attrs["steps"]` and `attrs["events"]` are what `render` draws.
     """
     keys = [key for key in condition_keys(results) if key != "learning_rate"]
     chosen = []
@@ -41,6 +42,8 @@ def table(results: Results) -> pd.DataFrame:
                 break
     columns = ["outcome", "of", "trial_id", "phase", "name", *keys, "learning_rate", *ENDED]
     found = pd.DataFrame(chosen).reindex(columns=columns)
+    levels = results.conditions.set_index("condition_id").reindex(columns=LEVELS)
+    found[list(LEVELS)] = [levels.loc[row["condition_id"]].tolist() for row in chosen]
     names = conditions_table(results).set_index("condition_id")["arm"]
     found["name"] = [
         f"{row['model']}, {row['optimizer']}, T = {row['length']}\n{names[row['condition_id']]}"
@@ -55,6 +58,11 @@ def table(results: Results) -> pd.DataFrame:
     }
     return found
 
+
+LEVELS = ("baseline_loss", "solved_at", "chance")
+
+LINES = {"loss": {"baseline_loss": ":"}, "score": {"solved_at": "-", "chance": ":"}}
+"""Levels of the task that are drawn across a curve, and how."""
 
 ENDED = ("seed", "steps", "solved_step", "diverged_step", "diverged_reason", "drops")
 
@@ -72,6 +80,9 @@ def render(found: pd.DataFrame) -> Figure | None:
         own = events.get(example["trial_id"], found.attrs["events"].iloc[:0])
         for row, name in enumerate(CURVES):
             draw_curve(axes[row, column], curve, name)
+            for level, style in LINES.get(name, {}).items():
+                if example[level] == example[level]:
+                    axes[row, column].axhline(example[level], color="0.5", linewidth=0.9, linestyle=style)
             draw_events(axes[row, column], own, example, name)
         axes[0, column].set_title(f"{example['outcome']}\n{example['name']}", fontsize=9)
         axes[-1, column].set_xlabel("step")
@@ -146,6 +157,7 @@ SECTION = Section(
     note=(
         "Of each outcome the run with the lowest seed in the condition that has most of them: not typical of "
         "the study, but one to look at. Gradient norms are before clipping. Dashed: solved. Shaded: a drop, "
-        "from its start to its recovery. Triangles: spikes. Red: divergence."
+        "from its start to its recovery. Triangles: spikes. Red: divergence. "
+        "Grey across: the level of solving; dotted: answers that ignore the inputs."
     ),
 )
