@@ -1,9 +1,11 @@
 """What needs Ray: started once on this machine, on loopback."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -109,3 +111,21 @@ def test_a_cluster_that_is_not_there_is_one_line_and_nothing_is_held_to_it(tmp_p
 def test_ray_address_in_the_environment_does_not_redirect_a_local_run(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert run(tmp_path, *ON_RAY) == 0
+
+
+def test_a_cell_from_outside_the_project_is_the_same_on_ray_with_its_gradient_through_time(tmp_path):
+    """The first example of docs/extending.md, in a folder that only PYTHONPATH knows."""
+    page = (Path(__file__).parent.parent / "docs" / "extending.md").read_text()
+    (tmp_path / "outside.py").write_text(re.search(r"```python\n(.*?)```", page, re.S).group(1))
+    for place, how in (("ray", ON_RAY), ("serial", [])):
+        arguments = command(
+            tmp_path / place, *how, models="outside:LeakyRNN", learning_rate="1,3", lr_trials=None
+        )
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        subprocess.run(
+            [sys.executable, "-m", "harness.run", *arguments], check=True, env=environment, timeout=300
+        )
+    assert_same_tables(tmp_path / "ray" / "smoke", tmp_path / "serial" / "smoke")
+    found = read(tmp_path / "ray" / "smoke", "moments")
+    assert len(found) >= 4
+    assert found["grad_state_rate"].notna().all()
