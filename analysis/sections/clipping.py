@@ -86,7 +86,7 @@ def render(found: pd.DataFrame) -> Figure | None:
     figure, drawn_panels = panels(shown, panel_keys(found))
     for axis, group in drawn_panels:
         draw_arms(axis, group, "clipped_share", drawn, lengths)
-        axis.set_xlabel("sequence length T (time steps)")
+        axis.set_xlabel("length T")
     figure.axes[0].set_ylabel("share of steps clipped")
     legend(figure)
     return figure

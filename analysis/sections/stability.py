@@ -39,7 +39,7 @@ def render(conditions: pd.DataFrame) -> Figure | None:
             axes[row, column].set_visible(True)
             draw_arms(axes[row, column], panel, measure, drawn, lengths)
         axes[top, column].set_title(panel_title(keys, names), fontsize=10)
-        axes[top + 1, column].set_xlabel("sequence length T (time steps)")
+        axes[top + 1, column].set_xlabel("length T")
         axes[top + 1, column].tick_params(labelbottom=True)
         axes[top, 0].set_ylabel("P(stable)")
         axes[top + 1, 0].set_ylabel("P(solved)")

@@ -28,7 +28,7 @@ def table(results: Results) -> pd.DataFrame:
 
     `attrs` has what else `findings` words: standings (see `analysis.effects`), lengths (the critical lengths
     at the reference arm), reference, panel_keys, diverged (of the report trials, by
-    model and optimizer) and diverged_in_tuning (how many of how many).
+    model and optimizer), rates_fixed and diverged_in_tuning (how many of how many).
     """
     found = contrasts(results)
     conditions = conditions_table(results)
@@ -43,6 +43,7 @@ def table(results: Results) -> pd.DataFrame:
         "reference": reference,
         "panel_keys": panel_keys(conditions),
         "diverged": counts,
+        "rates_fixed": bool(results.conditions["learning_rate"].notna().any()),
         "diverged_in_tuning": (int((tuning["outcome"] == Outcome.DIVERGED).sum()), len(tuning)),
     }
     return found
@@ -50,7 +51,7 @@ def table(results: Results) -> pd.DataFrame:
 
 def findings(found: pd.DataFrame) -> list[str]:
     """The verdict in sentences."""
-    return [*ranking(found), *reach(found), *divergences(found), *changes(found)]
+    return [*ranking(found), *reach(found), *divergences(found), *caveat(found), *changes(found)]
 
 
 def ranking(found: pd.DataFrame) -> list[str]:
@@ -95,6 +96,13 @@ def divergences(found: pd.DataFrame) -> list[str]:
         for row in counts[counts["diverged"] > 0].to_dict("records")
     ]
     return [f"{diverged} of {runs} report runs diverged: {', '.join(parts)}.{also}"]
+
+
+def caveat(found: pd.DataFrame) -> list[str]:
+    """What fixed learning rates mean for the comparisons."""
+    if not found.attrs["rates_fixed"] or found.empty:
+        return []
+    return ["Learning rates were fixed: levels are compared at equal rates, which may suit one better."]
 
 
 def changes(found: pd.DataFrame) -> list[str]:

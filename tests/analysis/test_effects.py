@@ -132,6 +132,7 @@ def test_the_verdict_says_what_is_shown_and_what_is_not(tmp_path):
     assert "Length that half of the runs of lstm solve, no clipping: beyond 9 (sgd)." in said
     assert "Length that half of the runs of rnn solve, no clipping: 5 to 9 (sgd)." in said
     assert "None of the 64 report runs diverged." in said
+    assert any(s.startswith("Learning rates were fixed") for s in said)
     assert any(s.startswith("Model: lstm against rnn: P(solved) +0.50 [") and "p = 0.016" in s for s in said)
     assert any(s.startswith("Clipping: max_norm 1 against no clipping: P(solved) +0.00 [") for s in said)
 
