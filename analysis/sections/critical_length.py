@@ -86,9 +86,11 @@ def render(found: pd.DataFrame) -> Figure | None:
             for _, row in group[group["arm"] == arm].iterrows():
                 ends = np.clip([row["solved_T50_low"], row["solved_T50_high"]], low, high)
                 axis.plot([number, number], ends, color=color(number), linewidth=1.2)
-                shape, at = marker(number), row["solved_T50"]
-                if not row["shortest"] <= at <= row["longest"]:
-                    shape, at = ("^", high / 1.1) if at > row["longest"] else ("v", low * 1.1)
+                at, shape = row["solved_T50"], marker(number)
+                if at > row["longest"]:
+                    at, shape, style = high / 1.12, r"$\uparrow$", style | {"markersize": 8}
+                elif at < row["shortest"]:
+                    at, shape, style = low * 1.12, r"$\downarrow$", style | {"markersize": 8}
                 axis.plot(number, at, marker=shape, **style)
         axis.set_yscale("log")
         axis.set_ylim(low, high)
@@ -152,7 +154,7 @@ SECTION = Section(
     note=(
         "T50 and T90: the lengths at which half, and 90 %, of the seeds succeed by a logistic fit on log "
         "length with Firth's penalty, with 95 % bootstrap intervals that resample the seeds of each length. "
-        "Beyond, below: outside of the lengths that were tried, where a fit extrapolates (triangles at the "
+        "Beyond, below: outside of the lengths that were tried, where a fit extrapolates (arrows at the "
         "edge). Where all succeed up to a length and none beyond, the data give no more than these two: "
         "from - to. Not determined: success does not fall with length. All / none: the longest length up to "
         "which every seed succeeded, and the shortest from which none did."
