@@ -114,29 +114,33 @@ def changes(found: pd.DataFrame) -> list[str]:
         ordered = rows.loc[size.sort_values(ascending=False, kind="stable").index]
         name = str(factor).capitalize().replace("_", " ")
         differing, rest = ordered[shown[ordered.index]], ordered[~shown[ordered.index]]
-        said += [f"{name}: {sentence(row)}." for row in differing.head(NAMED).to_dict("records")]
+        tests = len(MEASURES) * len(rows)
+        said += [f"{name}: {sentence(row, tests)}." for row in differing.head(NAMED).to_dict("records")]
         if len(differing) > NAMED:
             said.append(f"{name}: {len(differing) - NAMED} smaller differences are shown too, see the table.")
         if len(rest):
             least = min(rest[f"{m}_p_holm"].min() for m in MEASURES)
-            hidden = ". ".join(sentence(row, with_p=False) for row in rest.head(NAMED).to_dict("records"))
+            hidden = ". ".join(sentence(row) for row in rest.head(NAMED).to_dict("records"))
             more = f" And {len(rest) - NAMED} more, see the table." if len(rest) > NAMED else ""
             said.append(f"{name}, no difference shown (adjusted p {least:.2g} or more): {hidden}.{more}")
     return said
 
 
-def sentence(row: dict[Any, Any], with_p: bool = True) -> str:
-    """One contrast in words: both differences with their intervals, and their adjusted p."""
+def sentence(row: dict[Any, Any], tests: int = 0) -> str:
+    """One contrast in words: both differences with their intervals and, of so many tests, adjusted p."""
     parts = [
         f"P({m}) {row[f'{m}_difference']:+.2f} [{row[f'{m}_low']:+.2f}, {row[f'{m}_high']:+.2f}]"
-        + (
-            f", p = {row[f'{m}_p_holm']:.2g} ({row[f'{m}_p_conditions_holm']:.2g} over conditions)"
-            if with_p
-            else ""
-        )
+        + (significance(row, m, tests) if tests else "")
         for m in MEASURES
     ]
     return f"{text(row['level'])} against {text(row['other'])}: {'; '.join(parts)}"
+
+
+def significance(row: dict[Any, Any], measure: str, tests: int) -> str:
+    """Adjusted p, and that over conditions unless they are too few for it ever to be below SHOWN_AT."""
+    said = f", p = {row[f'{measure}_p_holm']:.2g}"
+    enough = tests * 2.0 ** (1 - row["conditions"]) < SHOWN_AT
+    return said + (f" ({row[f'{measure}_p_conditions_holm']:.2g} over conditions)" if enough else "")
 
 
 def readable(found: pd.DataFrame) -> pd.DataFrame:
@@ -198,8 +202,9 @@ SECTION = Section(
         "one observation, at the learning rates that tuning chose. p: exact sign-flip test, adjusted for "
         f"both measures and all pairs of levels of its axis (Holm); below {SHOWN_AT:g} a difference is "
         "called shown. Over conditions: the same test with conditions as observations, each with its tuned "
-        "rate. Where only the first is small, the difference may come from the rates that tuning happened to "
-        "choose. Differences are averages over the conditions tried: the figures below show where they arise."
+        "rate, left out of the sentences where they are too few for it to be small. Where only the first is "
+        "small, the difference may come from the rates that tuning happened to choose. Differences are "
+        "averages over the conditions tried: the figures below show where they arise."
     ),
     if_empty="Nothing to compare: no axis but the length has two levels with matching runs.",
 )

@@ -185,6 +185,24 @@ def test_p_over_conditions_counts_each_tuned_rate_once(tmp_path):
     assert row["solved_p"] == pytest.approx(2 / 2**6)
     assert row["solved_p_conditions"] == pytest.approx(2 / 2**2)
     assert row["solved_p_conditions_holm"] == 1.0
+    said = verdict.findings(verdict.table(results))
+    (shown,) = [s for s in said if s.startswith("Optimizer")]
+    assert "over conditions" not in shown, "four conditions are too few to tell"
+
+
+def test_p_over_conditions_is_said_where_it_could_be_small(tmp_path):
+    """Adam wins at all seven lengths: 2 / 2^7 over conditions, of two equal tests."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if condition.optimizer == "adam" else U,
+        seeds=3,
+        models=("rnn",),
+        optimizers=("adam", "sgd"),
+        lengths=(4, 5, 6, 7, 8, 9, 10),
+        max_norms=(1.0,),
+    )
+    said = verdict.findings(verdict.table(results))
+    assert any("p = 1.9e-06 (0.031 over conditions)" in s for s in said if s.startswith("Optimizer"))
 
 
 def test_seeds_of_different_lengths_are_different_clusters(tmp_path):
