@@ -27,11 +27,11 @@ def contrasts(results: Results) -> pd.DataFrame:
     of names all pairs. Runs match if they share the seed and everything but the factor; where only one of
     them has an option, any value of it matches.
 
-    Columns: factor, level, other, conditions (of `level`, matched), pairs (of runs); and for solved and
-    stable the difference of the shares (level - other) with its 95 % limits _low and _high; its exact p,
-    whose units are the seeds of each length, the conditions with their tuned learning rates being as they
-    are; p_conditions, whose units are the matched conditions, each with the rate that tuning happened to
-    choose; and both adjusted, p_holm and p_conditions_holm, for both measures and all pairs of levels of
+    Columns: factor, level, other, conditions (matched, of the side that has fewer), pairs (of runs); and for
+    solved and stable the difference of the shares (level - other) with its 95 % limits _low and _high; its
+    exact p, whose units are the seeds of each length, the conditions with their tuned learning rates being
+    as they are; p_conditions, whose units are the matched conditions, each with the rate that tuning happened
+    to choose; and both adjusted, p_holm and p_conditions_holm, for both measures and all pairs of levels of
     the factor. See `analysis.contrasts`.
     """
     runs = matched_runs(results)
@@ -110,7 +110,7 @@ def difference(pairs: pd.DataFrame) -> dict[str, Any]:
     seeds, lengths = pairs["seed"].tolist(), pairs["length"].tolist()
     sides = [pairs["condition_id"], pairs["condition_id_other"]]
     units = min(sides, key=lambda side: side.nunique()).tolist()  # an option of one side only: of the other
-    found: dict[str, Any] = {"conditions": pairs["condition_id"].nunique(), "pairs": len(pairs)}
+    found: dict[str, Any] = {"conditions": len(set(units)), "pairs": len(pairs)}
     for measure in MEASURES:
         change = pairs[measure].to_numpy(dtype=float) - pairs[f"{measure}_other"].to_numpy(dtype=float)
         by_seed, by_condition = (

@@ -104,7 +104,9 @@ def test_many_names_are_cut_short():
     assert coverage.listed([str(i) for i in range(14)]).endswith("11; and 2 more")
 
 
-def test_methods_print_the_commands_that_make_the_page_again(tmp_path):
+def test_methods_print_the_commands_that_make_the_page_again(tmp_path, monkeypatch):
+    """The runs at their commit, the report at its own."""
+    monkeypatch.setattr(methods, "git_commit", lambda: "def")
     definition = Space(**TUNED | {"max_norms": (1.0, math.inf)}, seeds=3, tuning_seeds=1).definition()
     made = {
         "definition": definition,
@@ -117,6 +119,7 @@ def test_methods_print_the_commands_that_make_the_page_again(tmp_path):
     assert found.attrs["commands"] == [
         "git checkout abc",
         "python -m harness.run --space 'my space.py'",
+        "git checkout def",
         f"python -m analysis.report {folder}",
     ]
     facts = dict(zip(found["what"], found["x"], strict=True))
