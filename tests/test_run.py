@@ -197,12 +197,13 @@ def test_fixed_learning_rates_need_neither_ray_nor_optuna(tmp_path):
 
 
 def start(results: Path, *more: str, **changes: str | None) -> subprocess.Popen[str]:
-    """A tiny run in a process of its own."""
+    """A tiny run in a process of its own, which listens to Ctrl-C also where these tests do not."""
     return subprocess.Popen(
         [sys.executable, "-m", "harness.run", *command(results, *more, **changes)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
