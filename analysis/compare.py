@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.conditions import condition_keys, reported_trials, shown_keys, text
+from analysis.conditions import condition_keys, k_of_n, reported_trials, shown_keys, text
 from analysis.contrasts import cluster_sums, holm, paired_difference, sign_flip_p
 from analysis.load import LoadError, Results, load
 from harness.condition import SOLVED, Outcome
@@ -92,7 +92,7 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
     """The rows in which anything differs, as a person reads them."""
     changed = found[found["same"] < found["pairs"]]
     shown = {key: column[changed.index] for key, column in shown_keys(found).items()}
-    shown["same"] = [f"{k} of {n}" for k, n in zip(changed["same"], changed["pairs"], strict=True)]
+    shown["same"] = k_of_n(changed, "same", "pairs")
     for m in MEASURES:
         shown[f"{m} A, B"] = [f"{a}, {b}" for a, b in zip(changed[f"{m}_a"], changed[f"{m}_b"], strict=True)]
         limits = zip(*(changed[f"{m}_{end}"] for end in ("difference", "low", "high")), strict=True)

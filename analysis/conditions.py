@@ -162,7 +162,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     star = table["at_edge"].map({True: "*", False: ""})
     shown["learning rate"] = table["learning_rate"].map(lambda rate: text(float(f"{rate:.2g}"))) + star
     for name in ("stable", "solved"):
-        shown[name] = [f"{k} of {n}" for k, n in zip(table[name], table["n"], strict=True)]
+        shown[name] = k_of_n(table, name)
         shown[f"P({name})"] = interval(table, f"p_{name}")
     for name in ("recovered", "lost", "unsolved", "diverged"):
         shown[name] = table[name].map(text)
@@ -202,6 +202,11 @@ def shown_keys(table: pd.DataFrame) -> dict[str, Any]:
         for key in table.attrs["keys"]
         if key in usual or table[key].nunique(dropna=False) > 1
     }
+
+
+def k_of_n(table: pd.DataFrame, part: str, whole: str = "n") -> list[str]:
+    """A column of counts, each with what it is a part of."""
+    return [f"{k} of {n}" for k, n in zip(table[part], table[whole], strict=True)]
 
 
 def interval(table: pd.DataFrame, name: str) -> list[str]:

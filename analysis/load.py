@@ -99,11 +99,11 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
     paths = tuple(dict.fromkeys(str(folder) for folder in folders))
     definitions = [_definition(path) for path in paths]
     sources = [records.provenance(path) for path in paths]
-    _check_budgets(paths, definitions)
+    conditions = [_conditions(path, d) for path, d in zip(paths, definitions, strict=True)]
+    _check_budgets(paths, definitions, conditions)
     if not mixed:
         _check_code(paths, sources)
     trials = [records.read(path, "trials").assign(folder=path) for path in paths]
-    conditions = [_conditions(path, d) for path, d in zip(paths, definitions, strict=True)]
     joined = _joined(trials).drop_duplicates(["trial_id", "condition_id"], ignore_index=True)
     failures = _joined([records.read(path, "failures") for path in paths]).drop_duplicates("trial_id")
     if not failures.empty:  # a failed trial may since have been trained in another pack
@@ -142,12 +142,14 @@ def _definition(folder: str) -> dict[str, Any]:
 BUDGET = ("max_steps", "observe", "eval_every")
 
 
-def _check_budgets(paths: Sequence[str], definitions: Sequence[dict[str, Any]]) -> None:
+def _check_budgets(
+    paths: Sequence[str], definitions: Sequence[dict[str, Any]], conditions: Sequence[pd.DataFrame]
+) -> None:
     """Raise LoadError if folders hold the same conditions with different budgets: a seed counts once."""
     seen: dict[str, tuple[str, dict[str, Any]]] = {}
-    for path, definition in zip(paths, definitions, strict=True):
+    for path, definition, frame in zip(paths, definitions, conditions, strict=True):
         budget = {name: definition.get(name) for name in BUDGET}
-        for condition in records.read_conditions(path)["condition_id"]:
+        for condition in frame["condition_id"]:
             other, theirs = seen.setdefault(condition, (path, budget))
             for name in BUDGET:
                 if theirs[name] != budget[name]:

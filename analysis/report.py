@@ -16,7 +16,6 @@ from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
 from analysis.conditions import conditions_table
-from analysis.effects import standings
 from analysis.load import LoadError, Results, load
 from analysis.sections import Section
 from analysis.sections.clipping import SECTION as CLIPPING
@@ -113,7 +112,7 @@ def as_json(results: Results) -> dict[str, Any]:
         "verdict": VERDICT.findings(tables[VERDICT.title]),
         "standings": [
             {name: plain(value) for name, value in row.items()}
-            for row in standings(results).to_dict("records")
+            for row in tables[VERDICT.title].attrs["standings"].to_dict("records")
         ],
         **shares,
         "sections": {

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from harness.condition import Checkpoint, Trial
 from harness.models import models
-from harness.replicas import EVAL_CHUNK
+from harness.replicas import chunks
 from harness.tasks import Task
 
 
@@ -46,8 +46,7 @@ def accuracy(model: nn.Module, task: Any, inputs_BTI: Tensor, targets: Tensor) -
     """Mean accuracy of a model on a held-out set; None if the task has no accuracy."""
     if not hasattr(task, "accuracy"):
         return None
-    chunks = zip(torch.split(inputs_BTI, EVAL_CHUNK), torch.split(targets, EVAL_CHUNK), strict=True)
-    accuracy_B = torch.cat([task.accuracy(model(inputs), wanted) for inputs, wanted in chunks])
+    accuracy_B = torch.cat([task.accuracy(model(x), wanted) for x, wanted in chunks(inputs_BTI, targets)])
     return float(accuracy_B.mean())
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.condition import FIRST_TUNING_SEED
-from harness.registry import UserError
+from harness.registry import FLAGS, UserError
 
 AXES: dict[str, type] = {
     "models": str,
@@ -127,10 +127,9 @@ def checked_whole(name: str, value: Any, least: int) -> int:
 
 def checked_flag(name: str, value: Any) -> bool:
     """True or false; UserError for anything else."""
-    known = {"true": True, "false": False}
-    if str(value).lower() not in known:
+    if str(value).lower() not in FLAGS:
         raise UserError(f"{name}={_text(value)} is not allowed; expected true or false")
-    return known[str(value).lower()]
+    return FLAGS[str(value).lower()]
 
 
 def _text(value: Any) -> str:

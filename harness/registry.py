@@ -34,6 +34,10 @@ class Content:
     read: Callable[[str], str]
 
 
+FLAGS = {"true": True, "false": False}
+"""What a flag may be, as text in lower case."""
+
+
 @dataclass(frozen=True)
 class Option:
     """An option of a registered class: its type, its choices if it has any, and its default."""
@@ -57,10 +61,9 @@ class Option:
         refusal = UserError(f"{self.name}={value} is not allowed; expected {wanted}")
         parsed: Value
         if self.type is bool:
-            known = {"true": True, "false": False}
-            if str(value).lower() not in known:
+            if str(value).lower() not in FLAGS:
                 raise refusal
-            parsed = known[str(value).lower()]
+            parsed = FLAGS[str(value).lower()]
         else:
             try:
                 parsed = self.type(value)

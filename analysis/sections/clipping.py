@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from analysis.conditions import (
     arms,
     conditions_table,
+    k_of_n,
     panel_keys,
     reported_trials,
     shown_keys,
@@ -96,8 +97,7 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
     """The table as a person reads it."""
     shown = shown_keys(found)
     for name in ("never_active", "mostly_active"):
-        counts = zip(found[name], found["n"], strict=True)
-        shown[name.replace("_", " ")] = [f"{k} of {n}" for k, n in counts]
+        shown[name.replace("_", " ")] = k_of_n(found, name)
     limits = zip(found["clipped_share"], found["clipped_share_low"], found["clipped_share_high"], strict=True)
     shown["clipped % (lowest, highest)"] = [
         "-" if share != share else f"{100 * share:.1f} ({100 * low:.1f}, {100 * high:.1f})"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.conditions import conditions_table, panel_keys, reported_trials, shown_keys, text
+from analysis.conditions import conditions_table, k_of_n, panel_keys, reported_trials, shown_keys, text
 from analysis.load import Results
 from analysis.sections import Section
 from harness.condition import FIRST_TUNING_SEED
@@ -157,20 +157,15 @@ def listed(names: list[str]) -> str:
 def readable(found: pd.DataFrame) -> pd.DataFrame:
     """The table as a person reads it."""
     shown: dict[str, Any] = shown_keys(found)
-    shown["conditions complete"] = of(found, "complete", "conditions")
+    shown["conditions complete"] = k_of_n(found, "complete", "conditions")
     for name, head in (("rates", "learning rates tried"), ("tuning", "tuning trials")):
         ends = zip(found[f"{name}_low"], found[f"{name}_high"], strict=True)
         shown[f"{head}, each"] = [str(low) if low == high else f"{low} to {high}" for low, high in ends]
-    shown["best at an edge"] = of(found, "at_edge", "conditions")
-    shown["report trials"] = of(found, "recorded", "planned")
+    shown["best at an edge"] = k_of_n(found, "at_edge", "conditions")
+    shown["report trials"] = k_of_n(found, "recorded", "planned")
     shown["failed"], shown["diverged, all phases"] = found["failed"].map(text), found["diverged"].map(text)
     shown["hours of training"] = found["hours"].map(lambda hours: f"{hours:.2g}")
     return pd.DataFrame(shown)
-
-
-def of(found: pd.DataFrame, part: str, whole: str) -> list[str]:
-    """k of n."""
-    return [f"{k} of {n}" for k, n in zip(found[part], found[whole], strict=True)]
 
 
 SECTION = Section(

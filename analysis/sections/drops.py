@@ -11,6 +11,7 @@ from analysis.conditions import (
     arms,
     conditions_table,
     interval,
+    k_of_n,
     panel_title,
     reported_trials,
     shown_keys,
@@ -78,8 +79,7 @@ def recovery(drops: pd.DataFrame) -> float:
 def readable(found: pd.DataFrame) -> pd.DataFrame:
     """The table as a person reads it."""
     shown = shown_keys(found)
-    counts = zip(found["with_drops"], found["n"], strict=True)
-    shown["trials with drops"] = [f"{k} of {n}" for k, n in counts]
+    shown["trials with drops"] = k_of_n(found, "with_drops")
     shown["drops"] = found["drops"].map(text)
     shown["drops / 1,000 steps"] = interval(found, "drops_per_1000")
     shown["median depth"] = found["median_depth"].map(lambda depth: text(round(depth, 2)))

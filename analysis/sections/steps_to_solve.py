@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.conditions import (
     conditions_table,
+    k_of_n,
     panel_keys,
     reported_trials,
     shown_keys,
@@ -99,7 +100,7 @@ def render(found: pd.DataFrame) -> Figure | None:
 def readable(found: pd.DataFrame) -> pd.DataFrame:
     """The table as a person reads it."""
     shown = shown_keys(found)
-    shown["solved"] = [f"{k} of {n}" for k, n in zip(found["solved"], found["n"], strict=True)]
+    shown["solved"] = k_of_n(found, "solved")
     pairs = zip(found["restricted_mean"], found["budget"], strict=True)
     shown["mean steps to solve, within budget"] = [f"{mean:.0f} of {budget}" for mean, budget in pairs]
     shown["p against no clipping"] = found["p_logrank"].map(lambda p: text(float(f"{p:.2g}")))

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.graphs import Graph, with_loops
+from harness.graphs import with_loops
 from harness.models.base import Init, models, start
-from harness.models.graph_nets import GraphNet, Norm
+from harness.models.graph_nets import GraphNet
 
 SLOPE = 0.2
 """Of the LeakyReLU in the attention, for negative numbers (as the paper has it)."""
@@ -44,19 +44,6 @@ class GAT(GraphNet):
     Otherwise the same as `gcn` (ReLU where the paper has ELU), so that the two differ in the weighting only.
     Parameters: those of `gcn` and 2 n per layer.
     """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        output_size: int,
-        length: int,
-        graph: Graph | None = None,
-        init: Init = "xavier",
-        residual: bool = False,
-        norm: Norm = "none",
-    ) -> None:
-        super().__init__(input_size, hidden_size, output_size, length, graph, init, residual, norm)
 
     def make_layer(self, inputs: int, outputs: int, init: Init) -> nn.Module:
         return Attention(inputs, outputs, init)

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from harness.graphs import Graph, propagation
+from harness.graphs import propagation
 from harness.models.base import Init, models, start
-from harness.models.graph_nets import GraphNet, Norm
+from harness.models.graph_nets import GraphNet
 
 
 class Convolution(nn.Module):
@@ -29,19 +29,6 @@ class GCN(GraphNet):
 
     Parameters for F features, n units, c outputs and L layers: n (F + 1) + (L - 1) n (n + 1) + c (n + 1).
     """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        output_size: int,
-        length: int,
-        graph: Graph | None = None,
-        init: Init = "xavier",
-        residual: bool = False,
-        norm: Norm = "none",
-    ) -> None:
-        super().__init__(input_size, hidden_size, output_size, length, graph, init, residual, norm)
 
     def make_layer(self, inputs: int, outputs: int, init: Init) -> nn.Module:
         return Convolution(inputs, outputs, init)

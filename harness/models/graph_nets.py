@@ -43,10 +43,10 @@ class GraphNet(nn.Module):
         hidden_size: int,
         output_size: int,
         length: int,
-        graph: Graph | None,
-        init: Init,
-        residual: bool,
-        norm: Norm,
+        graph: Graph | None = None,
+        init: Init = "xavier",
+        residual: bool = False,
+        norm: Norm = "none",
     ) -> None:
         super().__init__()
         self.every_step = False

@@ -5,16 +5,16 @@ of Seo et al. 2018 (arXiv 1612.07659), with the propagation of Kipf & Welling 20
 polynomials.
 """
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.graphs import Graph, propagation
-from harness.models.base import Init, State, models, start
+from harness.models.base import Init, Layer, State, Stepwise, models
 
 
-class GraphRecurrent(nn.Module):
+class GraphRecurrent(Stepwise):
     """A cell whose sums are Â [x_t, h_{t-1}] W' + b, with Â = D^-1/2 (A + I) D^-1/2; all nodes share W and b.
 
     Inputs are snapshots (batch, time, nodes) of one number per node; the state's tensors are (batch, nodes,
@@ -25,59 +25,40 @@ class GraphRecurrent(nn.Module):
 
     reads: ClassVar[tuple[str, ...]] = ("signal",)
     gates: ClassVar[int]
-    state_size: ClassVar[int]
     propagation: Tensor
 
     def __init__(
         self, hidden_size: int, output_size: int, graph: Graph, init: Init, use_graph: bool, use_memory: bool
     ) -> None:
-        super().__init__()
         assert graph.adjacency_NN is not None, "a signal lives on one graph"
-        self.hidden_size = hidden_size
+        cell = Layer((1, hidden_size), hidden_size, self.gates, init)
+        super().__init__([cell], hidden_size, Layer((graph.nodes * hidden_size,), output_size, 1, init))
         self.use_memory = use_memory
-        self.every_step = False
-        blocks = [
-            torch.cat([start(hidden_size, 1, init), start(hidden_size, hidden_size, init)], dim=1)
-            for _ in range(self.gates)
-        ]
-        self.cell_weight = nn.Parameter(torch.cat(blocks))  # (gates * hidden, 1 + hidden)
-        self.cell_bias = nn.Parameter(torch.zeros(self.gates * hidden_size))
-        self.readout_weight = nn.Parameter(start(output_size, graph.nodes * hidden_size, init))
-        self.readout_bias = nn.Parameter(torch.zeros(output_size))
         spread_NN = propagation(graph.adjacency_NN) if use_graph else torch.eye(graph.nodes)
         self.register_buffer("propagation", spread_NN)
 
     def initial_state(self, inputs_BTN: Tensor) -> State:
-        """Zeros, of the batch size, device and dtype of the inputs."""
         batch, _, nodes = inputs_BTN.shape
         return (inputs_BTN.new_zeros(batch, nodes, self.hidden_size),) * self.state_size
 
-    def step(self, x_BN: Tensor, state: State) -> State:
-        """The state after one more snapshot."""
+    def cell(self, layer: Layer, x_BN: Tensor, state: State) -> State:
         if not self.use_memory:
             state = tuple(torch.zeros_like(part) for part in state)
         seen_BNI = torch.cat([x_BN.unsqueeze(-1), state[0]], dim=-1)
-        return self.cell((self.propagation @ seen_BNI) @ self.cell_weight.T + self.cell_bias, state)
+        return self.update(layer(self.propagation @ seen_BNI), state)
 
-    def cell(self, sums_BNG: Tensor, state: State) -> State:
+    def update(self, sums_BNG: Tensor, state: State) -> State:
         """The state after one more snapshot, from the sums of all gates."""
         raise NotImplementedError
 
     def recurrent_weight(self) -> Tensor:
         """What a node's hidden state is multiplied by, a block per gate: (gates, hidden, hidden)."""
-        return self.cell_weight[:, 1:].view(-1, self.hidden_size, self.hidden_size)
+        weight = cast("Layer", self.cells[0]).weight
+        return weight[:, 1:].view(-1, self.hidden_size, self.hidden_size)
 
     def readout(self, h_BNH: Tensor) -> Tensor:
         """Outputs from hidden states: any leading dimensions, then nodes and hidden."""
-        return h_BNH.flatten(-2) @ self.readout_weight.T + self.readout_bias
-
-    def forward(self, inputs_BTN: Tensor) -> Tensor:
-        state = self.initial_state(inputs_BTN)
-        hidden = []
-        for x_BN in inputs_BTN.unbind(1):
-            state = self.step(x_BN, state)
-            hidden.append(state[0])
-        return self.readout(torch.stack(hidden, dim=1) if self.every_step else hidden[-1])
+        return super().readout(h_BNH.flatten(-2))
 
 
 @models.register("gcn_rnn")
@@ -102,7 +83,7 @@ class GCNRNN(GraphRecurrent):
     ) -> None:
         super().__init__(hidden_size, output_size, graph, init, use_graph, use_memory)
 
-    def cell(self, sums_BNG: Tensor, state: State) -> State:  # noqa: ARG002 - the sums hold it
+    def update(self, sums_BNG: Tensor, state: State) -> State:  # noqa: ARG002 - the sums hold it
         return (torch.tanh(sums_BNG),)
 
 
@@ -130,9 +111,9 @@ class GCNLSTM(GraphRecurrent):
     ) -> None:
         super().__init__(hidden_size, output_size, graph, init, use_graph, use_memory)
         with torch.no_grad():
-            self.cell_bias[hidden_size : 2 * hidden_size] = forget_bias
+            cast("Layer", self.cells[0]).bias[hidden_size : 2 * hidden_size] = forget_bias
 
-    def cell(self, sums_BNG: Tensor, state: State) -> State:
+    def update(self, sums_BNG: Tensor, state: State) -> State:
         _, c = state
         i, f, g, o = sums_BNG.chunk(4, dim=-1)
         c = torch.tanh(g) * torch.sigmoid(i) + c * torch.sigmoid(f)
