@@ -19,6 +19,9 @@ SHOWN_AT = 0.05
 NAMED = 6
 """Contrasts of one factor that are put in words, at most."""
 
+SPEAKING = ("model", "optimizer", "clipping")
+"""Factors whose levels say what they are levels of."""
+
 DRAWN_ROWS = 60
 """Rows of the figure, at most."""
 
@@ -178,7 +181,11 @@ def render(found: pd.DataFrame) -> Figure | None:
             markersize=4,
             linewidth=1.2,
         )
-    names = [f"{text(a)} - {text(b)}" for a, b in zip(found["level"], found["other"], strict=True)]
+    rows = zip(found["factor"], found["level"], found["other"], strict=True)
+    names = [
+        f"{text(a)} - {text(b)}" if factor in SPEAKING else f"{factor}: {text(a)} - {text(b)}"
+        for factor, a, b in rows
+    ]
     axis.set_yticks(at, names, fontsize=9)
     axis.set_ylim(len(found) - 0.4, -0.6)
     axis.axvline(0, color="0.4", linewidth=0.8)

@@ -290,3 +290,12 @@ def test_a_length_beyond_those_tried_is_not_asserted(tmp_path):
     )
     (said,) = [s for s in verdict.findings(verdict.table(results)) if s.startswith("Length that half")]
     assert said.startswith("Length that half of the runs of rnn solve, max_norm 1: beyond 20 (fit: ")
+
+
+def test_the_figure_names_the_axis_where_its_levels_do_not(tmp_path):
+    results = grid(
+        tmp_path, lambda *_: S, seeds=2, models=("rnn",), optimizers=("sgd", "adam"), hidden_size=(4, 8)
+    )
+    (axis,) = verdict.render(verdict.table(results)).get_axes()
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == ["adam - sgd", "hidden_size: 8 - 4", "max_norm 1 - no clipping"]
