@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.conditions import condition_keys, k_of_n, reported_trials, shown_keys, text
-from analysis.contrasts import cluster_sums, holm, paired_difference, sign_flip_p
 from analysis.load import LoadError, Results, load
+from analysis.paired import cluster_sums, holm, paired_difference, sign_flip_p
 from harness.condition import SOLVED, Outcome
-from harness.records import RecordsError
+from harness.errors import RecordsError
 
 MEASURES = ("stable", "solved")
 
@@ -41,7 +41,7 @@ def table(one: Results, other: Results) -> pd.DataFrame:
     Columns: the keys of A; pairs; same (pairs with equal outcome, number of steps and final loss, to the
     bit); and for stable and solved: _a and _b (how many of the pairs), difference (B - A, of shares), its
     95 % limits _low and _high, p (exact) and p_holm (adjusted for all rows). `attrs["overall"]` are the
-    differences over all pairs. See `analysis.contrasts.paired_difference` and `sign_flip_p`.
+    differences over all pairs. See `analysis.paired.paired_difference` and `sign_flip_p`.
     """
     everything = pairs(one, other)
     matched = dict(list(everything.groupby("condition_id")))

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.conditions import arms, conditions_table, reported_trials, steps_of
-from analysis.contrasts import cluster_sums, holm, paired_difference, sign_flip_p
 from analysis.load import Results
+from analysis.paired import cluster_sums, holm, paired_difference, sign_flip_p
 from analysis.survival import restricted_mean
 from harness.condition import SOLVED, Outcome
 
@@ -32,7 +32,7 @@ def contrasts(results: Results) -> pd.DataFrame:
     exact p, whose units are the seeds of each length, the conditions with their tuned learning rates being
     as they are; p_conditions, whose units are the matched conditions, each with the rate that tuning happened
     to choose; and both adjusted, p_holm and p_conditions_holm, for both measures and all pairs of levels of
-    the factor. See `analysis.contrasts`.
+    the factor. See `analysis.paired`.
     """
     runs = matched_runs(results)
     factors = factors_of(results)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness import records
-from harness.place import Place
+from harness.results import reader
+from harness.results.folder import Place
+from harness.results.schema import SCHEMA_VERSION
 
 CODE = ("harness", "git_commit", "python", "versions", "device")
 """What of a provenance record can change numbers beside the definition."""
@@ -79,10 +80,10 @@ class Results:
         parts = []
         for folder, group in wanted.groupby("folder", sort=False):
             packs = None if trials is None else set(group["pack_id"])
-            part = records.read(str(folder), table, columns, packs)
+            part = reader.read(str(folder), table, columns, packs)
             parts.append(part[part["trial_id"].isin(group["trial_id"])] if len(part) else part)
         parts = [part for part in parts if len(part)] or parts[:1]
-        return pd.concat(parts, ignore_index=True) if parts else records.empty(table, columns)
+        return pd.concat(parts, ignore_index=True) if parts else reader.empty(table, columns)
 
 
 def load(*folders: Path | str, mixed: bool = False) -> Results:
@@ -98,14 +99,14 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
         raise LoadError("no results folder is given")
     paths = tuple(dict.fromkeys(str(folder) for folder in folders))
     definitions = [_definition(path) for path in paths]
-    sources = [records.provenance(path) for path in paths]
+    sources = [reader.provenance(path) for path in paths]
     conditions = [_conditions(path, d) for path, d in zip(paths, definitions, strict=True)]
     _check_budgets(paths, definitions, conditions)
     if not mixed:
         _check_code(paths, sources)
-    trials = [records.read(path, "trials").assign(folder=path) for path in paths]
+    trials = [reader.read(path, "trials").assign(folder=path) for path in paths]
     joined = _joined(trials).drop_duplicates(["trial_id", "condition_id"], ignore_index=True)
-    failures = _joined([records.read(path, "failures") for path in paths]).drop_duplicates("trial_id")
+    failures = _joined([reader.read(path, "failures") for path in paths]).drop_duplicates("trial_id")
     if not failures.empty:  # a failed trial may since have been trained in another pack
         failures = failures[~failures["trial_id"].isin(joined["trial_id"])]
     planned = _joined(conditions).sort_values("planned", kind="stable", ascending=False)
@@ -122,19 +123,19 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
 
 
 def _definition(folder: str) -> dict[str, Any]:
-    definition = records.read_definition(folder)
-    if definition is None or not records.committed_files(folder, "trials"):
-        inside = [name for name in Place.of(folder).folders() if records.read_definition(f"{folder}/{name}")]
+    definition = reader.read_definition(folder)
+    if definition is None or not reader.committed_files(folder, "trials"):
+        inside = [name for name in Place.of(folder).folders() if reader.read_definition(f"{folder}/{name}")]
         hint = f"; it holds results folders: {', '.join(inside)}" if inside else ""
         raise LoadError(
             f"{folder} holds no results; expected a folder with space.json and trials/*.parquet, "
             f"as written by python -m harness.run{hint}"
         )
     version = definition.get("schema_version")
-    if version != records.SCHEMA_VERSION:
+    if version != SCHEMA_VERSION:
         raise LoadError(
             f"{folder} was written with version {version} of the tables, this code reads version "
-            f"{records.SCHEMA_VERSION}: use the version of the harness that wrote it"
+            f"{SCHEMA_VERSION}: use the version of the harness that wrote it"
         )
     return definition
 
@@ -174,7 +175,7 @@ def _check_code(paths: Sequence[str], sources: Sequence[Sequence[dict[str, Any]]
 
 def _conditions(folder: str, definition: dict[str, Any]) -> pd.DataFrame:
     """The conditions of a folder with what was planned for them."""
-    frame = records.read_conditions(folder)
+    frame = reader.read_conditions(folder)
     grids = [tuple(definition["first_grids"].get(name, ())) for name in frame["optimizer"]]
     planned = frame.assign(
         space=definition["name"], planned=definition["seeds"], planned_tuning=definition["tuning_seeds"]

@@ -29,7 +29,8 @@ from analysis.sections.methods import SECTION as METHODS
 from analysis.sections.stability import SECTION as STABILITY
 from analysis.sections.steps_to_solve import SECTION as STEPS_TO_SOLVE
 from analysis.sections.verdict import SECTION as VERDICT
-from harness.records import RecordsError, write_whole
+from harness.errors import RecordsError
+from harness.results.folder import write_whole
 
 SECTIONS: list[Section] = [
     VERDICT,

@@ -17,9 +17,9 @@ import torch
 from harness.clip_rules import clip_rules
 from harness.condition import Condition, Pack, Trial
 from harness.optimizers import optimizers
-from harness.replicas import Replicas, build_model, stack
 from harness.tasks import Stream
-from harness.train import Population, Run, build_task, make_step, train_block
+from harness.training.loop import Population, Run, build_task, make_step, train_block
+from harness.training.replicas import Replicas, build_model, stack
 
 ROUNDS = 7
 STEPS = 20

@@ -16,15 +16,15 @@ import time
 import numpy as np
 import torch
 
-import harness.train
+import harness.training.loop
 from harness.clip_rules import clip_rules
 from harness.condition import Condition, Pack, Trial
-from harness.moments import probe_batch
 from harness.optimizers import optimizers
 from harness.probes import DEFAULT_MOMENT_PROBES, Curves, Levels, events, measure, measure_moment, outcome
-from harness.replicas import Replicas, build_model, stack
 from harness.tasks import Stream
-from harness.train import Population, Run, build_task, make_step, train_block
+from harness.training.loop import Population, Run, build_task, make_step, train_block
+from harness.training.moments import probe_batch
+from harness.training.replicas import Replicas, build_model, stack
 
 ROUNDS = 12
 MEASUREMENT_SECONDS = 1.0
@@ -52,7 +52,7 @@ class Setup:
 
     def seconds(self, update_every: int, steps: int) -> float:
         """Of one step of the whole pack, over so many steps, with update norms every so many."""
-        harness.train.UPDATE_EVERY = update_every
+        harness.training.loop.UPDATE_EVERY = update_every
         runs = [Run(trial, levels=None, evals=[(0, math.inf, 0.0)]) for trial in self.pack.trials]
         active = Population(runs, self.weights, self.states, self.buffers)
         started = time.perf_counter()

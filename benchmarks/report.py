@@ -19,9 +19,10 @@ import numpy as np
 
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Condition, Outcome, Pack, Result, Trial
+from harness.planning.space import Space
 from harness.probes.moments import MOMENTS
-from harness.records import STEP_SCHEMA, Records
-from harness.space import Space
+from harness.results.schema import STEP_SCHEMA
+from harness.results.writer import Records
 
 SPACE = Space(
     name="made_up",

@@ -3,27 +3,15 @@
 Standard library only, so that analysis can use the nouns without importing torch.
 """
 
-import hashlib
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-Value = bool | int | float | str
-"""What an option of a task, model or optimizer may be."""
+from harness.identity import Value, content_hash
 
 FIRST_TUNING_SEED = 1_000_000
 """Report seeds count from 0, tuning seeds from here: the two sets are disjoint by construction."""
-
-SEED_RULE = (
-    "sha256 of the JSON list [stream, *names], first 8 bytes as a big-endian integer, modulo 2**63. "
-    "Training batches: ['data', task, length, seed]. Weights: ['weights', task, length, seed]. "
-    "Held-out sets: ['heldout', task, length, 'validation' | 'test' | 'control' | 'probe']. "
-    "Graph of graph_signal: ['graph', nodes, homophily, degree]. "
-    "TPE batch b: ['tpe', condition_id, b]. Sampled texts: ['samples', task, length, seed, step]."
-)
 
 
 class Outcome(StrEnum):
@@ -214,28 +202,3 @@ class Result:
     profiles: Mapping[str, Any] = field(default_factory=dict)
     samples: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
-
-
-def stream_seed(stream: str, *names: Value) -> int:
-    """The seed of a named random stream: see SEED_RULE. Nothing here depends on order or time."""
-    text = json.dumps([stream, *map(_canonical, names)], separators=(",", ":"))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 2**63
-
-
-def content_hash(value: Mapping[str, Any] | Sequence[Any]) -> str:
-    """16 hexadecimal digits that depend on the content alone, not on the order of keys."""
-    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _canonical(value: Any) -> Any:
-    """`value` in the one JSON form that is hashed: floats as repr, so inf and every digit survive."""
-    if isinstance(value, Mapping):
-        return {str(k): _canonical(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(v) for v in value]
-    if isinstance(value, float):
-        if math.isnan(value):
-            raise ValueError("NaN cannot identify anything: it is not equal to itself")
-        return repr(value)
-    return value

@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from harness import records
-from harness.checkpoints import rebuild
-from harness.generation import MODES, continuations
+from harness.decoding import MODES, continuations
+from harness.errors import RecordsError, UserError
 from harness.probes.moments import has_steps
-from harness.records import RecordsError
-from harness.registry import UserError
+from harness.results import reader
+from harness.training.weights import rebuild
 
 OK, REFUSED = 0, 2
 """Exit codes."""
@@ -32,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     torch.set_num_threads(1)
     try:
-        checkpoint = records.read_checkpoint(find_checkpoint(arguments.results, arguments.trial))
+        checkpoint = reader.read_checkpoint(find_checkpoint(arguments.results, arguments.trial))
         about = checkpoint.metadata
         if "vocabulary" not in about:
             raise UserError(
@@ -121,7 +120,7 @@ def find_checkpoint(results: Path, trial: str) -> Path:
     """
     found: dict[str, Path] = {}
     for folder in [results, *sorted(path.parent for path in results.glob("*/checkpoints"))]:
-        found = records.checkpoints(folder) | found
+        found = reader.checkpoints(folder) | found
     if not found:
         raise UserError(
             f"no weights are kept in {results}; expected the results of a run with --set checkpoints=true"

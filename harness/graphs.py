@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.registry import UserError
+from harness.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from harness.registry import Registry, UserError
+from harness.errors import UserError
+from harness.registry import Registry
 
 State = tuple[Tensor, ...]
 

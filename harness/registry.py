@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from harness.condition import Value, content_hash
+from harness.errors import UserError
+from harness.identity import Value, content_hash
 
 T = TypeVar("T")
-
-
-class UserError(ValueError):
-    """Something the user can mend: shown as one line, exit status 2, nothing started."""
 
 
 @dataclass(frozen=True)

@@ -13,27 +13,30 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from harness import probes, records
+from harness import probes
 from harness.clip_rules import clip_rules
 from harness.condition import Pack, Result
-from harness.estimate import estimate
+from harness.driver.estimate import estimate
+from harness.driver.interrupts import terminated_as_interrupted, uninterrupted
+from harness.driver.preflight import try_out
+from harness.driver.progress import RunProgress
+from harness.driver.summary import summarise
+from harness.errors import RecordsError, UserError
 from harness.executors.base import Failure
 from harness.executors.serial import run_serial
-from harness.fields import parse_settings
-from harness.growth import check_growth
 from harness.models import models
 from harness.optimizers import optimizers
-from harness.plan import Plan
-from harness.progress import RunProgress
-from harness.provenance import provenance
-from harness.records import Records, RecordsError
-from harness.registry import UserError, summary_of
-from harness.signals import terminated_as_interrupted, uninterrupted
-from harness.space import REGISTRIES, Space, built_in_spaces, load_space
-from harness.summary import summarise
+from harness.planning.fields import parse_settings
+from harness.planning.growth import check_growth
+from harness.planning.load import built_in_spaces, load_space
+from harness.planning.plan import Plan
+from harness.planning.space import REGISTRIES, Space
+from harness.registry import summary_of
+from harness.results import reader
+from harness.results.provenance import provenance
+from harness.results.writer import Records
 from harness.tasks import tasks
-from harness.train import build_task
-from harness.tryout import try_out
+from harness.training.loop import build_task
 
 OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
@@ -59,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"--results {arguments.results} is not a folder")
         folder = arguments.results / space.folder_name
         definition = {"device": device, **space.definition()}
-        held = records.read_definition(folder)
+        held = reader.read_definition(folder)
         if held is not None:
             check_growth(held, definition, folder)
         torch.set_num_threads(1)
@@ -143,11 +146,12 @@ def check_executor(space: Space, arguments: argparse.Namespace) -> None:
 
 def run(space: Space, folder: Path, definition: dict[str, Any], device: str, arguments: Any) -> int:
     """Train what is missing, then summarise; the exit code says whether all of it is there."""
-    where = provenance(definition, arguments.executor, device)
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    where = provenance(definition, arguments.executor, device, gpu)
     extra = space.option_columns() | probes.columns()
     columns = probes.moment_columns(space.probes)
     recorder = Records(folder, definition, space.conditions(), extra, where, columns, levels(space))
-    plan = Plan(space, records.objectives(folder))
+    plan = Plan(space, reader.objectives(folder))
     left = plan.left()
     err.print(
         f"{space.name}: {len(space.conditions())} conditions, {plan.total} trials, {plan.done} already done; "
@@ -240,14 +244,14 @@ class Driver:
 
 def write_studies(plan: Plan, folder: Path) -> None:
     """Export the Optuna studies for Optuna Dashboard."""
-    from harness.study import export
+    from harness.planning.study import export
 
     export([study for cohort in plan.cohorts for study in cohort.studies], folder / "optuna.journal")
 
 
 def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
     """What a run would do, what is already done, and what the rest costs."""
-    plan = Plan(space, records.objectives(folder))
+    plan = Plan(space, reader.objectives(folder))
     with err.status("timing a short pack of every model and length"):
         rows = estimate(space, plan, device)
     total = {

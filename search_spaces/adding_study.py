@@ -1,6 +1,6 @@
 """Up to which length RNN and LSTM learn to add two marked numbers, with and without clipping."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="adding_study",

@@ -1,6 +1,6 @@
 """What gradient clipping changes about stability, by model, optimizer and sequence length."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="clipping_study",

@@ -1,6 +1,6 @@
 """Over how long a pause RNN and LSTM carry ten symbols."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="copy_study",

@@ -1,6 +1,6 @@
 """How deep graph networks train: over-smoothing, and what residual connections and normalisation change."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="depth_study",

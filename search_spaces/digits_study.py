@@ -1,6 +1,6 @@
 """How stably RNN and LSTM learn real images, read row by row (paper scale: pixel by pixel)."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="digits_study",

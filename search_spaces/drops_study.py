@@ -1,6 +1,6 @@
 """What drives the drops after convergence: the optimizer's second-moment horizon, momentum, or clipping."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="drops_study",

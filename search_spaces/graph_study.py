@@ -1,6 +1,6 @@
 """Networks for sequences, for graphs and for both, on a signal that spreads on a graph; with ablations."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="graph_study",

@@ -1,6 +1,6 @@
 """Up to which sequence length each model trains."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="length_study",

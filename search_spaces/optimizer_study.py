@@ -1,6 +1,6 @@
 """What the optimizer changes about stability."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="optimizer_study",

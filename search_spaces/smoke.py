@@ -1,6 +1,6 @@
 """Every part of the machinery on the smallest trials that show it."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="smoke",

@@ -1,6 +1,6 @@
 """How stably the next character of real text is learned, by model and by the length of the unroll."""
 
-from harness.space import Space
+from harness import Space
 
 SPACE = Space(
     name="text_study",

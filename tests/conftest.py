@@ -7,7 +7,7 @@ import torch
 
 from harness.condition import Condition, Pack, Trial
 from harness.models import models
-from harness.space import fits
+from harness.planning.fits import fits
 from harness.tasks import Task, tasks
 
 SEQUENCE_MODELS = [name for name in models.names() if fits(name, "palindrome")]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from harness.clip_rules import ZClip, clip_rules
-from harness.registry import UserError
+from harness.errors import UserError
 
 NORMS = np.concatenate([np.random.default_rng(0).lognormal(0, 0.5, 80), [50.0, 0.01, 60.0, 1.0]])
 

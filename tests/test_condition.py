@@ -3,7 +3,8 @@ import math
 
 import pytest
 
-from harness.condition import FIRST_TUNING_SEED, Pack, content_hash, stream_seed
+from harness.condition import FIRST_TUNING_SEED, Pack
+from harness.identity import content_hash, stream_seed
 from tests.conftest import make_condition, make_trial
 
 CHANGED = {

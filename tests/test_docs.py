@@ -4,7 +4,8 @@ from pathlib import Path
 from harness import probes
 from harness.clip_rules import clip_rules
 from harness.models import models
-from harness.records import (
+from harness.planning.load import load_space
+from harness.results.schema import (
     EVAL_SCHEMA,
     EVENT_SCHEMA,
     FAILURE_SCHEMA,
@@ -14,7 +15,6 @@ from harness.records import (
     STEP_SCHEMA,
     TRIAL_COLUMNS,
 )
-from harness.space import load_space
 from harness.tasks import tasks
 from tests.conftest import make_task
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.records import read
+from harness.results.reader import read
 from harness.run import main
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"

@@ -10,19 +10,19 @@ import torch
 from safetensors import safe_open
 
 from analysis.load import load
-from harness import records
-from harness.checkpoints import rebuild
 from harness.condition import Outcome, Pack
+from harness.errors import RecordsError, UserError
 from harness.generate import main
 from harness.models import models
-from harness.plan import make_trial
-from harness.records import RecordsError, read
-from harness.registry import UserError
+from harness.planning.plan import make_trial
+from harness.planning.space import Space
+from harness.results import reader, writer
+from harness.results.reader import read
 from harness.run import main as run
-from harness.samples import SAMPLE_LENGTH, TEMPERATURES
-from harness.space import Space
 from harness.tasks import heldout_set
-from harness.train import build_task, run_pack, train
+from harness.training.loop import build_task, run_pack, train
+from harness.training.samples import SAMPLE_LENGTH, TEMPERATURES
+from harness.training.weights import rebuild
 from tests.conftest import make_trial as make_palindrome_trial
 from tests.tasks.test_text import letters
 from tests.test_train import same_numbers
@@ -61,7 +61,7 @@ def trials_of(space: Space, count: int = 2):
 
 
 def generate(results: Path, *more: str, trial: str | None = None) -> int:
-    trial = trial or next(iter(records.checkpoints(results / "text_study")))
+    trial = trial or next(iter(reader.checkpoints(results / "text_study")))
     return main(["--trial", trial, "--results", str(results), "--prompt", "abac", "--length", "30", *more])
 
 
@@ -123,7 +123,7 @@ def test_a_model_without_steps_is_trained_but_cannot_write(space, tmp_path, caps
     pack = Pack(trials_of(space, 1), (), True, 20)
     results = train(pack)
     assert results[0].samples == {}
-    recorder = records.Records(tmp_path / "r", space.definition(), space.conditions(), {}, {})
+    recorder = writer.Records(tmp_path / "r", space.definition(), space.conditions(), {}, {})
     recorder.write_pack(pack, results)
     assert main(["--trial", pack.trials[0].trial_id, "--results", str(tmp_path / "r"), "--prompt", "a"]) == 2
     assert "model tests.test_generate:Pairs cannot write" in capsys.readouterr().err
@@ -140,7 +140,7 @@ def test_the_checkpoint_of_a_diverged_trial_is_of_its_last_evaluation_before(spa
 def test_checkpoints_of_any_task_are_kept_but_only_text_is_written(tmp_path, capsys):
     trial = make_palindrome_trial()
     (result,) = train(Pack((trial,), checkpoints=True))
-    recorder = records.Records(tmp_path / "r", {"name": "test"}, [trial.condition], {}, {})
+    recorder = writer.Records(tmp_path / "r", {"name": "test"}, [trial.condition], {}, {})
     recorder.write_pack(Pack((trial,)), [result])
     assert main(["--trial", trial.trial_id, "--results", str(tmp_path / "r"), "--prompt", "a"]) == 2
     assert "is of task palindrome, which has no text to write" in capsys.readouterr().err
@@ -155,12 +155,12 @@ def test_a_run_keeps_samples_and_checkpoints_of_its_report_trials(results):
     trials = read(folder, "trials")
     report = set(trials["trial_id"][trials["phase"] == "report"])
     assert len(report) == 4
-    assert set(records.checkpoints(folder)) == report
+    assert set(reader.checkpoints(folder)) == report
     samples = load(folder).read("samples")
     assert list(samples.columns) == ["trial_id", "step", "prompt", "text", "mode", "temperature"]
     assert len(samples) == 4 * 2 * len(TEMPERATURES)
     assert set(samples["trial_id"]) == report
-    path = records.checkpoints(folder)[min(report)]
+    path = reader.checkpoints(folder)[min(report)]
     with safe_open(path, framework="numpy") as file:
         assert json.loads(file.metadata()["checkpoint"])["trial_id"] == min(report)
 
@@ -171,9 +171,9 @@ def test_checkpoints_of_packs_that_were_not_recorded_whole_do_not_exist(results,
     cut = sorted((folder / "trials").glob("*.parquet"))[0]
     lost = set(read(folder, "trials", packs=[cut.stem])["trial_id"])
     cut.unlink()  # killed just before the last file
-    assert lost.isdisjoint(records.checkpoints(folder))
-    assert len(records.checkpoints(folder)) == 2
-    records.Records(folder, records.read_definition(folder), [], {}, {}).close()
+    assert lost.isdisjoint(reader.checkpoints(folder))
+    assert len(reader.checkpoints(folder)) == 2
+    writer.Records(folder, reader.read_definition(folder), [], {}, {}).close()
     assert len(list((folder / "checkpoints").iterdir())) == 2
     assert len(list((folder / "samples").iterdir())) == 1
 
@@ -182,7 +182,7 @@ def test_a_damaged_checkpoint_is_a_clear_error(tmp_path):
     file = tmp_path / "x.safetensors"
     file.write_bytes(b"half of it")
     with pytest.raises(RecordsError, match=r"x.safetensors is no checkpoint"):
-        records.read_checkpoint(file)
+        reader.read_checkpoint(file)
 
 
 def test_the_prompt_is_continued_for_longer_than_the_unroll(results, capsys):
@@ -190,7 +190,7 @@ def test_the_prompt_is_continued_for_longer_than_the_unroll(results, capsys):
     shown = capsys.readouterr()
     assert shown.out.startswith("abac")
     assert len(shown.out) == 4 + 30 + 1
-    about = records.read_checkpoint(next(iter(records.checkpoints(results / "text_study").values()))).metadata
+    about = reader.read_checkpoint(next(iter(reader.checkpoints(results / "text_study").values()))).metadata
     for number in (f"{about['heldout_loss']:.4f} nats", f"{about['heldout_loss'] / math.log(2):.3f} bits"):
         assert number in shown.err
     assert f"accuracy {about['heldout_accuracy']:.3f}" in shown.err
@@ -200,7 +200,7 @@ def test_the_prompt_is_continued_for_longer_than_the_unroll(results, capsys):
 
 
 def test_the_folder_of_the_space_will_do_and_so_will_the_beginning_of_an_id(results, capsys):
-    trial = next(iter(records.checkpoints(results / "text_study")))
+    trial = next(iter(reader.checkpoints(results / "text_study")))
     assert generate(results, trial=trial) == 0
     whole = capsys.readouterr().out
     assert generate(results / "text_study", trial=trial[:6]) == 0
@@ -236,7 +236,7 @@ def test_bad_input_is_one_line_and_exit_status_2(results, capsys, arguments, sai
     assert said in error
     assert "\n" not in error
     if "trial" in said:
-        assert next(iter(records.checkpoints(results / "text_study"))) in error, "known ones are named"
+        assert next(iter(reader.checkpoints(results / "text_study"))) in error, "known ones are named"
 
 
 def test_sampling_is_refused_where_it_cannot_be(space):

@@ -4,9 +4,9 @@ import math
 import pytest
 import torch
 
-from harness.generation import beam_search, continuations, encoded, probabilities, sample
+from harness.decoding import beam_search, continuations, encoded, probabilities, sample
+from harness.errors import UserError
 from harness.models import models
-from harness.registry import UserError
 
 ABC = "abc"
 

@@ -3,10 +3,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.errors import UserError
 from harness.graphs import block_model, path, propagation
 from harness.models.gcn import Convolution
-from harness.registry import UserError
-from harness.space import Space, fits
+from harness.planning.fits import fits
+from harness.planning.space import Space
 from harness.tasks import tasks
 
 

@@ -9,16 +9,17 @@ import torch
 from harness.clip_rules import clip_rules
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.models import models
-from harness.moments import probe_batch
 from harness.optimizers import optimizers
-from harness.plan import Plan
+from harness.planning.plan import Plan
+from harness.planning.space import Space
 from harness.probes import MOMENT_PROBES, PROBE_SIZE, moment_columns
 from harness.probes.gradient_flow import state_gradients
-from harness.records import Records, read
-from harness.replicas import Replicas, build_model, stack
-from harness.space import Space
+from harness.results.reader import read
+from harness.results.writer import Records
 from harness.tasks import Stream, heldout_set, tasks
-from harness.train import build_task, make_step, run_pack, train
+from harness.training.loop import build_task, make_step, run_pack, train
+from harness.training.moments import probe_batch
+from harness.training.replicas import Replicas, build_model, stack
 from tests.conftest import SEQUENCE_MODELS, make_condition, make_pack, make_trial
 
 ALL = tuple(MOMENT_PROBES)

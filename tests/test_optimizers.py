@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from harness.errors import UserError
 from harness.optimizers import optimizers
-from harness.registry import UserError
 
 REFERENCES = {
     "sgd": (torch.optim.SGD, {}, {}),

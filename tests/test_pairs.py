@@ -5,12 +5,13 @@ import math
 import pytest
 
 from harness.condition import Pack
+from harness.errors import UserError
 from harness.models import models
+from harness.planning.fits import fits
+from harness.planning.space import Space
 from harness.probes import DEFAULT_MOMENT_PROBES
-from harness.registry import UserError
-from harness.space import Space, fits
 from harness.tasks import heldout_set, tasks
-from harness.train import build_task, run_pack, train
+from harness.training.loop import build_task, run_pack, train
 from tests.conftest import LENGTHS, make_trial
 from tests.test_train import same_numbers
 

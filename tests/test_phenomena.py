@@ -6,7 +6,7 @@ from torch import nn
 from harness.condition import Outcome, Pack, Result
 from harness.models import models
 from harness.tasks import tasks
-from harness.train import train
+from harness.training.loop import train
 from tests.conftest import make_trial
 
 

@@ -4,8 +4,8 @@ import random
 import pytest
 
 from harness.condition import Outcome, Pack, Result
-from harness.plan import Plan, later_batches
-from harness.space import Space
+from harness.planning.plan import Plan, later_batches
+from harness.planning.space import Space
 
 
 def space(**changes) -> Space:

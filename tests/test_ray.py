@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.records import read
+from harness.results.reader import read
 from tests.test_run import assert_same_tables, command, run, start, wait_for_packs
 
 pytestmark = pytest.mark.ray

@@ -3,13 +3,17 @@ import math
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
-from harness import probes, records
+from harness import probes
 from harness.condition import Outcome, Pack, Result
-from harness.growth import check_growth
-from harness.records import Records, RecordsError, read
-from harness.space import Space
+from harness.errors import RecordsError
+from harness.planning.growth import check_growth
+from harness.planning.space import Space
+from harness.results import reader
+from harness.results.reader import read
+from harness.results.writer import Records
 from tests.conftest import make_condition, make_pack, make_trial
 
 EXTRA = {"encoding": str, "init": str, "forget_bias": float} | probes.columns()
@@ -83,7 +87,7 @@ def test_trials_have_their_columns(folder):
 def test_provenance_is_in_every_footer(folder):
     pack = make_pack()
     open_records(folder).write_pack(pack, fake(pack))
-    assert records.provenance(folder) == [{"git_commit": "abc"}]
+    assert reader.provenance(folder) == [{"git_commit": "abc"}]
 
 
 def test_a_pack_without_its_trials_file_does_not_exist_and_is_cleared_away(folder):
@@ -95,7 +99,7 @@ def test_a_pack_without_its_trials_file_does_not_exist_and_is_cleared_away(folde
     (folder / "steps" / ".x.parquet.part").write_bytes(b"half")
     assert len(read(folder, "steps")) == 3
     for table in ("steps", "evals", "events", "moments", "profiles"):
-        assert records.committed_files(folder, table) == [f"{table}/{kept.pack_id}.parquet"]
+        assert reader.committed_files(folder, table) == [f"{table}/{kept.pack_id}.parquet"]
     recorder.close()
     open_records(folder)
     for table in ("steps", "evals", "events", "moments", "profiles"):
@@ -109,11 +113,11 @@ def test_a_write_that_fails_leaves_nothing_behind(folder, monkeypatch):
         file.write(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(records.pq, "write_table", disk_full)
+    monkeypatch.setattr(pq, "write_table", disk_full)
     with pytest.raises(OSError, match="No space left"):
         recorder.write_pack(pack, fake(pack))
     assert [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"] == []
-    assert records.read_definition(folder) is None, "nothing is held to a definition that recorded nothing"
+    assert reader.read_definition(folder) is None, "nothing is held to a definition that recorded nothing"
 
 
 def test_two_runs_cannot_write_to_one_folder(folder):
@@ -207,4 +211,4 @@ def test_a_damaged_definition_is_a_clear_error(folder):
     folder.mkdir(parents=True)
     (folder / "space.json").write_text("")
     with pytest.raises(RecordsError, match=r"space.json is damaged"):
-        records.read_definition(folder)
+        reader.read_definition(folder)

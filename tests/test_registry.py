@@ -2,9 +2,10 @@ from typing import Literal
 
 import pytest
 
+from harness.errors import UserError
 from harness.models import models
 from harness.optimizers import optimizers
-from harness.registry import Option, Registry, UserError
+from harness.registry import Option, Registry
 from harness.tasks import tasks
 
 

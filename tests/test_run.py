@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.records import read, read_conditions
+from harness.results.reader import read, read_conditions
 from harness.run import main
 
 TINY = {

@@ -6,11 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from harness.fields import parse_settings
-from harness.grid import grid_size, log_grid
+from harness.errors import UserError
 from harness.models import models
-from harness.registry import UserError
-from harness.space import Space, built_in_spaces, load_space
+from harness.planning.fields import parse_settings
+from harness.planning.load import built_in_spaces, load_space
+from harness.planning.rates import grid_size, log_grid
+from harness.planning.space import Space
 
 
 def space(**changes) -> Space:
@@ -154,9 +155,7 @@ def test_clipping_study_has_the_thresholds_of_the_source_and_its_paper_sizes():
 
 def test_a_space_is_loaded_from_a_file(tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text(
-        "from harness.space import Space\nSPACE = Space(name='mine', summary='Mine.', lengths=(7,))\n"
-    )
+    file.write_text("from harness import Space\nSPACE = Space(name='mine', summary='Mine.', lengths=(7,))\n")
     assert load_space(str(file)).lengths == (7,)
 
 
@@ -165,7 +164,7 @@ def test_a_space_is_loaded_from_a_file(tmp_path):
     [
         ("x = 1", "binds no SPACE"),
         ("1 / 0", "ZeroDivisionError"),
-        ("from harness.space import Space\nSPACE = 3", "no SPACE"),
+        ("from harness import Space\nSPACE = 3", "no SPACE"),
     ],
 )
 def test_a_file_that_binds_no_space_is_a_clear_error(tmp_path, content, message):

@@ -4,7 +4,7 @@ import numpy as np
 import optuna
 import pytest
 
-from harness.study import Study, export
+from harness.planning.study import Study, export
 from tests.conftest import make_condition
 
 GRID = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]

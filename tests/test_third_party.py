@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from harness.condition import Pack
-from harness.records import read
+from harness.results.reader import read
 from harness.run import main
-from harness.train import run_pack
+from harness.training.loop import run_pack
 from tests.conftest import make_trial
 
 examples = pytest.importorskip("examples.third_party")

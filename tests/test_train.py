@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-import harness.train
+import harness.training.loop
 from harness.clip_rules import Norm
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.models import models
 from harness.optimizers import optimizers
-from harness.replicas import Replicas, build_model, stack
 from harness.tasks import Stream, tasks
-from harness.train import make_step, run_pack, train
+from harness.training.loop import make_step, run_pack, train
+from harness.training.replicas import Replicas, build_model, stack
 from tests.conftest import SEQUENCE_MODELS, make_condition, make_pack, make_trial
 
 SIZES = dict(
@@ -26,7 +26,10 @@ def same_numbers(one, other) -> bool:
     a, b = one.curves(), other.curves()
     return (
         torch.equal(one.weights, other.weights)
-        and all(np.array_equal(getattr(a, n), getattr(b, n), equal_nan=True) for n in harness.train.SCALARS)
+        and all(
+            np.array_equal(getattr(a, n), getattr(b, n), equal_nan=True)
+            for n in harness.training.loop.SCALARS
+        )
         and one.evals == other.evals
         and one.diverged_step == other.diverged_step
     )
@@ -237,7 +240,7 @@ def test_an_overflowing_gradient_is_a_divergence_and_not_a_silent_zero():
     norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
     assert torch.isfinite(loss).all()
     assert torch.isfinite(grads).all()
-    assert harness.train.divergence(loss.numpy(), norm[0].numpy(), np.zeros(0), 2.3, 100) == (
+    assert harness.training.loop.divergence(loss.numpy(), norm[0].numpy(), np.zeros(0), 2.3, 100) == (
         0,
         "grad_norm_not_finite",
     )
@@ -305,7 +308,7 @@ def test_step_rows_say_everything_about_each_step():
 def test_training_works_without_ray_and_optuna():
     program = (
         "import sys; sys.modules['ray'] = sys.modules['optuna'] = None\n"
-        "from harness.train import train\n"
+        "from harness.training.loop import train\n"
         "from tests.conftest import make_pack\n"
         "print(train(make_pack())[0].outcome)\n"
     )

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.conditions import arms, conditions_table, panel_keys, shown_keys, text
-from analysis.critical_length import CriticalLength, critical_lengths
 from analysis.figures import color, legend, marker, panels, spread
+from analysis.firth import CriticalLength, critical_lengths
 from analysis.load import Results
 from analysis.sections import Section
 
@@ -28,7 +28,7 @@ def table(results: Results) -> pd.DataFrame:
     Columns: the keys but length; arm; lengths and n (how many); shortest and longest; and for `solved` and
     `stable` the T50 and T90 of a Firth fit with their limits, named solved_T50, solved_T50_low, ..., the
     bracket solved_all (longest length up to which every trial succeeded, 0 if none), solved_none (shortest
-    from which none did, inf if none), and solved_separated. See `analysis.critical_length`.
+    from which none did, inf if none), and solved_separated. See `analysis.firth`.
     """
     conditions = conditions_table(results)
     keys = [key for key in conditions.attrs["keys"] if key != "length"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.condition import Pack, Result
-from harness.train import train
+from harness.training.loop import train
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from harness.condition import Pack, Result
+from harness.errors import UserError
 from harness.executors.base import Failure, Source, attempt
-from harness.registry import UserError
 
 LOST_WORKER_RETRIES = 2
 """How often a pack is tried again when its worker dies (killed, out of memory, node lost)."""

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from harness.registry import Registry, UserError
+from harness.errors import UserError
+from harness.registry import Registry
 
 models: Registry[nn.Module] = Registry(
     "model", given=("input_size", "hidden_size", "output_size"), offered=("length", "graph")

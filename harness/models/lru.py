@@ -8,8 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from harness.errors import UserError
 from harness.models.base import Layer, State, Stepwise, models
-from harness.registry import UserError
 
 
 class Diagonal(nn.Module):

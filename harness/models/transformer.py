@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from harness.errors import UserError
 from harness.models.base import Init, Layer, check_layers, models
-from harness.registry import UserError
 
 
 class Block(nn.Module):

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from harness.registry import UserError
+from harness.errors import UserError
 from harness.tasks.base import Generated, tasks
 
 

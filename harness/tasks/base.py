@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.condition import stream_seed
+from harness.identity import stream_seed
 from harness.registry import Registry
 
 
@@ -15,8 +15,8 @@ class Task(Protocol):
 
     The levels at which a score counts are part of the task, so that outcomes mean the same everywhere.
     A class attribute `gives` names the kinds of its inputs if they are no plain sequence: only models that
-    read one of these fit (see `harness.space.fits`); `full_batch` says that its only sequence is the data. A
-    `graph` is passed on to models that take one. A task that also has `vocabulary` and `prompt`, as `text`,
+    read one of these fit (see `harness.planning.fits`); `full_batch` says that its only sequence is the data.
+    A `graph` is passed on to models that take one. A task that also has `vocabulary` and `prompt`, as `text`,
     can be written and sampled.
     """
 

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.condition import stream_seed
+from harness.errors import UserError
 from harness.graphs import Graph, block_model, check_blocks, with_loops
-from harness.registry import UserError
+from harness.identity import stream_seed
 from harness.tasks.base import tasks
 
 COMMUNITIES = 4

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.registry import UserError
+from harness.errors import UserError
 from harness.tasks.base import tasks
 
 DIGITS = 10

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.registry import UserError
+from harness.errors import UserError
 from harness.tasks.base import NO_TARGET, Generated, step_losses, tasks
 
 

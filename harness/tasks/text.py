@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.registry import Content, UserError
+from harness.errors import UserError
+from harness.registry import Content
 from harness.tasks.base import tasks
 
 PYDOC = "pydoc_topics"

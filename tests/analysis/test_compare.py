@@ -6,7 +6,7 @@ import pytest
 from analysis import compare
 from analysis.load import load
 from harness.condition import Outcome
-from harness.space import Space
+from harness.planning.space import Space
 from tests.analysis.test_sections import TUNED, a_result, make_folder, with_rate
 from tests.conftest import make_trial
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import mannwhitneyu, norm, permutation_test
 from scipy.stats import t as student
 
-from analysis.contrasts import (
+from analysis.paired import (
     holm,
     interquartile_mean,
     mcnemar_p,

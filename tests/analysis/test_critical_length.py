@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis.critical_length import critical_lengths, firth
+from analysis.firth import critical_lengths, firth
 
 LENGTHS = [5, 10, 20, 40]
 

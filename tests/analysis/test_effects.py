@@ -7,7 +7,7 @@ from analysis.effects import contrasts, factors_of, standings
 from analysis.load import load
 from analysis.sections import verdict
 from harness.condition import FIRST_TUNING_SEED, Outcome
-from harness.space import Space
+from harness.planning.space import Space
 from tests.analysis.test_sections import a_result, make_folder, make_trial_of, with_rate
 from tests.conftest import make_trial
 

@@ -3,13 +3,15 @@ import math
 import re
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from analysis.load import LoadError, load
 from analysis.report import SECTIONS, main, plain, write_report
-from harness import records
-from harness.place import Place
-from harness.space import Space
+from harness.planning.space import Space
+from harness.results.folder import Place
+from harness.results.schema import METADATA_KEY
 from tests.analysis.test_sections import ENDS, TUNED, a_result, drops_folder, grid_folder, make_folder
 from tests.conftest import make_trial
 
@@ -51,10 +53,10 @@ def two_folders(tmp_path, commit: str):
         results = [a_result(make_trial(seed, 0.1), watched_steps=10) for seed in seeds]
         make_folder(tmp_path / name, space, results)
     if commit:
-        metadata = {records.METADATA_KEY: json.dumps({"git_commit": commit}).encode()}
+        metadata = {METADATA_KEY: json.dumps({"git_commit": commit}).encode()}
         for path in (tmp_path / "b" / "trials").glob("*.parquet"):
-            table = records.pq.read_table(path)
-            records.pq.write_table(table.replace_schema_metadata(metadata), path)
+            table = pq.read_table(path)
+            pq.write_table(table.replace_schema_metadata(metadata), path)
     return tmp_path / "a", tmp_path / "b"
 
 
@@ -127,7 +129,7 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys):
     junk.write_text("not Parquet")
     assert main([str(folder)]) == 2
     assert "trials/junk.parquet is no Parquet file" in capsys.readouterr().err
-    records.pq.write_table(records.pa.table({"trial_id": [1]}), junk)
+    pq.write_table(pa.table({"trial_id": [1]}), junk)
     assert main([str(folder)]) == 2
     assert "trials holds a file that is not of this table" in capsys.readouterr().err
     for content in (b"[1]", b"\xff\xfe"):

@@ -11,8 +11,9 @@ from analysis.report import alarms, write_report
 from analysis.sections import coverage, examples, methods
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
-from harness.records import STEP_SCHEMA, Records
-from harness.space import Space
+from harness.planning.space import Space
+from harness.results.schema import STEP_SCHEMA
+from harness.results.writer import Records
 from tests.analysis.test_sections import TUNED, a_result, make_folder, with_rate
 from tests.conftest import make_trial
 

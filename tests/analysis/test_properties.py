@@ -14,7 +14,7 @@ from analysis.load import Results, load
 from analysis.report import alarms
 from analysis.sections import coverage, steps_to_solve, verdict
 from harness.condition import Outcome
-from harness.space import Space
+from harness.planning.space import Space
 from tests.analysis.test_sections import a_result, make_folder, make_trial_of
 
 SEEDS = 4

@@ -11,8 +11,9 @@ from analysis.report import alarms, main, write_report
 from analysis.sections import stability
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Condition, Outcome, Pack, Result, Trial
-from harness.records import EVAL_SCHEMA, STEP_SCHEMA, Records
-from harness.space import Space
+from harness.planning.space import Space
+from harness.results.schema import EVAL_SCHEMA, STEP_SCHEMA
+from harness.results.writer import Records
 from tests.conftest import make_trial
 
 SOLVED_STEPS = {Outcome.STABLE: 100, Outcome.RECOVERED: 200, Outcome.LOST: 300}

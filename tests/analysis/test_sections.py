@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.critical_length import critical_lengths
+from analysis.firth import critical_lengths
 from analysis.load import load
 from analysis.report import write_report
 from analysis.sections import (
@@ -20,9 +20,10 @@ from analysis.sections import (
 )
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
+from harness.planning.space import Space
 from harness.probes.events import COLUMNS as EVENT_COLUMNS
-from harness.records import EVAL_SCHEMA, STEP_SCHEMA, Records
-from harness.space import Space
+from harness.results.schema import EVAL_SCHEMA, STEP_SCHEMA
+from harness.results.writer import Records
 from tests.conftest import make_trial
 
 

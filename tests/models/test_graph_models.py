@@ -10,11 +10,11 @@ from harness.graphs import Graph, path, propagation, with_loops
 from harness.models import models
 from harness.models.gat import Attention
 from harness.models.graph_nets import normalised
-from harness.moments import probe_batch
 from harness.probes.gradient_flow import gradient_flow
-from harness.replicas import Replicas, build_model, stack
 from harness.tasks import tasks
-from harness.train import run_pack
+from harness.training.loop import run_pack
+from harness.training.moments import probe_batch
+from harness.training.replicas import Replicas, build_model, stack
 from tests.conftest import make_condition, make_trial
 from tests.test_graphs import some_graph
 

@@ -5,15 +5,15 @@ import torch
 from torch import nn
 
 from harness.condition import Pack
+from harness.errors import UserError
 from harness.models import models
 from harness.models.base import logistic, start
 from harness.models.lru import Diagonal
 from harness.models.transformer import Block, positions
-from harness.registry import UserError
-from harness.replicas import build_model, trainable
 from harness.tasks import tasks
 from harness.tasks.palindrome import Palindrome
-from harness.train import run_pack
+from harness.training.loop import run_pack
+from harness.training.replicas import build_model, trainable
 from tests.conftest import CAUSAL_MODELS, SEQUENCE_MODELS, make_condition, make_trial
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from harness.condition import Outcome
-from harness.history import kept_steps
 from harness.probes import PROBES, Curves, Levels, columns, measure, outcome
 from harness.probes.clipping import clipping
 from harness.probes.objective import objective
+from harness.training.thinning import kept_steps
 from tests.conftest import make_trial
 
 LEVELS = Levels(solved_at=0.99, drop_at=0.90, recovered_at=0.98, baseline_loss=2.0)

@@ -7,15 +7,15 @@ from torch import nn
 
 from harness.models import models
 from harness.models.base import Recurrent
-from harness.moments import probe_batch
 from harness.probes import MOMENT_PROBES, measure_moment
 from harness.probes.curvature import curvature, largest_eigenvalue
 from harness.probes.gradient_flow import gradient_flow, rate, reach, state_gradients
 from harness.probes.lyapunov import SETTLING, driving, exponents, lyapunov
 from harness.probes.moments import has_steps
 from harness.probes.spectrum import spectrum
-from harness.replicas import Replicas, build_model, stack, trainable
 from harness.tasks import tasks
+from harness.training.moments import probe_batch
+from harness.training.replicas import Replicas, build_model, stack, trainable
 from tests.conftest import SEQUENCE_MODELS, make_condition
 
 STEPPED = [name for name in SEQUENCE_MODELS if hasattr(models.get(name), "step")]

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from harness.graphs import path, propagation
-from harness.moments import probe_batch
 from harness.probes import Moment, measure_moment
 from harness.probes.smoothing import relative_energy, smoothing
-from harness.replicas import Replicas, build_model, stack
 from harness.tasks import tasks
+from harness.training.moments import probe_batch
+from harness.training.replicas import Replicas, build_model, stack
 from tests.conftest import make_condition
 from tests.test_graphs import some_graph
 

@@ -127,7 +127,7 @@ def test_half_of_the_signal_is_lost_at_each_snapshot_and_a_second_source_follows
 
 
 def test_a_signal_of_one_snapshot_is_refused():
-    from harness.registry import UserError
+    from harness.errors import UserError
 
     with pytest.raises(UserError, match="lengths=1 is too short"):
         tasks.build("graph_signal", {}, length=1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from harness.registry import UserError
+from harness.errors import UserError
 from harness.tasks import Stream, heldout_set, step_losses, tasks
 from harness.tasks.digits import part_of, split_images
 from tests.conftest import make_task

@@ -7,14 +7,13 @@ import torch
 import torch.nn.functional as F
 
 from harness.condition import Pack
-from harness.growth import check_growth
-from harness.plan import make_trial
-from harness.records import RecordsError
-from harness.registry import UserError
-from harness.space import Space
+from harness.errors import RecordsError, UserError
+from harness.planning.growth import check_growth
+from harness.planning.plan import make_trial
+from harness.planning.space import Space
 from harness.tasks import heldout_set, tasks
 from harness.tasks.text import PYDOC, bigram_entropy, entropy, read_corpus
-from harness.train import build_task, run_pack
+from harness.training.loop import build_task, run_pack
 from tests.test_train import same_numbers
 
 PARTS = ("train", "validation", "test")

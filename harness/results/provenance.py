@@ -8,17 +8,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from harness import __version__
-from harness.commit import git_commit
-from harness.condition import SEED_RULE
+from harness.results.commit import git_commit
+from harness.identity import SEED_RULE
 
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy", "safetensors")
 
 
-def provenance(definition: Mapping[str, Any], executor: str, device: str) -> dict[str, Any]:
-    """Everything needed to make the numbers again, as JSON values."""
+def provenance(
+    definition: Mapping[str, Any], executor: str, device: str, gpu: str | None
+) -> dict[str, Any]:
+    """Everything needed to make the numbers again, as JSON values; `gpu` is the name of this machine's."""
     return {
         "harness": __version__,
         "git_commit": git_commit(),
@@ -28,7 +28,7 @@ def provenance(definition: Mapping[str, Any], executor: str, device: str) -> dic
         "processor": _processor(),
         "cores": os.cpu_count(),
         "device": device,
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu": gpu,
         "threads_per_trial": 1,
         "executor": executor,
         "argv": sys.argv[1:],

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column
 
 from harness.condition import Outcome, Result
-from harness.plan import Kind, kind_of
+from harness.planning.plan import Kind, kind_of
 
 PLAIN_EVERY = 15.0
 """Seconds between lines when the output is not a terminal."""

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.condition import Trial, stream_seed
-from harness.generation import continuations
+from harness.condition import Trial
+from harness.decoding import continuations
+from harness.identity import stream_seed
 from harness.probes.moments import has_steps
 
 TEMPERATURES = (0.0, 0.5, 1.0, 2.0)

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.condition import FIRST_TUNING_SEED
-from harness.registry import FLAGS, UserError
+from harness.errors import UserError
+from harness.registry import FLAGS
 
 AXES: dict[str, type] = {
     "models": str,

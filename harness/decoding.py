@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.registry import UserError
+from harness.errors import UserError
 
 MODES = ("greedy", "sample", "beam")
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from harness.condition import Condition
 from harness.probes import MOMENTS, PROBE_SIZE, Measured, measure_moment, moment_columns
-from harness.replicas import Replicas, stack
 from harness.tasks import Task, heldout_set
+from harness.training.replicas import Replicas, stack
 
 ROWS_AT_ONCE = 16
 """Replicas that are probed in one vectorised call: bounds memory."""

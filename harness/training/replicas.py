@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from harness.condition import Condition, stream_seed
+from harness.condition import Condition
+from harness.errors import UserError
+from harness.identity import stream_seed
 from harness.models import models
 from harness.probes import Moment
-from harness.registry import UserError
 from harness.tasks import Task
 
 Buffers = dict[str, Tensor]

@@ -10,13 +10,16 @@ import re
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from harness import probes
 from harness.clip_rules import clip_rules
-from harness.condition import Condition, Value, content_hash
-from harness.fields import (
+from harness.condition import Condition
+from harness.errors import UserError
+from harness.identity import Value, content_hash
+from harness.models import models
+from harness.optimizers import optimizers
+from harness.planning.fields import (
     AXES,
     BUDGET,
     SETTABLE,
@@ -27,22 +30,13 @@ from harness.fields import (
     checked_whole,
     without_repeats,
 )
-from harness.grid import grid_size, log_grid
-from harness.models import models
-from harness.optimizers import optimizers
-from harness.records import SCHEMA_VERSION, TRIAL_COLUMNS
-from harness.registry import Option, UserError
+from harness.planning.fits import check_fit
+from harness.planning.rates import grid_size, log_grid
+from harness.registry import Option
+from harness.results.schema import SCHEMA_VERSION, TRIAL_COLUMNS
 from harness.tasks import tasks
 
-BUILT_IN = Path(__file__).parent.parent / "search_spaces"
-
 Range = tuple[float, float]
-
-SEQUENCE = "sequence"
-"""The kind of inputs that tasks give and models read if they do not say: (batch, time, input)."""
-
-WHOLE_SEQUENCE = "whole sequence"
-"""One with an answer at its end only: a model may look at all of it at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +93,7 @@ class Space:
         chosen += [(clip_rules, name) for name in self.clip_rules]
         for registry, name in chosen:
             registry.check_findable(name)
-        _check_fit(self.task, self.models, as_axis(self.batch_size))
+        check_fit(self.task, self.models, as_axis(self.batch_size))
         object.__setattr__(self, "probes", _checked_probes(self.probes))
         object.__setattr__(self, "options", self._checked_options())
         self._check_first_grid()
@@ -311,34 +305,6 @@ def _check_option_names(components: Mapping[str, Mapping[str, Option]]) -> None:
             raise UserError(f"{component} has an option named {taken[0]!r}, which is a column of its own")
 
 
-def kinds_given(task: str) -> tuple[str, ...]:
-    """The kinds of inputs as which a task's can be read: its `gives`, or those of a plain sequence."""
-    cls = tasks.get(task)
-    plain = (SEQUENCE,) if getattr(cls, "every_step", False) else (SEQUENCE, WHOLE_SEQUENCE)
-    given: tuple[str, ...] = getattr(cls, "gives", plain)
-    return given
-
-
-def fits(model: str, task: str) -> bool:
-    """Whether the model reads a kind of inputs that the task gives: a plain sequence, unless they say."""
-    return not set(kinds_given(task)).isdisjoint(getattr(models.get(model), "reads", (SEQUENCE,)))
-
-
-def _check_fit(task: str, chosen: Iterable[str], batch_sizes: tuple[int, ...]) -> None:
-    """Raise UserError if a model does not fit the task, naming what does, or the batch size does not."""
-    for model in chosen:
-        if not fits(model, task):
-            fitting = ", ".join(name for name in models.names() if fits(name, task))
-            others = ", ".join(name for name in tasks.names() if fits(model, name))
-            raise UserError(
-                f"models={model} does not fit task={task}; models that do: {fitting or 'none built in'}; "
-                f"tasks that fit {model}: {others or 'none built in'}"
-            )
-    if getattr(tasks.get(task), "full_batch", False) and batch_sizes != (1,):
-        sizes = ",".join(map(str, batch_sizes))
-        raise UserError(f"batch_size={sizes} does not fit task={task}, which has one sequence; expected 1")
-
-
 def _build_task(name: str, options: dict[str, Value], length: int) -> None:
     """Raise UserError if the task cannot be built, also for what a class of the user's own raises."""
     try:
@@ -359,36 +325,6 @@ def _checked_probes(names: Any) -> tuple[str, ...]:
         if name not in known:
             raise UserError(f"probes={name} is not known; known: {', '.join(sorted(known))}, or none")
     return tuple(sorted(without_repeats("probes", chosen))) if chosen else ()
-
-
-def load_space(name: str) -> Space:
-    """A built-in space by name, or the SPACE that a Python file binds, by its path.
-
-    Raises UserError if there is none, if the file cannot be run, or if it binds no SPACE.
-    """
-    path = Path(name) if name.endswith(".py") else BUILT_IN / f"{name}.py"
-    if not path.is_file():
-        raise UserError(
-            f"no space named {name!r}; known: {', '.join(built_in_spaces())}, or a path to FILE.py"
-        )
-    spec = importlib.util.spec_from_file_location(f"space_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except UserError:
-        raise
-    except Exception as error:  # a user's file may raise anything; it is reported as theirs
-        raise UserError(f"space file {path} cannot be loaded: {type(error).__name__}: {error}") from error
-    space = getattr(module, "SPACE", None)
-    if not isinstance(space, Space):
-        raise UserError(f"space file {path} binds no SPACE = Space(...)")
-    return space
-
-
-def built_in_spaces() -> list[str]:
-    """Names of the spaces that ship with the project."""
-    return sorted(path.stem for path in BUILT_IN.glob("*.py") if not path.stem.startswith("_"))
 
 
 def _unknown_field(name: str, known: list[str]) -> str:

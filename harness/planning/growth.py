@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.records import RecordsError
+from harness.errors import RecordsError
 
 GROWING = (
     "models",

@@ -10,9 +10,9 @@ from rich.text import Text
 from analysis.conditions import conditions_table, readable
 from analysis.load import LoadError, load
 from analysis.report import write_report
-from harness.progress import duration
-from harness.records import TABLES
-from harness.space import Space
+from harness.driver.progress import duration
+from harness.planning.space import Space
+from harness.results.schema import TABLES
 
 
 def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> None:

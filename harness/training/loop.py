@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.checkpoints import take_checkpoint
 from harness.clip_rules import ClipRule, clip_rules
 from harness.condition import Checkpoint, Condition, Pack, Result, Trial
-from harness.history import kept_steps
-from harness.moments import Rows, Snapshots, take_moments
 from harness.optimizers import Optimizer, State, optimizers
 from harness.probes import UPDATE_EVERY, Curves, Levels, divergence, events, measure, outcome
 from harness.probes.base import Floats
-from harness.replicas import Buffers, Replicas, build_model, stack, with_weights
-from harness.samples import take_samples
 from harness.tasks import Stream, Task, heldout_set, tasks
+from harness.training.moments import Rows, Snapshots, take_moments
+from harness.training.replicas import Buffers, Replicas, build_model, stack, with_weights
+from harness.training.samples import take_samples
+from harness.training.thinning import kept_steps
+from harness.training.weights import take_checkpoint
 
 SCALARS = ("loss", "score", "grad_norm", "clip_coefficient")
 """What one step reports for every replica."""

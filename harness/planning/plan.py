@@ -10,10 +10,10 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.condition import FIRST_TUNING_SEED, Condition, Pack, Result, Trial
-from harness.space import Space
+from harness.planning.space import Space
 
 if TYPE_CHECKING:
-    from harness.study import Study
+    from harness.planning.study import Study
 
 Batch = list[Trial]
 Objectives = Mapping[str, float]  # by trial_id
@@ -186,7 +186,7 @@ def later_batches(space: Space, optimizer: str) -> list[int]:
 
 def make_studies(space: Space, conditions: Sequence[Condition]) -> "list[Study]":
     """One study per condition. Optuna is imported here, so that fixed learning rates do without it."""
-    from harness.study import Study
+    from harness.planning.study import Study
 
     optimizer = conditions[0].optimizer
     grid, batches = space.first_grid(optimizer), later_batches(space, optimizer)

@@ -4,12 +4,12 @@ import dataclasses
 import math
 
 from harness.condition import Condition
+from harness.errors import UserError
 from harness.executors.base import Failure, attempt
-from harness.plan import make_pack, make_trial
-from harness.registry import UserError
-from harness.replicas import build_model
-from harness.space import Space
-from harness.train import build_task
+from harness.planning.plan import make_pack, make_trial
+from harness.planning.space import Space
+from harness.training.loop import build_task
+from harness.training.replicas import build_model
 
 
 def try_out(space: Space, device: str) -> None:

@@ -1,20 +1,21 @@
 """Where results lie: a folder of this machine, or one behind a URI such as s3://bucket/results/NAME."""
 
-from collections.abc import Sequence
+import fcntl
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from harness.errors import RecordsError
+
 READERS = 8
 """Files read at a time: on remote storage the wait for each is long, and decoding runs in threads."""
-
-
-class RecordsError(RuntimeError):
-    """The folder cannot be used as asked; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -89,3 +90,30 @@ class Place:
 
     def __str__(self) -> str:
         return self.root
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Have `write` fill a file that appears at `path` whole, or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _lock(folder: Path) -> IO[str]:
+    """An exclusive lock on the folder, released when the process ends, however it ends."""
+    file = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise RecordsError(
+            f"another run is writing to {folder}; wait for it or use another --results"
+        ) from None
+    return file

@@ -9,8 +9,9 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from harness.condition import Condition, stream_seed
-from harness.grid import rounded
+from harness.condition import Condition
+from harness.identity import stream_seed
+from harness.planning.rates import rounded
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

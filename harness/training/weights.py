@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from harness.condition import Checkpoint, Trial
 from harness.models import models
-from harness.replicas import chunks
 from harness.tasks import Task
+from harness.training.replicas import chunks
 
 
 def take_checkpoint(

@@ -4,9 +4,9 @@ import dataclasses
 from typing import Any
 
 from harness.condition import Condition, Pack, Trial
-from harness.plan import Kind, Plan, kind_of, make_trial
-from harness.space import Space
-from harness.train import run_pack
+from harness.planning.plan import Kind, Plan, kind_of, make_trial
+from harness.planning.space import Space
+from harness.training.loop import run_pack
 
 TIMED_STEPS = 20
 

@@ -1,0 +1,1 @@
+"""Training a pack: needs neither Ray nor Optuna."""
