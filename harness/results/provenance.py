@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Mapping
 from importlib import metadata
@@ -9,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.results.commit import git_commit
 from harness.identity import SEED_RULE
 
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy", "safetensors")
 
 
-def provenance(
-    definition: Mapping[str, Any], executor: str, device: str, gpu: str | None
-) -> dict[str, Any]:
+def provenance(definition: Mapping[str, Any], executor: str, device: str, gpu: str | None) -> dict[str, Any]:
     """Everything needed to make the numbers again, as JSON values; `gpu` is the name of this machine's."""
     return {
         "harness": __version__,
@@ -35,6 +33,16 @@ def provenance(
         "definition": dict(definition),
         "seed_rule": SEED_RULE,
     }
+
+
+def git_commit() -> str | None:
+    """The commit of the harness's own checkout, '-dirty' appended if files differ; None outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def _version(package: str) -> str | None:
