@@ -53,7 +53,7 @@ class Folder:
         if isinstance(where, Folder):
             return where
         if not URI.match(str(where)):
-            return cls(str(Path(where)), fs.LocalFileSystem(), str(Path(where)))
+            return cls(str(Path(where)), fs.LocalFileSystem(), str(Path(where).absolute()))
         try:
             filesystem, root = fs.FileSystem.from_uri(str(where))
         except (pa.ArrowInvalid, ImportError) as error:

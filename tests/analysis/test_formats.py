@@ -10,7 +10,7 @@ import pytest
 from analysis.load import LoadError, load
 from analysis.report import SECTIONS, main, plain, write_report
 from harness.planning.space import Space
-from harness.results.folder import Place
+from harness.results.folder import Folder
 from harness.results.schema import METADATA_KEY
 from tests.analysis.test_sections import ENDS, TUNED, a_result, drops_folder, grid_folder, make_folder
 from tests.conftest import make_trial
@@ -90,9 +90,9 @@ def test_histories_are_read_for_the_trials_asked_for_only(tmp_path, monkeypatch)
     results = load(drops_folder(tmp_path))
     wanted = results.trials["trial_id"].iloc[0]
     opened = []
-    read = Place.read
+    read = Folder.read
     monkeypatch.setattr(
-        Place, "read", lambda self, names, *rest: opened.extend(names) or read(self, names, *rest)
+        Folder, "read", lambda self, names, *rest: opened.extend(names) or read(self, names, *rest)
     )
     found = results.read("steps", columns=["trial_id", "loss"], trials=[wanted])
     assert set(found["trial_id"]) == {wanted}
