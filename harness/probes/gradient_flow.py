@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from harness.probes.moments import Measured, Moment, check_steps, has_steps, moment_probe, rollout
+from harness.capabilities import has_steps, state_parts
+from harness.probes.moments import Measured, Moment, check_steps, moment_probe, rollout
 
 REACH = 1e-3
 """Fraction of its last value below which a gradient no longer reaches."""
@@ -32,7 +33,7 @@ def gradient_flow(moment: Moment) -> Measured:
     """
     check_steps(moment)
     parts = state_gradients(moment)
-    top = parts[: getattr(moment.model, "state_size", len(parts))]
+    top = parts[: state_parts(moment.model, len(parts))]
     profiles = {"grad_state": torch.stack(parts).norm(dim=0)}
     profiles |= {f"grad_{name}": norms for name, norms in zip("hc", top, strict=False)}
     columns = {}

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.func import jvp, vmap
 
-from harness.probes.moments import Measured, Moment, has_steps, moment_probe
+from harness.capabilities import has_steps
+from harness.probes.moments import Measured, Moment, moment_probe
 
 EXPONENTS = 4
 """Exponents that are recorded, the largest first."""

@@ -114,13 +114,6 @@ def moment_columns(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(column for name in names for column in MOMENT_PROBES[name].columns)
 
 
-def has_steps(model: nn.Module) -> bool:
-    """Whether a model can be taken through time step by step: one direction, and what `Stepwise` has."""
-    if getattr(model, "bidirectional", False):
-        return False
-    return all(hasattr(model, name) for name in ("initial_state", "step", "readout", "every_step"))
-
-
 def rollout(model: Any, inputs_BTI: Tensor, nudges: tuple[Tensor, ...] | None = None) -> Tensor:
     """The model's outputs, step by step; `nudges`, (T, B, ...) each, are added to its state after each."""
     state = model.initial_state(inputs_BTI)

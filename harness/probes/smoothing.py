@@ -9,15 +9,11 @@ over-smoothing. Here it is divided by tr(H' H), so that features that merely shr
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from harness.capabilities import has_layer_states
 from harness.graphs import propagation
 from harness.probes.moments import Measured, Moment, moment_probe
-
-
-def has_layer_states(model: nn.Module) -> bool:
-    """Whether a model says how it reads its graph, and what its nodes hold after each layer."""
-    return all(hasattr(model, name) for name in ("read", "layer_states"))
 
 
 @moment_probe("dirichlet_first", "dirichlet_last", "dirichlet_rate", applies=has_layer_states)
