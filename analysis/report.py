@@ -29,7 +29,7 @@ from analysis.sections.methods import SECTION as METHODS
 from analysis.sections.stability import SECTION as STABILITY
 from analysis.sections.steps_to_solve import SECTION as STEPS_TO_SOLVE
 from analysis.sections.verdict import SECTION as VERDICT
-from harness.errors import RecordsError
+from harness.errors import RecordsError, UserError
 from harness.results.folder import Folder
 
 SECTIONS: list[Section] = [
@@ -89,7 +89,7 @@ def write_report(results: Results, out: Path | None = None, style: str = "html")
 def destination(results: Results, out: Path | None, style: str) -> tuple[Folder, str]:
     """The folder and the name of the report's file: `out`, or beside the tables, or in the current folder."""
     if out is not None:
-        return Folder.of(out.parent), out.name
+        return Folder.to_write(out.parent, "--out"), out.name
     first = Folder.of(results.folders[0])
     return (first, f"report.{style}") if first.local else (Folder.of("."), f"{results.name}.{style}")
 
@@ -248,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         results = load(*arguments.folders, mixed=arguments.mixed)
         path = write_report(results, arguments.out, arguments.format)
-    except (LoadError, RecordsError, OSError) as error:
+    except (LoadError, RecordsError, UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     print(f"report: {path}")  # noqa: T201

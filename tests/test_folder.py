@@ -1,5 +1,6 @@
 """The one door to results: what it guarantees of files, locks and URIs."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -136,8 +137,14 @@ def test_tables_are_read_in_the_order_asked_and_a_damaged_one_is_named(folder):
 @pytest.mark.parametrize("kind", [str, Path])
 def test_a_uri_is_refused_for_writing_without_asking_what_is_behind_it(uri, kind, monkeypatch):
     monkeypatch.setattr(Folder, "of", lambda _: pytest.fail("asked"))
-    with pytest.raises(UserError, match="a run cannot write to a URI yet; give a local folder"):
+    with pytest.raises(UserError, match="nothing can be written to a URI yet; give a local folder"):
         Folder.to_write(kind(uri))
+
+
+@pytest.mark.parametrize("uri", ["gopher://host/x", "fsspec+gopher://host/x", "s3:/bucket/x"])
+def test_a_uri_that_cannot_be_opened_is_one_line(uri):
+    with pytest.raises(RecordsError, match=rf"^{re.escape(uri)} cannot be opened: .+$"):
+        Folder.of(uri)
 
 
 def test_a_folder_behind_a_uri_can_only_be_read():
@@ -169,7 +176,7 @@ def test_a_run_refuses_a_uri_in_one_line_and_starts_nothing(uri, tmp_path, monke
         assert main(["--space", "smoke", "--results", uri, *more]) == 2
         error = capsys.readouterr().err
         assert error.startswith(
-            f"error: --results {uri}: a run cannot write to a URI yet; give a local folder"
+            f"error: --results {uri}: nothing can be written to a URI yet; give a local folder"
         )
         assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

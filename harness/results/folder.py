@@ -48,7 +48,8 @@ class Folder:
     def of(cls, where: "Folder | Path | str") -> "Folder":
         """The folder at a local path, or at a URI (file, s3, gs, hdfs, ...); it need not exist.
 
-        Raises RecordsError for a URI of a scheme that is not known.
+        Raises RecordsError for a URI that pyarrow and fsspec cannot open: its scheme is not known, its
+        package is not installed, or its host does not answer.
         """
         if isinstance(where, Folder):
             return where
@@ -56,24 +57,25 @@ class Folder:
             return cls(str(Path(where)), fs.LocalFileSystem(), str(Path(where).absolute()))
         try:
             filesystem, root = fs.FileSystem.from_uri(str(where))
-        except (pa.ArrowInvalid, ImportError) as error:
-            raise RecordsError(f"{where} cannot be opened: {error}") from None
+        except (ValueError, ImportError, OSError) as error:
+            reason = str(error).partition("\n")[0]
+            raise RecordsError(f"{where} cannot be opened: {reason}") from None
         return cls(str(where).rstrip("/"), filesystem, root.rstrip("/"))
 
     @classmethod
-    def to_write(cls, where: "Folder | Path | str") -> "Folder":
-        """The folder at a local path, for a run to write to; it need not exist.
+    def to_write(cls, where: "Folder | Path | str", argument: str = "--results") -> "Folder":
+        """The folder at a local path, to write to; it need not exist. `argument` is where the user gave it.
 
         Raises UserError for a URI, without contacting what is behind it, and for a path that is no folder.
         """
         if URI.match(str(where)):
             raise UserError(
-                f"--results {where}: a run cannot write to a URI yet; give a local folder, such as results "
-                f"(python -m analysis.report and python -m analysis.compare do read s3://, gs://, ...)"
+                f"{argument} {where}: nothing can be written to a URI yet; give a local folder, such as "
+                f"results (python -m analysis.report and analysis.compare do read s3://, gs://, ...)"
             )
         folder = cls.of(where)
         if folder._type("") == fs.FileType.File:
-            raise UserError(f"--results {where} is not a folder")
+            raise UserError(f"{argument} {where} is not a folder")
         return folder
 
     def __str__(self) -> str:

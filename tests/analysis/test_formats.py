@@ -117,6 +117,20 @@ def test_a_folder_behind_a_uri_reads_like_a_local_one(tmp_path, monkeypatch):
         assert json.loads(path.read_text())["p_solved"]
 
 
+def test_a_report_is_not_written_to_a_uri_nor_below_a_file(tmp_path, monkeypatch, capsys):
+    folder = drops_folder(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    for out, message in (
+        ("s3://bucket/page.html", "written to a URI"),
+        ("file/page.html", "is not a folder"),
+    ):
+        assert main([str(folder), "--out", out]) == 2
+        assert message in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys):
     folder = drops_folder(tmp_path)
     for place, message in [
