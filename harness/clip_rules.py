@@ -1,8 +1,8 @@
 """Gradient clipping rules: what happens to a gradient between the backward pass and the update.
 
-Each rule is a pure function on the flat gradients of all replicas at once: grads_RP is (replicas,
-parameters), norm_R1 its global L2 norm, and the state is a tuple of tensors whose first dimension is
-the replicas. The coefficient that a rule returns is the norm after clipping over the norm before it.
+Each rule is a pure function on the flat gradients of all replicas at once. grads_RP is (replicas,
+parameters), and norm_R1 is its global L2 norm. The state is a tuple of tensors whose first dimension is the
+replicas. The coefficient that a rule returns is the norm after clipping over the norm before it.
 """
 
 from dataclasses import dataclass

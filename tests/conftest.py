@@ -21,6 +21,9 @@ SEQUENCE_MODELS = [name for name in models.names() if fits(name, "palindrome")]
 CAUSAL_MODELS = [name for name in models.names() if fits(name, "parity")]
 """Models that can also answer at every step."""
 
+TASK_OF = {name: next(task for task in tasks.names() if fits(name, task)) for name in models.names()}
+"""A task that fits each model."""
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:

@@ -5,6 +5,9 @@ from harness import capabilities
 from harness.errors import UserError
 from harness.models import models
 from harness.tasks import tasks
+from harness.training.loop import build_task
+from harness.training.replicas import build_model
+from tests.conftest import LENGTHS, TASK_OF, make_condition
 
 
 class Plain(nn.Module):
@@ -69,9 +72,6 @@ def test_a_misspelt_declaration_is_noticed(cls, said):
 
 @pytest.mark.parametrize("name", models.names())
 def test_no_model_of_this_package_is_taken_for_misspelt(name):
-    sizes = dict(input_size=3, hidden_size=4, output_size=2)
-    try:
-        model = models.build(name, {}, **sizes, length=3, graph=None)
-    except AssertionError:  # needs a graph
-        return
-    capabilities.check_spelling(model)
+    task = TASK_OF[name]
+    condition = make_condition(model=name, task=task, length=LENGTHS.get(task, 10), options=())
+    capabilities.check_spelling(build_model(condition, build_task(condition), 0))

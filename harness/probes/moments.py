@@ -1,7 +1,7 @@
 """What is measured of the weights themselves, at three moments of a trial: `init`, `solved` and `end`.
 
-`end` is after the last update, or, for a trial that diverged, at its last evaluation before. The probes
-run in float64 on a fixed batch of sequences of their own, after training is over: they cannot change it.
+`end` is after the last update. For a trial that diverged, it is the last evaluation before. The probes work
+in float64 on a fixed batch of sequences of their own, after training is over, so they cannot change it.
 Shape letters: R replicas, B sequences, T time steps, S state numbers, P parameters.
 """
 

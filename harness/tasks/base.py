@@ -28,7 +28,7 @@ class Task(Protocol):
 
     @property
     def drop_at(self) -> float:
-        """Training score below which a solved run has dropped."""
+        """Training score below which a solved trial has dropped."""
 
     @property
     def recovered_at(self) -> float:
@@ -60,8 +60,8 @@ class Task(Protocol):
     def draw_heldout(self, generator: torch.Generator, size: int, split: str) -> tuple[Tensor, Tensor] | None:
         """A held-out set: split is 'validation', 'test', 'probe' or 'control'.
 
-        A task that generates its sequences draws `size` of them; one with fixed data gives what is of the
-        split. 'control' is sequences without a shortcut that `draw` leaves open, None where there is none.
+        A task that generates its sequences draws `size` of them. A task with fixed data gives the data of the
+        split. 'control' has sequences that close a shortcut which `draw` leaves open; None if there is none.
         """
 
     def loss(self, outputs: Tensor, targets: Tensor, /) -> Tensor:

@@ -11,12 +11,8 @@ from harness.clip_rules import clip_rules
 from harness.condition import Checkpoint, Pack
 from harness.models import models
 from harness.optimizers import optimizers
-from harness.planning.fits import fits
-from harness.tasks import tasks
 from harness.training.loop import Training
-from tests.conftest import LENGTHS, make_pack, make_trial, trained
-
-TASK_OF = {name: next(task for task in tasks.names() if fits(name, task)) for name in models.names()}
+from tests.conftest import LENGTHS, TASK_OF, make_pack, make_trial, trained
 
 
 def finish(training: Training) -> Training:
