@@ -33,8 +33,9 @@ from harness.planning.plan import Plan
 from harness.planning.space import REGISTRIES, Space
 from harness.registry import summary_of
 from harness.results import reader
+from harness.results.folder import Folder
 from harness.results.provenance import provenance
-from harness.results.writer import Records
+from harness.results.writer import Writer
 from harness.tasks import tasks
 from harness.training.loop import build_task
 
@@ -58,9 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         space = space.override(parse_settings(arguments.set))
         device = choose_device(arguments.device, arguments.address)
         check_executor(space, arguments)
-        if arguments.results.exists() and not arguments.results.is_dir():
-            raise UserError(f"--results {arguments.results} is not a folder")
-        folder = arguments.results / space.folder_name
+        folder = Path(str(Folder.to_write(arguments.results))) / space.folder_name
         definition = {"device": device, **space.definition()}
         held = reader.read_definition(folder)
         if held is not None:
@@ -102,9 +101,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FIELD=VALUE[,VALUE...]",
         help="replace a field of the space, such as lengths=5,10 or max_norms=0.5,inf; may be repeated",
     )
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
-    )
+    parser.add_argument("--results", default="results", metavar="DIR", help="default: results")
     parser.add_argument("--scale", choices=("laptop", "paper"), default="laptop")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="default: ray")
     parser.add_argument("--address", help="join a running Ray cluster: auto or host:port")
@@ -148,9 +145,16 @@ def run(space: Space, folder: Path, definition: dict[str, Any], device: str, arg
     """Train what is missing, then summarise; the exit code says whether all of it is there."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     where = provenance(definition, arguments.executor, device, gpu)
-    extra = space.option_columns() | probes.columns()
-    columns = probes.moment_columns(space.probes)
-    recorder = Records(folder, definition, space.conditions(), extra, where, columns, levels(space))
+    recorder = Writer(
+        folder,
+        definition,
+        space.conditions(),
+        options=space.option_columns(),
+        measures=probes.columns(),
+        provenance=where,
+        moment_columns=probes.moment_columns(space.probes),
+        levels=levels(space),
+    )
     plan = Plan(space, reader.objectives(folder))
     left = plan.left()
     err.print(
@@ -206,7 +210,7 @@ def execute(driver: "Driver", device: str, arguments: Any) -> None:
 class Driver:
     """Between plan, records and progress: the source that executors draw from, the only writer."""
 
-    def __init__(self, plan: Plan, recorder: Records, progress: RunProgress) -> None:
+    def __init__(self, plan: Plan, recorder: Writer, progress: RunProgress) -> None:
         self._plan = plan
         self._recorder = recorder
         self._progress = progress
@@ -246,7 +250,7 @@ def write_studies(plan: Plan, folder: Path) -> None:
     """Export the Optuna studies for Optuna Dashboard."""
     from harness.planning.study import export
 
-    export([study for cohort in plan.cohorts for study in cohort.studies], folder / "optuna.journal")
+    export([study for cohort in plan.cohorts for study in cohort.studies], folder)
 
 
 def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
