@@ -1,20 +1,21 @@
-"""Which models can be trained on which tasks."""
+"""What fits together: which models read which tasks, in which batches; the pairs that do not are skipped."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from harness.clip_rules import clip_rules
 from harness.errors import UserError
 from harness.models import models
 from harness.tasks import tasks
 
 SEQUENCE = "sequence"
-"""The kind of inputs that tasks give and models read if they do not say: (batch, time, input)."""
+"""What tasks give and models read if they do not say: (batch, time, input)."""
 
 WHOLE_SEQUENCE = "whole sequence"
 """One with an answer at its end only: a model may look at all of it at once."""
 
 
-def kinds_given(task: str) -> tuple[str, ...]:
-    """The kinds of inputs as which a task's can be read: its `gives`, or those of a plain sequence."""
+def inputs_given(task: str) -> tuple[str, ...]:
+    """What a task's inputs can be read as: its `gives`, or what a plain sequence can."""
     cls = tasks.get(task)
     plain = (SEQUENCE,) if getattr(cls, "every_step", False) else (SEQUENCE, WHOLE_SEQUENCE)
     given: tuple[str, ...] = getattr(cls, "gives", plain)
@@ -22,20 +23,70 @@ def kinds_given(task: str) -> tuple[str, ...]:
 
 
 def fits(model: str, task: str) -> bool:
-    """Whether the model reads a kind of inputs that the task gives: a plain sequence, unless they say."""
-    return not set(kinds_given(task)).isdisjoint(getattr(models.get(model), "reads", (SEQUENCE,)))
+    """Whether the model reads something that the task gives."""
+    return not set(inputs_given(task)).isdisjoint(getattr(models.get(model), "reads", (SEQUENCE,)))
 
 
-def check_fit(task: str, chosen: Iterable[str], batch_sizes: tuple[int, ...]) -> None:
-    """Raise UserError if a model does not fit the task, naming what does, or the batch size does not."""
-    for model in chosen:
-        if not fits(model, task):
-            fitting = ", ".join(name for name in models.names() if fits(name, task))
-            others = ", ".join(name for name in tasks.names() if fits(model, name))
-            raise UserError(
-                f"models={model} does not fit task={task}; models that do: {fitting or 'none built in'}; "
-                f"tasks that fit {model}: {others or 'none built in'}"
-            )
-    if getattr(tasks.get(task), "full_batch", False) and batch_sizes != (1,):
-        sizes = ",".join(map(str, batch_sizes))
-        raise UserError(f"batch_size={sizes} does not fit task={task}, which has one sequence; expected 1")
+def fits_batch_size(task: str, batch_size: int) -> bool:
+    """Whether the task gives batches of this size: one whose only sequence is the data gives 1."""
+    return batch_size == 1 or not getattr(tasks.get(task), "full_batch", False)
+
+
+def has_text(task: str) -> bool:
+    """Whether texts can be sampled from models of the task."""
+    return hasattr(tasks.get(task), "prompt")
+
+
+def uses_max_norm(clip_rule: str) -> bool:
+    """Whether the rule clips at `max_norm`."""
+    return getattr(clip_rules.get(clip_rule), "uses_max_norm", False)
+
+
+def skipped_pairs(
+    chosen_tasks: Sequence[str], chosen_models: Sequence[str], batch_sizes: Sequence[int]
+) -> list[str]:
+    """The pairs that do not fit, a line each: 'model gcn_rnn does not fit task palindrome'."""
+    unread = [
+        f"model {m} does not fit task {t}" for t in chosen_tasks for m in chosen_models if not fits(m, t)
+    ]
+    uneven = [
+        f"batch_size {size} does not fit task {task}, which has one sequence"
+        for task in chosen_tasks
+        for size in batch_sizes
+        if not fits_batch_size(task, size)
+    ]
+    return unread + uneven
+
+
+def check_fits(chosen_tasks: Sequence[str], chosen_models: Sequence[str], batch_sizes: Sequence[int]) -> None:
+    """Raise UserError for a model, a task or a batch size that fits nothing, naming what would."""
+    for model in chosen_models:
+        if not any(fits(model, task) for task in chosen_tasks):
+            _refuse_pair(",".join(chosen_tasks), model, chosen_tasks, [model])
+    for task in chosen_tasks:
+        if not any(fits(model, task) for model in chosen_models):
+            _refuse_pair(task, ",".join(chosen_models), [task], chosen_models)
+        if not any(fits_batch_size(task, size) for size in batch_sizes):
+            _refuse_batch_sizes(task, batch_sizes)
+    for size in batch_sizes:
+        if not any(fits_batch_size(task, size) for task in chosen_tasks):
+            _refuse_batch_sizes(",".join(chosen_tasks), [size])
+
+
+def _refuse_pair(
+    tasks_named: str, models_named: str, wanted_tasks: Sequence[str], wanted_models: Sequence[str]
+) -> None:
+    fitting = [name for name in models.names() if any(fits(name, task) for task in wanted_tasks)]
+    others = [name for name in tasks.names() if any(fits(model, name) for model in wanted_models)]
+    raise UserError(
+        f"models={models_named} does not fit tasks={tasks_named}; models that do: "
+        f"{', '.join(fitting) or 'none built in'}; tasks that fit {models_named}: "
+        f"{', '.join(others) or 'none built in'}"
+    )
+
+
+def _refuse_batch_sizes(tasks_named: str, sizes: Sequence[int]) -> None:
+    raise UserError(
+        f"batch_size={','.join(map(str, sizes))} does not fit tasks={tasks_named}, which has one sequence; "
+        f"expected 1"
+    )
