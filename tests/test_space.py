@@ -19,7 +19,7 @@ def space(**changes) -> Space:
 
 
 REFUSED = {
-    "lengthz=3": "unknown field 'lengthz' .did you mean lengths...; known:",
+    "lengthz=3": "unknown field 'lengthz' .did you mean lengths..; known:",
     "models=lstn": "no model named 'lstn'; known: .*lstm.*rnn",
     "optimizers=sdg": "no optimizer named 'sdg'; known: .*sgd",
     "tasks=palindrom": "no task named 'palindrom'; known: .*palindrome",

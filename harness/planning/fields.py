@@ -1,5 +1,6 @@
 """The fields of a space: their types, their limits, and how they are read from text."""
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -55,6 +56,12 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             low, _, high = items[0].partition(":")
             values[name] = {"low": low, "high": high}
     return values
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Such as ' (did you mean tasks?)'; nothing if no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def as_axis(values: Any) -> tuple[Any, ...]:

@@ -3,7 +3,6 @@
 Everything here loops over PARTS, so that a further part needs nothing here.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from harness import probes
 from harness.condition import CONDITION_COLUMNS, PARTS, Condition
 from harness.errors import UserError
 from harness.identity import Value
-from harness.planning.fields import SETTABLE, as_axis, without_repeats
+from harness.planning.fields import SETTABLE, as_axis, closest, without_repeats
 from harness.registry import Option, Registry
 from harness.results.schema import TRIAL_COLUMNS
 
@@ -123,9 +122,6 @@ def _unknown_field(name: str, known: list[str]) -> str:
         for component in registry.names()
         if name in registry.options(component)
     ]
-    close = difflib.get_close_matches(name, known, n=1)
-    if owners:
-        hint = f" (it belongs to {', '.join(owners)}, not in this space)"
-    else:
-        hint = f" (did you mean {close[0]}?)" if close else ""
+    belongs = f" (it belongs to {', '.join(owners)}, not in this space)"
+    hint = belongs if owners else closest(name, known)
     return f"unknown field {name!r}{hint}; known: {', '.join(known)}"
