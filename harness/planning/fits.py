@@ -62,31 +62,37 @@ def check_fits(chosen_tasks: Sequence[str], chosen_models: Sequence[str], batch_
     """Raise UserError for a model, a task or a batch size that fits nothing, naming what would."""
     for model in chosen_models:
         if not any(fits(model, task) for task in chosen_tasks):
-            _refuse_pair(",".join(chosen_tasks), model, chosen_tasks, [model])
+            raise UserError(
+                f"models={model} does not fit tasks={_text(chosen_tasks)}; models that do: "
+                f"{_models_for(chosen_tasks)}; tasks that fit {model}: {_tasks_for([model])}"
+            )
     for task in chosen_tasks:
         if not any(fits(model, task) for model in chosen_models):
-            _refuse_pair(task, ",".join(chosen_models), [task], chosen_models)
+            raise UserError(
+                f"tasks={task} does not fit models={_text(chosen_models)}; tasks that do: "
+                f"{_tasks_for(chosen_models)}; models that fit {task}: {_models_for([task])}"
+            )
         if not any(fits_batch_size(task, size) for size in batch_sizes):
-            _refuse_batch_sizes(task, batch_sizes)
+            raise UserError(_no_batches([task], batch_sizes))
     for size in batch_sizes:
         if not any(fits_batch_size(task, size) for task in chosen_tasks):
-            _refuse_batch_sizes(",".join(chosen_tasks), [size])
+            raise UserError(_no_batches(chosen_tasks, [size]))
 
 
-def _refuse_pair(
-    tasks_named: str, models_named: str, wanted_tasks: Sequence[str], wanted_models: Sequence[str]
-) -> None:
-    fitting = [name for name in models.names() if any(fits(name, task) for task in wanted_tasks)]
-    others = [name for name in tasks.names() if any(fits(model, name) for model in wanted_models)]
-    raise UserError(
-        f"models={models_named} does not fit tasks={tasks_named}; models that do: "
-        f"{', '.join(fitting) or 'none built in'}; tasks that fit {models_named}: "
-        f"{', '.join(others) or 'none built in'}"
-    )
+def _models_for(chosen_tasks: Sequence[str]) -> str:
+    fitting = [name for name in models.names() if any(fits(name, task) for task in chosen_tasks)]
+    return ", ".join(fitting) or "none built in"
 
 
-def _refuse_batch_sizes(tasks_named: str, sizes: Sequence[int]) -> None:
-    raise UserError(
-        f"batch_size={','.join(map(str, sizes))} does not fit tasks={tasks_named}, which has one sequence; "
-        f"expected 1"
-    )
+def _tasks_for(chosen_models: Sequence[str]) -> str:
+    fitting = [name for name in tasks.names() if any(fits(model, name) for model in chosen_models)]
+    return ", ".join(fitting) or "none built in"
+
+
+def _no_batches(chosen_tasks: Sequence[str], sizes: Sequence[int]) -> str:
+    misfit = f"batch_size={_text(sizes)} does not fit tasks={_text(chosen_tasks)}"
+    return f"{misfit}, which has one sequence; expected 1"
+
+
+def _text(values: Sequence[object]) -> str:
+    return ",".join(map(str, values))

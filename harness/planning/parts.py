@@ -67,7 +67,7 @@ def checked_options(space: "Space") -> dict[str, tuple[Value, ...]]:
 
 
 def try_building(conditions: Iterable[Condition]) -> None:
-    """Raise UserError for a component that cannot be built with its options, whatever it raises itself.
+    """Raise UserError for a component that cannot be built with its options, naming it.
 
     A model is left out: it needs the sizes of its task, and is tried out before a run.
     """
@@ -89,8 +89,8 @@ def try_building(conditions: Iterable[Condition]) -> None:
 def _build(part: str, name: str, options: dict[str, Value], given: Mapping[str, Any]) -> None:
     try:
         REGISTRIES[part].build(name, options, **given)
-    except UserError:
-        raise
+    except UserError as error:
+        raise UserError(f"{part} {name}: {error}") from None
     except Exception as error:
         where = "".join(f" for {field}={value}" for field, value in given.items())
         raise UserError(f"{part} {name!r} cannot be built{where}: {type(error).__name__}: {error}") from error
