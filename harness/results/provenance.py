@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.results.commit import git_commit
 from harness.identity import SEED_RULE
+from harness.results.commit import git_commit
 
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy", "safetensors")
 
 
-def provenance(
-    definition: Mapping[str, Any], executor: str, device: str, gpu: str | None
-) -> dict[str, Any]:
+def provenance(definition: Mapping[str, Any], executor: str, device: str, gpu: str | None) -> dict[str, Any]:
     """Everything needed to make the numbers again, as JSON values; `gpu` is the name of this machine's."""
     return {
         "harness": __version__,
