@@ -2,44 +2,32 @@
 
 from collections.abc import Sequence
 
+from harness import capabilities
 from harness.clip_rules import clip_rules
 from harness.errors import UserError
 from harness.models import models
 from harness.tasks import tasks
 
-SEQUENCE = "sequence"
-"""What tasks give and models read if they do not say: (batch, time, input)."""
-
-WHOLE_SEQUENCE = "whole sequence"
-"""One with an answer at its end only: a model may look at all of it at once."""
-
-
-def inputs_given(task: str) -> tuple[str, ...]:
-    """What a task's inputs can be read as: its `gives`, or what a plain sequence can."""
-    cls = tasks.get(task)
-    plain = (SEQUENCE,) if getattr(cls, "every_step", False) else (SEQUENCE, WHOLE_SEQUENCE)
-    given: tuple[str, ...] = getattr(cls, "gives", plain)
-    return given
-
 
 def fits(model: str, task: str) -> bool:
     """Whether the model reads something that the task gives."""
-    return not set(inputs_given(task)).isdisjoint(getattr(models.get(model), "reads", (SEQUENCE,)))
+    given = capabilities.inputs_given(tasks.get(task))
+    return not set(given).isdisjoint(capabilities.inputs_read(models.get(model)))
 
 
 def fits_batch_size(task: str, batch_size: int) -> bool:
     """Whether the task gives batches of this size: one whose only sequence is the data gives 1."""
-    return batch_size == 1 or not getattr(tasks.get(task), "full_batch", False)
+    return batch_size == 1 or not capabilities.has_one_sequence(tasks.get(task))
 
 
 def has_text(task: str) -> bool:
     """Whether texts can be sampled from models of the task."""
-    return hasattr(tasks.get(task), "prompt")
+    return isinstance(tasks.get(task), capabilities.HasText)
 
 
 def uses_max_norm(clip_rule: str) -> bool:
     """Whether the rule clips at `max_norm`."""
-    return getattr(clip_rules.get(clip_rule), "uses_max_norm", False)
+    return capabilities.uses_max_norm(clip_rules.get(clip_rule))
 
 
 def skipped_pairs(
