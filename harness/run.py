@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import probes
-from harness.clip_rules import clip_rules
-from harness.condition import Pack, Result
+from harness.condition import PARTS, Pack, Result
 from harness.driver.estimate import estimate
 from harness.driver.interrupts import terminated_as_interrupted, uninterrupted
 from harness.driver.preflight import try_out
@@ -24,19 +23,17 @@ from harness.driver.summary import summarise
 from harness.errors import RecordsError, UserError
 from harness.executors.base import Failure
 from harness.executors.serial import run_serial
-from harness.models import models
-from harness.optimizers import optimizers
 from harness.planning.fields import parse_settings
 from harness.planning.growth import check_growth
 from harness.planning.load import built_in_spaces, load_space
+from harness.planning.parts import REGISTRIES
 from harness.planning.plan import Plan
-from harness.planning.space import REGISTRIES, Space
-from harness.registry import summary_of
+from harness.planning.space import Space
+from harness.registry import first_line
 from harness.results import reader
 from harness.results.folder import Folder
 from harness.results.provenance import provenance
 from harness.results.writer import Writer
-from harness.tasks import tasks
 from harness.training.loop import build_task
 
 OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -66,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_growth(held, definition, folder)
         torch.set_num_threads(1)
         try_out(space, "cpu")
+        for pair in space.skipped:
+            err.print(f"skipped: {pair}")
         if arguments.dry_run:
             show_plan(space, folder, device, arguments.format)
             return OK
@@ -274,7 +273,7 @@ def show_plan(space: Space, folder: Path, device: str, style: str) -> None:
         return
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        drawn.add_column(name.replace("_", " "), justify="left" if name == "model" else "right")
+        drawn.add_column(name.replace("_", " "), justify="left" if name in ("task", "model") else "right")
     for row in rows:
         drawn.add_row(*(str(value) for value in row.values()))
     out.print(drawn)
@@ -293,11 +292,11 @@ def show_list(style: str) -> None:
     """Everything that can be named on the command line, a line each."""
     listing: dict[str, dict[str, str]] = {
         "spaces": {name: load_space(name).summary for name in built_in_spaces()},
-        "tasks": {name: tasks.summary(name) for name in tasks.names()},
-        "models": {name: models.summary(name) for name in models.names()},
-        "optimizers": {name: optimizers.summary(name) for name in optimizers.names()},
-        "clip_rules": {name: clip_rules.summary(name) for name in clip_rules.names()},
-        "probes": {name: summary_of(probe.measure) for name, probe in probes.MOMENT_PROBES.items()},
+        **{
+            axis: {name: REGISTRIES[part].first_line(name) for name in REGISTRIES[part].names()}
+            for part, axis in PARTS.items()
+        },
+        "probes": {name: first_line(probe.measure) for name, probe in probes.MOMENT_PROBES.items()},
         "options": list_options(),
     }
     if style == "json":
@@ -312,11 +311,11 @@ def show_list(style: str) -> None:
 def list_options() -> dict[str, str]:
     """Every option of everything built in: its type or choices, its default, and whose it is."""
     found: dict[str, str] = {}
-    for registry in REGISTRIES:
+    for part, registry in REGISTRIES.items():
         for component in registry.names():
             for name, option in registry.options(component).items():
                 kind = " | ".join(map(str, option.choices)) if option.choices else option.type.__name__
-                line = f"{kind}, default {option.default}, of {registry.kind} {component}"
+                line = f"{kind}, default {option.default}, of {part} {component}"
                 found[name] = f"{found[name]}, {component}" if name in found else line
     return found
 

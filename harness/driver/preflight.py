@@ -20,7 +20,7 @@ def try_out(space: Space, device: str) -> None:
     built_in: dict[tuple[object, ...], Condition] = {}
     own: dict[tuple[object, ...], Condition] = {}
     for condition in sorted(space.conditions(), key=lambda c: c.length):
-        parts = (condition.task, condition.model, condition.optimizer, condition.clip_rule)
+        parts = tuple(condition.parts.values())
         if any(":" in part for part in parts):
             own.setdefault((parts, condition.options), condition)
         else:
