@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.condition import FIRST_TUNING_SEED
 from harness.errors import UserError
-from harness.registry import FLAGS
+from harness.registry import FLAGS, import_path
 
 AXES: dict[str, type] = {
     "models": str,
@@ -64,7 +64,7 @@ def checked_axis(name: str, values: Any) -> tuple[Any, ...]:
     kind = AXES[name]
     axis: tuple[Any, ...]
     if kind is str:
-        axis = tuple(str(value) for value in as_axis(values))
+        axis = tuple(import_path(name, value) for value in as_axis(values))
     elif kind is int:
         axis = tuple(checked_whole(name, value, 1) for value in as_axis(values))
     else:
