@@ -51,7 +51,7 @@ class Listener(Protocol):
         """What came of a pack is recorded: a result for each of its trials, or the fault of all."""
 
     def closed(self, error: BaseException | None) -> None:
-        """The run is over, in any case: `error` is what ended it early, such as KeyboardInterrupt, or None."""
+        """The run is over; `error` is what ended it early (KeyboardInterrupt for Ctrl-C), or None."""
 
 
 class Audience:
