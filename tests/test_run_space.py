@@ -1,6 +1,7 @@
 """The call from Python: what it returns, raises and tells its listeners, wherever it is called from."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -269,3 +270,32 @@ def test_the_command_line_is_recorded_and_a_call_from_python_has_none(tmp_path, 
     assert [record["argv"] for record in reader.provenance(whole)] == [None]
     folder = run_space(Space(**TINY), tmp_path, executor="serial", argv=["--space", "tiny"])
     assert [record["argv"] for record in reader.provenance(folder)] == [["--space", "tiny"]]
+
+
+CALL = """
+import sys
+from mycells import MyCell
+from harness import Space, run_space
+
+space = Space(
+    name="mine", summary="", models=(MyCell,), optimizers=("sgd",), lengths=(4,), learning_rate=(0.1,),
+    seeds=2, max_steps=10, observe=0, eval_every=10, hidden_size=8, probes=(),
+)
+for executor in sys.argv[1:]:
+    run_space(space, executor, executor=executor)
+"""
+
+
+@pytest.mark.ray
+def test_a_class_of_a_file_beside_the_script_is_found_in_process_and_on_ray(tmp_path):
+    (tmp_path / "mycells.py").write_text(
+        "from harness.models.rnn import RNN\n\nclass MyCell(RNN):\n    pass\n"
+    )
+    (tmp_path / "script.py").write_text(CALL)
+    environment = os.environ | {"PYTHONPATH": str(Path(harness.__file__).parents[1])}
+    subprocess.run(
+        [sys.executable, "script.py", "serial", "ray"], cwd=tmp_path, env=environment, check=True, timeout=300
+    )
+    for executor in ("serial", "ray"):
+        trials = reader.read(tmp_path / executor / "mine", "trials")
+        assert trials["model"].tolist() == ["mycells:MyCell"] * 2
