@@ -8,18 +8,15 @@ down slows both; quote the ratio.
 """
 
 import argparse
-import math
 import statistics
 import time
 
 import torch
 
-from harness.clip_rules import clip_rules
 from harness.condition import Condition, Pack, Trial
-from harness.optimizers import optimizers
 from harness.tasks import Stream
-from harness.training.loop import Population, Run, build_task, make_step, train_block
-from harness.training.replicas import Replicas, build_model, stack
+from harness.training.loop import Training, build_task
+from harness.training.replicas import build_model
 
 ROUNDS = 7
 STEPS = 20
@@ -42,20 +39,10 @@ def plain_loop(trial: Trial) -> float:
 
 
 def packed(pack: Pack) -> float:
-    """Seconds per trial and step of a pack."""
-    condition = pack.trials[0].condition
-    task = build_task(condition)
-    modules = [build_model(condition, task, trial.seed) for trial in pack.trials]
-    rule = optimizers.build("rmsprop", {})
-    weights, buffers = stack(modules)
-    clip_rule = clip_rules.build("norm", {})
-    runs = [Run(trial, levels=None, evals=[(0, math.inf, 0.0)]) for trial in pack.trials]
-    active = Population(runs, weights, (rule.init(weights), clip_rule.init(weights)), buffers)
-    streams = {t.seed: Stream(task, condition.task, condition.batch_size, t.seed, "cpu") for t in pack.trials}
-    step = make_step(Replicas(modules[0], task), rule, clip_rule)
-    started = time.perf_counter()
-    train_block(step, active, streams, 0, STEPS)
-    return (time.perf_counter() - started) / STEPS / len(pack.trials)
+    """Seconds per trial and step of a pack; its evaluations are not counted."""
+    training = Training(pack)
+    training.advance()
+    return float(training.logs[0].step_seconds[0][0])
 
 
 def main() -> None:
@@ -80,7 +67,9 @@ def main() -> None:
     print("pack   ms per trial and step   plain loop / pack, median (min to max)")
     for size in (1, 2, 8, 32, 64):
         trials = tuple(
-            Trial(condition=condition, learning_rate=1e-3, seed=s, max_steps=1000, observe=0, eval_every=1000)
+            Trial(
+                condition=condition, learning_rate=1e-3, seed=s, max_steps=STEPS, observe=0, eval_every=STEPS
+            )
             for s in range(size)
         )
         plain_loop(trials[0]), packed(Pack(trials))  # warm up

@@ -12,17 +12,15 @@ import argparse
 import math
 import statistics
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 import harness.training.loop
-from harness.clip_rules import clip_rules
 from harness.condition import Condition, Pack, Trial
-from harness.optimizers import optimizers
 from harness.probes import DEFAULT_MOMENT_PROBES, Curves, Levels, events, measure, measure_moment, outcome
-from harness.tasks import Stream
-from harness.training.loop import Population, Run, build_task, make_step, train_block
+from harness.training.loop import Training, build_task
 from harness.training.moments import probe_batch
 from harness.training.replicas import Replicas, build_model, stack
 
@@ -32,36 +30,29 @@ MEASUREMENT_SECONDS = 1.0
 TRIAL_STEPS = 1_600
 
 
-class Setup:
-    """A pack in the middle of training."""
+class Measured:
+    """A pack whose update norms are measured every so many steps, and its moments on demand."""
 
     def __init__(self, pack: Pack) -> None:
+        self.pack = pack
         condition = pack.trials[0].condition
         task = build_task(condition)
-        modules = [build_model(condition, task, trial.seed) for trial in pack.trials]
-        rule, clip_rule = optimizers.build("rmsprop", {}), clip_rules.build("norm", {})
-        self.weights, self.buffers = stack(modules)
-        self.states = (rule.init(self.weights), clip_rule.init(self.weights))
-        self.replicas = Replicas(modules[0], task)
-        self.step = make_step(self.replicas, rule, clip_rule)
-        self.pack = pack
-        self.streams = {
-            t.seed: Stream(task, condition.task, condition.batch_size, t.seed, "cpu") for t in pack.trials
-        }
         self.batch = probe_batch(task, condition.task, "cpu")
+        models = [build_model(condition, task, trial.seed) for trial in pack.trials[:16]]
+        self.replicas = Replicas(models[0], task)
+        self.weights, self.buffers = stack(models)
 
     def seconds(self, update_every: int, steps: int) -> float:
         """Of one step of the whole pack, over so many steps, with update norms every so many."""
         harness.training.loop.UPDATE_EVERY = update_every
-        runs = [Run(trial, levels=None, evals=[(0, math.inf, 0.0)]) for trial in self.pack.trials]
-        active = Population(runs, self.weights, self.states, self.buffers)
-        started = time.perf_counter()
-        train_block(self.step, active, self.streams, 1, 1 + steps)
-        return (time.perf_counter() - started) / steps
+        trials = tuple(replace(t, max_steps=steps, observe=0, eval_every=steps) for t in self.pack.trials)
+        training = Training(Pack(trials))
+        training.advance()
+        return float(training.logs[0].step_seconds[0][0]) * len(trials)
 
     def moment_seconds(self) -> float:
-        """Of the default moment probes of one replica at one moment, 16 at a time as in training."""
-        moment = self.replicas.moment(self.weights[:16], self.buffers, self.batch)
+        """Of the default probes of one replica at one moment, 16 at a time as in training."""
+        moment = self.replicas.moment(self.weights, self.buffers, self.batch)
         started = time.perf_counter()
         measure_moment(moment, DEFAULT_MOMENT_PROBES)
         return (time.perf_counter() - started) / len(moment.weights_RP)
@@ -92,7 +83,7 @@ def reading_seconds(trial: Trial) -> float:
     return (time.perf_counter() - started) / TRIAL_STEPS
 
 
-def one_round(setup: Setup, number: int, steps: int) -> tuple[float, float, float, float]:
+def one_round(setup: Measured, number: int, steps: int) -> tuple[float, float, float, float]:
     """Seconds of a pack's step without and with update norms, of reading and of a moment.
 
     Which of the first two goes first changes from round to round.
@@ -114,7 +105,7 @@ def main() -> None:
     print("model   T   us per step   update norms   read off curves   per-step cost   ms per moment")
     for model in ("rnn", "lstm"):
         for length in (5, 10, 20):
-            setup = Setup(make_pack(model, length, arguments))
+            setup = Measured(make_pack(model, length, arguments))
             size = len(setup.pack.trials)
             bare, *_ = one_round(setup, 0, 20)  # warm up
             steps = 10 * math.ceil(MEASUREMENT_SECONDS / bare / 10)

@@ -1,8 +1,8 @@
 """Gradient clipping rules: what happens to a gradient between the backward pass and the update.
 
-Each rule is a pure function on the flat gradients of all replicas at once: grads_RP is (replicas,
-parameters), norm_R1 its global L2 norm, and the state is a tuple of tensors whose first dimension is
-the replicas. The coefficient that a rule returns is the norm after clipping over the norm before it.
+Each rule is a pure function on the flat gradients of all replicas at once. grads_RP is (replicas,
+parameters), and norm_R1 is its global L2 norm. The state is a tuple of tensors whose first dimension is the
+replicas. The coefficient that a rule returns is the norm after clipping over the norm before it.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class ClipRule(Protocol):
 
     uses_max_norm: ClassVar[bool]
 
-    def init(self, weights_RP: Tensor) -> State:
-        """The state before the first step."""
+    def init(self, weights_RP: Tensor, steps: int) -> State:
+        """The state before the first step of a trial that takes `steps` at most; its shapes stay."""
 
     def clip(self, grads_RP: Tensor, norm_R1: Tensor, max_norm_R1: Tensor, state: State) -> Clipped:
         """Clipped gradients, coefficient and new state; nothing is changed in place."""
@@ -51,7 +51,7 @@ class Norm:
 
     uses_max_norm: ClassVar[bool] = True
 
-    def init(self, weights_RP: Tensor) -> State:
+    def init(self, weights_RP: Tensor, steps: int) -> State:
         return ()
 
     def clip(self, grads_RP: Tensor, norm_R1: Tensor, max_norm_R1: Tensor, state: State) -> Clipped:
@@ -71,7 +71,7 @@ class Value:
         if not self.max_value > 0:
             raise UserError(f"max_value={self.max_value:g} is not allowed; expected a number > 0")
 
-    def init(self, weights_RP: Tensor) -> State:
+    def init(self, weights_RP: Tensor, steps: int) -> State:
         return ()
 
     def clip(self, grads_RP: Tensor, norm_R1: Tensor, max_norm_R1: Tensor, state: State) -> Clipped:
@@ -105,7 +105,7 @@ class ZClip:
         if self.zclip_warmup < 1:
             raise UserError(f"zclip_warmup={self.zclip_warmup} is not allowed; expected a number >= 1")
 
-    def init(self, weights_RP: Tensor) -> State:
+    def init(self, weights_RP: Tensor, steps: int) -> State:
         return (weights_RP.new_zeros(len(weights_RP), 1),) * 3
 
     def clip(self, grads_RP: Tensor, norm_R1: Tensor, max_norm_R1: Tensor, state: State) -> Clipped:
@@ -143,25 +143,25 @@ class AutoClip:
         if not 0 <= self.percentile <= 100:
             raise UserError(f"percentile={self.percentile:g} is not allowed; expected 0 <= percentile <= 100")
 
-    def init(self, weights_RP: Tensor) -> State:
-        return (weights_RP.new_zeros(len(weights_RP), 0),)
+    def init(self, weights_RP: Tensor, steps: int) -> State:
+        norms_RN = weights_RP.new_full((len(weights_RP), steps), torch.inf)
+        return norms_RN, torch.zeros(len(weights_RP), 1, dtype=torch.int64, device=weights_RP.device)
 
     def clip(self, grads_RP: Tensor, norm_R1: Tensor, max_norm_R1: Tensor, state: State) -> Clipped:
-        (sorted_RN,) = state
-        sorted_RN = inserted(sorted_RN, norm_R1)
-        position = self.percentile / 100 * (sorted_RN.shape[1] - 1)
-        below = int(position)
-        above = min(below + 1, sorted_RN.shape[1] - 1)
-        low_R1, high_R1 = sorted_RN[:, below, None], sorted_RN[:, above, None]
-        limit_R1 = low_R1 + (position - below) * (high_R1 - low_R1)
+        sorted_RN, count_R1 = state
+        sorted_RN, count_R1 = inserted(sorted_RN, norm_R1), count_R1 + 1
+        position_R1 = self.percentile / 100 * (count_R1 - 1).double()
+        below_R1 = position_R1.long()
+        above_R1 = torch.minimum(below_R1 + 1, count_R1 - 1)
+        low_R1, high_R1 = sorted_RN.gather(1, below_R1), sorted_RN.gather(1, above_R1)
+        limit_R1 = low_R1 + (position_R1 - below_R1).to(low_R1.dtype) * (high_R1 - low_R1)
         coefficient_R1 = torch.where(norm_R1 > limit_R1, coefficients(norm_R1, limit_R1), 1.0)
-        return grads_RP * coefficient_R1, coefficient_R1, (sorted_RN,)
+        return grads_RP * coefficient_R1, coefficient_R1, (sorted_RN, count_R1)
 
 
 def inserted(sorted_RN: Tensor, value_R1: Tensor) -> Tensor:
-    """Each row, ascending, with its value put in place: (R, N + 1)."""
+    """Each row, ascending and filled up with inf, with its value put in place of one inf: (R, N)."""
     place_R1 = torch.searchsorted(sorted_RN, value_R1)
-    index = torch.arange(sorted_RN.shape[1] + 1, device=sorted_RN.device)
-    before = torch.cat([sorted_RN, value_R1], dim=1)  # rows as they are, up to the place
-    after = torch.cat([value_R1, sorted_RN], dim=1)  # rows moved up by one, beyond it
-    return torch.where(index < place_R1, before, torch.where(index == place_R1, value_R1, after))
+    index_N = torch.arange(sorted_RN.shape[1], device=sorted_RN.device)
+    moved_RN = torch.cat([value_R1, sorted_RN[:, :-1]], dim=1)  # rows moved up by one, beyond the place
+    return torch.where(index_N < place_R1, sorted_RN, torch.where(index_N == place_R1, value_R1, moved_RN))

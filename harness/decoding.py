@@ -1,8 +1,8 @@
 """Texts from a model, character by character: greedy, sampled at a temperature, or by beam search.
 
-Any model will do that can be taken through time step by step (`initial_state`, `step`, `readout`), whatever
+A model can write if it can be taken through time step by step (`initial_state`, `step`, `readout`), whatever
 its state. The state is carried on, so a text may be longer than any sequence of the training.
-Shape letters: B texts, L characters generated, V vocabulary.
+Shape letters are B for texts, L for characters generated and V for vocabulary.
 """
 
 from typing import Any
@@ -30,10 +30,10 @@ def continuations(
 ) -> list[str]:
     """What the model writes after the prompt, `length` characters each.
 
-    Character i of `vocabulary` is input and output i of the model. greedy: the likeliest character each time;
-    one text. sample: `count` texts, drawn at the temperature. beam: the `count` likeliest texts that a search
-    with `beams` of them finds, likeliest first. UserError if the prompt is empty or has characters that are
-    not in the vocabulary.
+    Character i of `vocabulary` is input and output i of the model. 'greedy' takes the likeliest character
+    each time and gives one text. 'sample' draws `count` texts at the temperature. 'beam' gives the `count`
+    likeliest texts that a search with `beams` texts finds, likeliest first. Raises UserError if the prompt is
+    empty or has characters that are not in the vocabulary.
     """
     prompt_L = encoded(prompt, vocabulary)
     if mode == "beam":
@@ -93,8 +93,8 @@ def sample(
 def beam_search(model: Any, prompt_L: Tensor, length: int, size: int, beams: int) -> tuple[Tensor, Tensor]:
     """The likeliest texts after the prompt, (B, length), and their log-probabilities (B,), likeliest first.
 
-    After every character the `beams` likeliest texts so far are kept. Exact if none that counts is ever
-    dropped, so for `beams` of at least size ** (length - 1).
+    After every character the `beams` likeliest texts so far are kept. The search is exact if it never drops a
+    text that counts, so with `beams` of at least size ** (length - 1).
     """
     logits_BV, state = _read(model, prompt_L, size)
     log_p_B = logits_BV.new_zeros(1, dtype=torch.float64)

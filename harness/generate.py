@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from harness.capabilities import has_steps
 from harness.decoding import MODES, continuations
 from harness.errors import RecordsError, UserError
-from harness.probes.moments import has_steps
 from harness.results import reader
 from harness.training.weights import rebuild
 

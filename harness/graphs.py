@@ -2,7 +2,7 @@
 
 Shape letters: B batch, N nodes, F numbers per node, C classes. Graphs are undirected and dense: an adjacency
 matrix (N, N) of zeros and ones with an empty diagonal. At the sizes trained here a dense product is about
-three times as fast as gathering and scattering along edges, and graphs that are drawn afresh need no padding.
+three times as fast as gathering and scattering along edges. And graphs that are drawn afresh need no padding.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Graph:
     """The graph that a task's inputs live on, as models that take a `graph` are told.
 
     With `adjacency_NN` all sequences live on this one graph, and a time step of the inputs holds one number
-    per node. Without, every sequence is a graph of its own: its inputs are (batch, nodes, features + nodes),
-    of each node its features and then its row of the adjacency matrix.
+    per node. Without it, every sequence is a graph of its own. Its inputs are
+    (batch, nodes, features + nodes): the features of each node, then its row of the adjacency matrix.
     """
 
     nodes: int
@@ -53,9 +53,9 @@ def path(inputs_BTF: Tensor) -> Tensor:
 def block_model(generator: torch.Generator, labels_BN: Tensor, homophily: float, degree: float) -> Tensor:
     """Stochastic block models (Holland, Laskey & Leinhardt 1983): an adjacency matrix per row of labels.
 
-    Two nodes are linked independently, with a probability that depends on whether they share their label,
-    such that a node has `degree` links on average, a share `homophily` of them to its own community. All
-    communities have the same size: see `check_blocks`.
+    Two nodes are linked independently, with a probability that depends on whether they share their label. A
+    node has `degree` links on average, a share `homophily` of them to its own community. All communities have
+    the same size: see `check_blocks`.
     """
     same_BNN = labels_BN.unsqueeze(-1) == labels_BN.unsqueeze(-2)
     nodes, size = labels_BN.shape[1], int(same_BNN[0, 0].sum())

@@ -1,8 +1,8 @@
 """Update rules with one learning rate per replica.
 
-Each rule is a pure function on the flat weights of all replicas at once: weights_RP and grads_RP are
-(replicas, parameters), learning_rate_R1 is (replicas, 1), and the state is a tuple of tensors whose
-first dimension is the replicas. They follow torch.optim's definitions and defaults.
+Each rule is a pure function on the flat weights of all replicas at once. weights_RP and grads_RP are
+(replicas, parameters), and learning_rate_R1 is (replicas, 1). The state is a tuple of tensors whose first
+dimension is the replicas. The rules follow torch.optim's definitions and defaults.
 """
 
 from dataclasses import dataclass

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,12 +10,17 @@ from harness.condition import Condition, Pack, Trial
 from harness.models import models
 from harness.planning.fits import fits
 from harness.tasks import Task, tasks
+from harness.training.log import Log
+from harness.training.loop import Training
 
 SEQUENCE_MODELS = [name for name in models.names() if fits(name, "palindrome")]
 """Models that answer at the end of a sequence."""
 
 CAUSAL_MODELS = [name for name in models.names() if fits(name, "parity")]
 """Models that can also answer at every step."""
+
+TASK_OF = {name: next(task for task in tasks.names() if fits(name, task)) for name in models.names()}
+"""A task that fits each model."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -53,3 +59,29 @@ def make_trial(seed: int = 0, learning_rate: float = 0.1, **changes: Any) -> Tri
 
 def make_pack(seeds: int = 1, **changes: Any) -> Pack:
     return Pack(tuple(make_trial(seed, **changes) for seed in range(seeds)))
+
+
+def trained(pack: Pack, device: str = "cpu") -> list[Log]:
+    """The logs of a pack that has been trained to its end, with its moments."""
+    training = Training(pack, device)
+    while not training.finished:
+        training.advance()
+    training.results()
+    return training.logs
+
+
+def end_weights(log: Log) -> torch.Tensor:
+    """Flat (P,), at the last evaluation."""
+    return log.snapshots["end"][1]
+
+
+def same_numbers(one: Log, other: Log) -> bool:
+    """Whether two trials have the same curves, evaluations and last evaluated weights, to the bit."""
+    a, b = one.curves(), other.curves()
+    return (
+        torch.equal(end_weights(one), end_weights(other))
+        and all(np.array_equal(x, b.scalars()[n], equal_nan=True) for n, x in a.scalars().items())
+        and np.array_equal(a.update_norm, b.update_norm, equal_nan=True)
+        and one.evals == other.evals
+        and one.diverged_step == other.diverged_step
+    )

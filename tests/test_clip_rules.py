@@ -13,7 +13,7 @@ def run(rule, norms, max_norm=float("inf")):
     grads = torch.zeros(len(norms), 2, 3, dtype=torch.float64)
     grads[:, 0, 1] = torch.tensor(norms)
     grads[:, 1, 1] = 1.0
-    state = rule.init(grads[0])
+    state = rule.init(grads[0], len(grads))
     after, coefficients = [], []
     for grads_RP in grads:
         norm = grads_RP.norm(dim=1, keepdim=True)

@@ -20,12 +20,12 @@ from harness.results import reader, writer
 from harness.results.reader import read
 from harness.run import main as run
 from harness.tasks import heldout_set
-from harness.training.loop import build_task, run_pack, train
+from harness.training.loop import build_task, train
 from harness.training.samples import SAMPLE_LENGTH, TEMPERATURES
 from harness.training.weights import rebuild
+from tests.conftest import end_weights, same_numbers, trained
 from tests.conftest import make_trial as make_palindrome_trial
 from tests.tasks.test_text import letters
-from tests.test_train import same_numbers
 
 TINY = {
     "models": "rnn,lstm", "lengths": "8", "hidden_size": "8", "batch_size": "8", "learning_rate": "0.03",
@@ -66,8 +66,8 @@ def generate(results: Path, *more: str, trial: str | None = None) -> int:
 
 
 def test_samples_and_checkpoints_change_no_number_of_the_training(space):
-    plain = run_pack(Pack(trials_of(space)))
-    more = run_pack(Pack(trials_of(space), (), True, 20))
+    plain = trained(Pack(trials_of(space)))
+    more = trained(Pack(trials_of(space), (), True, 20))
     assert all(same_numbers(a, b) for a, b in zip(plain, more, strict=True))
     assert [run.checkpoint for run in plain] == [None, None]
     assert not any(run.samples for run in plain)
@@ -90,9 +90,9 @@ def test_samples_are_taken_at_even_steps_and_do_not_depend_on_the_pack(space):
 
 def test_a_checkpoint_holds_the_final_weights_and_rebuilds_the_model(space):
     trial = trials_of(space)[0]
-    (run,) = run_pack(Pack((trial,), checkpoints=True))
+    (run,) = trained(Pack((trial,), checkpoints=True))
     model = rebuild(run.checkpoint)
-    assert torch.equal(torch.nn.utils.parameters_to_vector(model.parameters()), run.weights)
+    assert torch.equal(torch.nn.utils.parameters_to_vector(model.parameters()), end_weights(run))
     about, task = run.checkpoint.metadata, build_task(trial.condition)
     assert (about["trial_id"], about["step"]) == (trial.trial_id, 40)
     own = models.options("lstm")

@@ -11,9 +11,8 @@ from harness.planning.fits import fits
 from harness.planning.space import Space
 from harness.probes import DEFAULT_MOMENT_PROBES
 from harness.tasks import heldout_set, tasks
-from harness.training.loop import build_task, run_pack, train
-from tests.conftest import LENGTHS, make_trial
-from tests.test_train import same_numbers
+from harness.training.loop import build_task, train
+from tests.conftest import LENGTHS, make_trial, same_numbers, trained
 
 PAIRS = [(model, task) for model in models.names() for task in tasks.names() if fits(model, task)]
 
@@ -30,9 +29,9 @@ def trials_of(model: str, task: str, **changes):
 @pytest.mark.parametrize(("model", "task"), PAIRS)
 def test_every_pair_has_the_same_numbers_in_a_pack_and_alone(model, task):
     trials = trials_of(model, task)
-    for trial, run in zip(trials, run_pack(Pack(trials)), strict=True):
+    for trial, run in zip(trials, trained(Pack(trials)), strict=True):
         assert [math.isfinite(loss) for _, loss, _ in run.evals] == [True] * 4
-        assert same_numbers(run_pack(Pack((trial,)))[0], run)
+        assert same_numbers(trained(Pack((trial,)))[0], run)
 
 
 @pytest.mark.parametrize("task", [task for model, task in PAIRS if model == "lstm"])

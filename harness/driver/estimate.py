@@ -6,7 +6,7 @@ from typing import Any
 from harness.condition import Condition, Pack, Trial
 from harness.planning.plan import Kind, Plan, kind_of, make_trial
 from harness.planning.space import Space
-from harness.training.loop import run_pack
+from harness.training.loop import Training
 
 TIMED_STEPS = 20
 
@@ -53,11 +53,18 @@ def time_one(space: Space, condition: Condition, device: str) -> tuple[float, fl
     batch = siblings * max(space.seeds, space.lr_batch * space.tuning_seeds if space.tuned else 0)
     replicas = max(1, min(space.pack_size, batch, TIMED_WORK // size))
     trials = tuple(short(make_trial(space, condition, 1e-3, seed)) for seed in range(replicas))
-    run_pack(Pack(trials[:1]), device)  # the first pack of a process pays for loading kernels
-    runs = run_pack(Pack(trials), device)
-    step_seconds = [float(block[-1]) for run in runs for block in run.step_seconds]
-    evals = sum(len(run.evals) for run in runs)
-    return sum(step_seconds) / len(step_seconds), sum(run.eval_seconds for run in runs) / evals
+    timed(Pack(trials[:1]), device)  # the first pack of a process pays for loading kernels
+    return timed(Pack(trials), device)
+
+
+def timed(pack: Pack, device: str) -> tuple[float, float]:
+    """Train the pack; seconds per step and per evaluation of one trial."""
+    training = Training(pack, device)
+    while not training.finished:
+        training.advance()
+    step_seconds = [float(block[-1]) for log in training.logs for block in log.step_seconds]
+    evals = sum(len(log.evals) for log in training.logs)
+    return sum(step_seconds) / len(step_seconds), sum(log.eval_seconds for log in training.logs) / evals
 
 
 def short(trial: Trial) -> Trial:

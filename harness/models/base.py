@@ -15,9 +15,9 @@ models: Registry[nn.Module] = Registry(
 )
 
 State = tuple[Tensor, ...]
-"""Recurrent state of a batch, each tensor (batch, hidden); its first tensor is what the readout sees.
+"""Recurrent state of a batch, each tensor (batch, hidden). The readout sees its first tensor.
 
-Of stacked layers the parts of the top one come first, then those of the one below, and so on.
+With stacked layers the parts of the top layer come first, then the parts of the layer below it, and so on.
 """
 
 Init = Literal["xavier", "kaiming", "orthogonal", "normal"]
@@ -28,8 +28,8 @@ class Layer(nn.Module):
     """A linear map of several inputs side by side, for all gates at once: [x, h, ...] W' + b.
 
     weight is (gates * rows, sum of sizes), bias (gates * rows). With `layer_norm` the sums of every gate are
-    normalised over its rows (mean 0, variance 1, epsilon 1e-5) and multiplied by a gain, which starts at 1,
-    before the bias is added: Ba, Kiros & Hinton 2016 (arXiv 1607.06450), equation 4, gate by gate.
+    normalised over its rows (mean 0, variance 1, epsilon 1e-5). They are then multiplied by a gain, which
+    starts at 1, before the bias is added. This is equation 4 of Ba, Kiros & Hinton 2016 (arXiv 1607.06450).
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Stepwise(nn.Module):
         raise NotImplementedError
 
     def step(self, x_BI: Tensor, state: State) -> State:
-        """The state after one more input: that of the top layer first."""
+        """The state after one more input, the top layer's parts first."""
         size = self.state_size
         after: State = ()
         for depth, layer in enumerate(self.cells, start=1):
@@ -122,10 +122,10 @@ class Stepwise(nn.Module):
 class Recurrent(Stepwise):
     """Cells that read their input and their previous hidden state side by side, times one combined matrix.
 
-    `layers` cells are stacked, each reading the hidden state of the one below. `bidirectional`: every layer
-    has a second cell that reads the sequence from its end, the layer above reads both, and the readout
-    sees the last hidden state of each direction (Schuster & Paliwal 1997); such a model has no state after
-    t steps, and answers at the end only. `layer_norm`: see `Layer`.
+    `layers` cells are stacked, each reading the hidden state of the one below. With `bidirectional` every
+    layer has a second cell that reads the sequence from its end. The layer above reads both, and the readout
+    sees the last hidden state of each direction (Schuster & Paliwal 1997). Such a model has no state after t
+    steps, and answers at the end only. `layer_norm`: see `Layer`.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Recurrent(Stepwise):
 
     @property
     def layers(self) -> list[Layer]:
-        """Their weights, bottom first; where there are two directions, both of a layer side by side."""
+        """The cells' weights, bottom first. With two directions, both cells of a layer stand side by side."""
         return cast("list[Layer]", list(self.cells))
 
     @property
@@ -171,7 +171,7 @@ class Recurrent(Stepwise):
         return self.layers[0].forward(x_BI, h_BH)
 
     def recurrent_weight(self) -> Tensor:
-        """What hidden states are multiplied by, a block per gate of every layer: (blocks, hidden, hidden)."""
+        """The matrices that multiply hidden states, one per gate of every cell: (blocks, hidden, hidden)."""
         n = self.hidden_size
         return torch.cat([layer.weight[:, -n:].view(-1, n, n) for layer in self.layers])
 
@@ -204,8 +204,8 @@ def check_layers(layers: int) -> None:
 def logistic(x: Tensor) -> Tensor:
     """The sigmoid, as (1 + tanh(x / 2)) / 2.
 
-    For tensors that are contiguous: there torch.sigmoid rounds the last few elements in another way than the
-    rest, and which elements are the last depends on how many replicas there are. tanh rounds all alike.
+    Use it for contiguous tensors: torch.sigmoid rounds their last few elements in another way than the rest.
+    Which elements are the last depends on how many replicas there are. tanh rounds all alike.
     """
     return 0.5 * torch.tanh(0.5 * x) + 0.5
 
@@ -215,8 +215,8 @@ def start(rows: int, columns: int, init: Init) -> Tensor:
 
     xavier: uniform within sqrt(6 / (rows + columns)) (Glorot & Bengio 2010). kaiming: uniform within
     sqrt(3 / columns), variance 1 / fan-in (He et al. 2015, gain 1). orthogonal: Saxe et al. 2014.
-    normal: standard deviation 0.01. Each block is drawn on its own fan-in and fan-out: one for the input
-    and one for the hidden state of every gate.
+    normal: standard deviation 0.01. Every gate has one block for the input and one for the hidden state. Each
+    block is drawn on its own fan-in and fan-out.
     """
     return STARTS[init](torch.empty(rows, columns))
 

@@ -41,8 +41,8 @@ class Attention(nn.Module):
 class GAT(GraphNet):
     """Graph attention, one head: neighbours are weighted by how they and the node look, not by degree.
 
-    Otherwise the same as `gcn` (ReLU where the paper has ELU), so that the two differ in the weighting only.
-    Parameters: those of `gcn` and 2 n per layer.
+    It is otherwise the same as `gcn` (ReLU where the paper has ELU), so the two differ in the weighting only.
+    It has 2 n more parameters per layer than `gcn`.
     """
 
     def make_layer(self, inputs: int, outputs: int, init: Init) -> nn.Module:

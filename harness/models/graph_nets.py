@@ -19,18 +19,19 @@ SIGNAL_LAYERS = 2
 class GraphNet(nn.Module):
     """H' = relu(norm(layer(H))), a number of times; with `residual`, all but the first layer add H to it.
 
-    `length` is the number of layers, for the study of depth. What the inputs (batch, time or nodes, numbers)
-    are depends on the task's graph (shape letters: see `harness.graphs`):
+    `length` is the number of layers, for the study of depth. The inputs are (batch, time or nodes, numbers).
+    What they mean depends on the task's graph (shape letters: see `harness.graphs`):
 
-    - a graph per sequence: features and adjacency of its nodes; outputs (batch, nodes, output).
-    - one graph for all: its last snapshot, one number per node, in 2 layers whatever the length; one output,
-      read off all nodes side by side.
-    - none: time steps as the nodes of a path; one output, read off the last node. So it depends on the input
-      k steps before the last if there are at least k layers.
+    - A graph per sequence: inputs are the features and adjacency of its nodes, outputs (batch, nodes,
+      output).
+    - One graph for all: the last snapshot is read, one number per node, in 2 layers whatever the length. One
+      output is read off all nodes side by side.
+    - No graph: the time steps are the nodes of a path. One output is read off the last node. So it depends on
+      the input k steps before the last if there are at least k layers.
 
-    `norm`: none; layer (Ba et al. 2016, arXiv 1607.06450), over the numbers of each node; pair (PairNorm,
-    Zhao & Akoglu 2020, arXiv 1909.12223), which centres the nodes and scales them to a mean squared norm of
-    1. The residual connection is that of Kipf & Welling 2017, appendix B.
+    `norm` is none, layer or pair. layer (Ba et al. 2016, arXiv 1607.06450) normalises over the numbers of
+    each node. pair (PairNorm, Zhao & Akoglu 2020, arXiv 1909.12223) centres the nodes and scales them to a
+    mean squared norm of 1. The residual connection follows Kipf & Welling 2017, appendix B.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("graph", "signal", "whole sequence")

@@ -17,10 +17,10 @@ from harness.models.base import Init, Layer, State, Stepwise, models
 class GraphRecurrent(Stepwise):
     """A cell whose sums are Â [x_t, h_{t-1}] W' + b, with Â = D^-1/2 (A + I) D^-1/2; all nodes share W and b.
 
-    Inputs are snapshots (batch, time, nodes) of one number per node; the state's tensors are (batch, nodes,
-    hidden); one output, or one per step, is read off all nodes side by side. Without `use_graph` Â is the
+    Inputs are snapshots (batch, time, nodes) of one number per node. The state's tensors are (batch, nodes,
+    hidden). One output, or one per step, is read off all nodes side by side. Without `use_graph` Â is the
     identity: every node is alone until the readout. Without `use_memory` every step starts from a
-    state of zeros: the last snapshot is all that is seen. Both ablations keep every parameter.
+    state of zeros: only the last snapshot is seen. Both ablations keep every parameter.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("signal",)

@@ -12,9 +12,10 @@ class GRU(Recurrent):
 
     r, z = sigmoid(W [x_t, h_{t-1}] + b);  n = tanh(W_nx x_t + r * (W_nh h_{t-1}) + b_n);
     h_t = (1 - z) * n + z * h_{t-1}. The rows of the (3n, d + n) matrix are r, z, n. Cho et al. write
-    W_nh (r * h_{t-1}) instead. There is one bias: torch.nn.GRU with its second, `bias_hh`, at 0 is this
-    model (its part for n lies within r * (.), so the two do not merge). Parameters: 3 n (d + n + 1) in the
-    cell and c (n + 1) in the readout. `layer_norm` normalises the three sums, that of n after the reset.
+    W_nh (r * h_{t-1}) instead. There is one bias: torch.nn.GRU is this model if its second bias,
+    `bias_hh`, is 0. (The part of `bias_hh` for n lies within r * (.), so the two do not merge.) Parameters:
+    3 n (d + n + 1) in the cell and c (n + 1) in the readout. `layer_norm` normalises the three sums, the sum
+    of n after the reset.
     """
 
     def __init__(

@@ -15,9 +15,9 @@ from harness.models.base import Layer, State, Stepwise, models
 class Diagonal(nn.Module):
     """h_t = lambda * h_{t-1} + gamma * (B u_t), with lambda = exp(-exp(nu) + i exp(theta)), so |lambda| < 1.
 
-    At the start lambda is uniform on the ring r_min <= |lambda| <= r_max with phases in [0, max_phase], and
-    gamma = sqrt(1 - |lambda|^2), which keeps the variance of h near that of B u; nu, theta and log gamma are
-    trained. B is normal with variance 1 / (2 d), real and imaginary parts each.
+    At the start lambda is uniform on the ring r_min <= |lambda| <= r_max with phases in [0, max_phase]. gamma
+    starts at sqrt(1 - |lambda|^2), so that h and B u have about the same variance. nu, theta and log gamma
+    are trained. B starts normal with variance 1 / (2 d), real and imaginary parts each.
     """
 
     def __init__(self, input_size: int, size: int, r_min: float, r_max: float, max_phase: float) -> None:

@@ -16,8 +16,8 @@ from harness.models.base import Init, Layer, State, Stepwise, check_layers, logi
 class Minimal(Stepwise):
     """h_t = keep_t * h_{t-1} + new_t, where both depend on x_t alone; a subclass defines `terms`.
 
-    In a layer above, gates depend on the past, through the hidden state of the layer below: hence two
-    `layers` unless said otherwise. With one, none of 6 runs learnt palindromes of 8 digits in 1,000 steps.
+    In a layer above, gates depend on the past, through the hidden state of the layer below. So there are two
+    `layers` by default. With one, none of 6 trials learnt palindromes of 8 digits in 1,000 steps.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class MinGRU(Minimal):
 class MinLSTM(Minimal):
     """minLSTM: f, i = sigmoid(W x_t + b);  h_t = f / (f + i) * h_{t-1} + i / (f + i) * (W_h x_t + b_h).
 
-    The rows of the (3n, d) matrix are f, i, h. f / (f + i) is the sigmoid of log f - log i, which is what is
-    computed: both gates may underflow. Parameters: 3 n (d + 1) in the first layer, 3 n (n + 1) above, and
+    The rows of the (3n, d) matrix are f, i, h. f / (f + i) is computed as the sigmoid of log f - log i,
+    because both gates may underflow. Parameters: 3 n (d + 1) in the first layer, 3 n (n + 1) above, and
     c (n + 1) in the readout.
     """
 

@@ -10,9 +10,9 @@ from harness.models.base import Layer, Recurrent, State, models
 class Reservoir(Recurrent):
     """Tanh RNN with frozen orthogonal weights: h_t = tanh(W_hx x_t + W_hh h_{t-1}).
 
-    W_hx and W_hh are random orthogonal (Saxe et al. 2014; of a W_hx that is not square, its rows or columns)
-    and stay so; c (n + 1) parameters are trained, those of the readout. What it can solve, the dynamics of
-    an untrained network already hold.
+    W_hx and W_hh start random orthogonal (Saxe et al. 2014) and stay as they are. A W_hx that is not square
+    has orthogonal rows or columns. Only the readout is trained: c (n + 1) parameters. What it can solve, the
+    dynamics of an untrained network already hold.
     """
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:

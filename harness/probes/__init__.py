@@ -1,7 +1,7 @@
 """Measures, one file each. Importing this package registers them.
 
-Some are read off a trial's curves when it is over (`probe`), some are taken of its weights at three moments
-(`moment_probe`).
+A measure is read off the curves of a trial when it is over (`probe`). A probe is taken of the weights of a
+trial at a moment (`moment_probe`).
 """
 
 from harness.probes import clipping as _clipping  # noqa: F401

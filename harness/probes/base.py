@@ -47,6 +47,15 @@ class Curves:
     solved_step: int | None
     diverged_step: int | None
 
+    def scalars(self) -> dict[str, Floats]:
+        """What every step reports, by name."""
+        return {
+            "loss": self.loss,
+            "score": self.score,
+            "grad_norm": self.grad_norm,
+            "clip_coefficient": self.clip_coefficient,
+        }
+
 
 Measure = Callable[[Curves], dict[str, Any]]
 

@@ -1,4 +1,4 @@
-"""Did the clip axis act: the gradient norm before clipping, and how often and how hard it was clipped."""
+"""Did clipping act? The gradient norm before clipping, and how often and how hard it was clipped."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ from harness.probes.base import Curves, probe
 def clipping(curves: Curves) -> dict[str, Any]:
     """Quantiles of the global L2 norm before clipping, share of steps clipped, mean clip coefficient.
 
-    Quantiles are over all steps of the trial up to and including the one at which it diverged, whose norm may
-    be inf or NaN: such norms count as infinitely large (which is what they were before they overflowed).
-    The rest is over the steps with a finite norm, and NaN or False if there are none: a step is clipped if
-    its coefficient is below 1; never active: none was; mostly active: more than half were.
+    Quantiles are over all steps of the trial. At the step where a trial diverged the norm may be inf or NaN:
+    it counts as infinitely large, as it was before it overflowed. The rest is over the steps with a finite
+    norm; it is NaN or False if there are none. A step is clipped if its coefficient is below 1. Clipping was
+    never active if no step was clipped, and mostly active if more than half were.
     """
     norms = np.nan_to_num(curves.grad_norm.astype(np.float64), nan=np.inf, posinf=np.inf)
     p50, p90, p99 = np.quantile(norms, [0.5, 0.9, 0.99], method="inverted_cdf")

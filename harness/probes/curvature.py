@@ -1,8 +1,8 @@
 """Sharpness: the largest eigenvalue of the loss's Hessian.
 
-To be set against the optimizer's stability limit: gradient descent at learning rate lr cannot settle where it
-exceeds 2 / lr, with momentum m where it exceeds 2 (1 + m) / lr (Cohen et al. 2021, arXiv 2103.00065). For
-RMSprop and Adam the limit concerns the preconditioned Hessian, which this is not.
+It is compared with the optimizer's stability limit. Gradient descent at learning rate lr cannot settle where
+the sharpness exceeds 2 / lr. With momentum m the limit is 2 (1 + m) / lr (Cohen et al. 2021,
+arXiv 2103.00065). For RMSprop and Adam the limit concerns the preconditioned Hessian, which this is not.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def any_model(_: nn.Module) -> bool:
 def curvature(moment: Moment) -> Measured:
     """Largest eigenvalue of the Hessian of the mean loss on the probe batch, by 40 steps of Lanczos.
 
-    Negative if all eigenvalues are. NaN if a weight or the loss is not finite.
+    It is negative if all eigenvalues are, and NaN if a weight or the loss is not finite.
     """
 
     def product(call: Any, weights_P: Tensor, vector_P: Tensor) -> Tensor:
@@ -48,10 +48,11 @@ def curvature(moment: Moment) -> Measured:
 def largest_eigenvalue(product: Callable[[Tensor], Tensor], start_RP: Tensor) -> Tensor:
     """The largest eigenvalue of each of R symmetric matrices, given their products with vectors: (R,).
 
-    Lanczos (1950) with full reorthogonalisation: the largest Ritz value, which finds the top of a spectrum
-    whatever its other end is, where power iteration finds the eigenvalue that is largest in size. A replica
-    whose Krylov space is exhausted early goes on with zeros, whose diagonal repeats its first Rayleigh
-    quotient: never above the largest eigenvalue. NaN where a product is not finite.
+    This is Lanczos (1950) with full reorthogonalisation: the result is the largest Ritz value. It finds the
+    top of a spectrum whatever its other end is; power iteration finds the eigenvalue that is largest in size.
+    A replica whose Krylov space is exhausted early goes on with zeros. Their diagonal repeats its first
+    Rayleigh quotient, which is never above the largest eigenvalue. The result is NaN where a product is not
+    finite.
     """
     size = min(start_RP.shape[1], ITERATIONS)
     basis = [start_RP / start_RP.norm(dim=1, keepdim=True)]

@@ -1,4 +1,4 @@
-"""When a run has diverged: the step and the reason."""
+"""When a trial has diverged: the step and the reason."""
 
 import numpy as np
 
@@ -16,10 +16,10 @@ def divergence(
 ) -> tuple[int, str] | None:
     """Index into `loss` of the first diverged step and the reason, or None.
 
-    Diverged means: the loss is not finite; or the gradient norm before clipping is not finite (in
-    float32 a norm above 1.8e19 overflows, and counts); or the mean of the last min(200, max_steps)
-    batch losses exceeds 3 x the held-out loss at step 0. `earlier_losses` are those just before `loss`, at
-    least 199 of them if there were so many.
+    A trial diverges at the first step at which the loss is not finite, or the gradient norm before clipping
+    is not finite. (In float32 a norm above 1.8e19 overflows, and counts.) It also diverges where the mean of
+    the last min(200, max_steps) batch losses exceeds 3 x the held-out loss at step 0. `earlier_losses` came
+    just before `loss`: at least 199 of them, if there were so many.
     """
     window = min(WINDOW, max_steps)
     tail = np.asarray(earlier_losses[max(0, len(earlier_losses) - window + 1) :], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Drops: sudden losses of training score after a run had converged."""
+"""Drops: sudden losses of training score after a trial had converged."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ POOLED_SEQUENCES = 128
 """A score is pooled over at least this many sequences before it may count as a drop."""
 
 RECOVERY_BATCHES = 10
-"""Batches (more, if fewer sequences than POOLED_SEQUENCES) whose mean must be back up."""
+"""Batches whose mean must be back up. More, if they have fewer than POOLED_SEQUENCES sequences."""
 
 ARMING_BATCHES = 50
 """Batches whose mean at the solved level also counts as having converged."""
@@ -20,7 +20,7 @@ ARMING_BATCHES = 50
 
 @dataclass(frozen=True)
 class Drop:
-    """One drop. `end` is the step of recovery, None if the run ended first (right-censored)."""
+    """One drop. `end` is the step of recovery, None if the trial ended first (right-censored)."""
 
     start: int
     end: int | None
@@ -30,8 +30,8 @@ class Drop:
 def armed_from(score: Floats, solved_step: int | None, batch_size: int, levels: Levels) -> int | None:
     """First step at which a drop may begin, or None.
 
-    The run has been solved by then, held-out or by the mean of 50 batches, and a whole pool of batches
-    has come since: batches from before say nothing about a drop.
+    By then the trial has been solved, on the held-out set or by the mean of 50 batches. A whole pool of
+    batches has come since, because batches from before say nothing about a drop.
     """
     means = trailing_means(score, ARMING_BATCHES)
     converged = np.flatnonzero(means[ARMING_BATCHES - 1 :] >= levels.solved_at)
@@ -49,10 +49,10 @@ def pool_size(batch_size: int) -> int:
 def find_drops(score: Floats, armed: int | None, batch_size: int, levels: Levels) -> list[Drop]:
     """All drops, in order.
 
-    A drop begins at an armed step whose score, pooled over the last max(1, ceil(128 / batch_size))
-    batches, is below `drop_at`; it has recovered at the first later step at which the mean of the last
-    10 batches (or as many as are pooled, if more) is at least `recovered_at`. The next may begin
-    once a full pool of batches lies behind that recovery.
+    A score is pooled over the last max(1, ceil(128 / batch_size)) batches. A drop begins at an armed step
+    whose pooled score is below `drop_at`. It has recovered at the first later step at which the mean of the
+    last 10 batches (or as many as are pooled, if more) is at least `recovered_at`. The next may begin once a
+    full pool of batches lies behind that recovery.
     """
     if armed is None:
         return []

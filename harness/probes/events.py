@@ -8,8 +8,8 @@
     divergence       diverged_step            largest batch loss minus the   none
                                               initial held-out loss
 
-`recovered`: it was over before the trial ended. `censored`: the trial ended first, so that nobody knows;
-never so in a trial that diverged, where what was not over then is known not to have recovered.
+An event is `recovered` if it was over before the trial ended. It is `censored` if the trial ended first, so
+its end is unknown. In a trial that diverged, an event that was not over is known not to have recovered.
 """
 
 from typing import Any
@@ -26,8 +26,8 @@ COLUMNS = ("kind", "start_step", "depth", "extreme", "end_step", "recovered", "c
 def events(curves: Curves) -> dict[str, list[Any]]:
     """The events of a trial by column, in the order of their start.
 
-    `extreme` is the lowest pooled score of a drop, the highest value of a spike, the largest batch loss of a
-    divergence; inf for a value that is not finite.
+    `extreme` is the lowest pooled score of a drop, the highest value of a spike, or the largest batch loss of
+    a divergence. A value that is not finite is inf.
     """
     steps = len(curves.loss)
     diverged = curves.diverged_step is not None

@@ -1,8 +1,8 @@
 """Gradient through time: the loss's gradient with respect to the state after each time step.
 
 The state is what `step` hands from one step to the next: (h,) of an RNN, (h, c) of an LSTM. Its parts are
-separate coordinates: dL/dc_t is taken with h_t held fixed (autograd's `c_t.grad` also holds the path through
-h_t = o tanh(c_t) of the same step), as in the recursion g_t = J_{t+1}' g_{t+1} with the step's Jacobian J.
+separate coordinates: dL/dc_t is taken with h_t held fixed, as in the recursion g_t = J_{t+1}' g_{t+1} with
+the step's Jacobian J. (autograd's `c_t.grad` also holds the path through h_t = o tanh(c_t) of the same step.)
 """
 
 from typing import Any
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from harness.probes.moments import Measured, Moment, check_steps, has_steps, moment_probe, rollout
+from harness.capabilities import has_steps, state_parts
+from harness.probes.moments import Measured, Moment, check_steps, moment_probe, rollout
 
 REACH = 1e-3
 """Fraction of its last value below which a gradient no longer reaches."""
@@ -26,13 +27,13 @@ QUANTITIES = ("state", "h", "c")
 def gradient_flow(moment: Moment) -> Measured:
     """Rate and reach of the gradient with respect to the state after each step, and its profiles over t.
 
-    Of the whole state, and of its first part (h) and its second (c) alone; of stacked layers, whose top
-    comes first, those are the top layer's. A profile is the mean over sequences of the L2 norm of each
-    sequence's own gradient. See `rate` and `reach`. Columns of c are NaN where a layer's state has one part.
+    There are three: of the whole state, of its first part (h), and of its second (c). With stacked layers h
+    and c are the top layer's. A profile holds the L2 norm of each sequence's own gradient. Columns come from
+    its mean over sequences: see `rate` and `reach`. Columns of c are NaN where a layer's state has one part.
     """
     check_steps(moment)
     parts = state_gradients(moment)
-    top = parts[: getattr(moment.model, "state_size", len(parts))]
+    top = parts[: state_parts(moment.model, len(parts))]
     profiles = {"grad_state": torch.stack(parts).norm(dim=0)}
     profiles |= {f"grad_{name}": norms for name, norms in zip("hc", top, strict=False)}
     columns = {}
@@ -69,8 +70,8 @@ def no_nudges(model: Any, inputs_BTI: Tensor) -> tuple[Tensor, ...]:
 def rate(norms_RT: Tensor) -> Tensor:
     """Geometric mean factor per step back in time, from the last step whose norm is not 0 to the first: (R,).
 
-    Below 1 the gradient vanishes, above 1 it explodes. NaN if there are fewer than two such steps, or a
-    norm is not finite; 0 if the first norm has underflowed.
+    Below 1 the gradient vanishes, above 1 it explodes. It is NaN if there are fewer than two such steps or a
+    norm is not finite, and 0 if the first norm has underflowed.
     """
     last_R = last_nonzero(norms_RT)
     first, end = norms_RT[:, 0], norms_RT.gather(1, last_R[:, None])[:, 0]
@@ -82,8 +83,8 @@ def rate(norms_RT: Tensor) -> Tensor:
 def reach(norms_RT: Tensor) -> Tensor:
     """Steps back until the norm first falls below 1e-3 of its value at the last step that is not 0: (R,).
 
-    inf if it never does within the sequence: it reaches the first step. NaN if a norm is not finite or all
-    are 0.
+    It is inf if the norm never does within the sequence: the gradient reaches the first step. It is NaN if a
+    norm is not finite or all are 0.
     """
     steps = norms_RT.shape[1]
     last_R = last_nonzero(norms_RT)

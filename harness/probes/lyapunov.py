@@ -5,8 +5,8 @@ carried along: J_t Q_{t-1} = Q_t R_t, and exponent i is the mean of log |R_ii| o
 arXiv 2006.14123; Engelken 2023, arXiv 2312.17306). In nats per time step: below 0 a small change of the
 state dies out, above 0 it grows.
 
-These are estimates over a finite time: exponents that lie within about 1 / SETTLING of each other are mixed,
-and the standard error says how well the first is known.
+These are estimates over a finite time. Exponents that lie within about 1 / SETTLING of each other are mixed.
+The standard error says how well the first is known.
 """
 
 import math
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.func import jvp, vmap
 
-from harness.probes.moments import Measured, Moment, has_steps, moment_probe
+from harness.capabilities import has_steps
+from harness.probes.moments import Measured, Moment, moment_probe
 
 EXPONENTS = 4
 """Exponents that are recorded, the largest first."""
@@ -35,10 +36,10 @@ COUNTED = 100
 def lyapunov(moment: Moment) -> Measured:
     """The 4 largest exponents: means over 8 trajectories of 100 steps each, after 50 that do not count.
 
-    A trajectory reads the probe sequences one after the other, from a place of its own and from the start
-    again at their end, without resetting the state: so there are as many steps however short the sequences
-    are. lyapunov_error is the standard error of the largest over trajectories. NaN if the state is not
-    finite, and for exponents beyond the size of the state; -inf where a direction is lost altogether.
+    A trajectory reads the probe sequences one after the other, from a place of its own, and goes on at the
+    start after their end. It does not reset the state, so it has as many steps however short the sequences
+    are. lyapunov_error is the standard error of the largest exponent over trajectories. Exponents are NaN if
+    the state is not finite, and beyond the size of the state. They are -inf where a direction is lost.
     """
     each_RBK = exponents(moment, driving(moment.inputs_BTI), EXPONENTS, SETTLING)
     mean_RK, order = each_RBK.mean(dim=1).sort(dim=1, descending=True)

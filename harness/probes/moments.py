@@ -1,7 +1,7 @@
 """What is measured of the weights themselves, at three moments of a trial: `init`, `solved` and `end`.
 
-`end` is after the last update, or, for a trial that diverged, at its last evaluation before. The probes
-run in float64 on a fixed batch of sequences of their own, after training is over: they cannot change it.
+`end` is after the last update. For a trial that diverged, it is the last evaluation before. The probes work
+in float64 on a fixed batch of sequences of their own, after training is over, so they cannot change it.
 Shape letters: R replicas, B sequences, T time steps, S state numbers, P parameters.
 """
 
@@ -112,13 +112,6 @@ def moment_probe(
 def moment_columns(names: tuple[str, ...]) -> tuple[str, ...]:
     """The columns of these probes in the moments table."""
     return tuple(column for name in names for column in MOMENT_PROBES[name].columns)
-
-
-def has_steps(model: nn.Module) -> bool:
-    """Whether a model can be taken through time step by step: one direction, and what `Stepwise` has."""
-    if getattr(model, "bidirectional", False):
-        return False
-    return all(hasattr(model, name) for name in ("initial_state", "step", "readout", "every_step"))
 
 
 def rollout(model: Any, inputs_BTI: Tensor, nudges: tuple[Tensor, ...] | None = None) -> Tensor:

@@ -11,10 +11,10 @@ from harness.probes.base import Curves, probe
 def objective(curves: Curves) -> dict[str, Any]:
     """Area under the held-out loss from step 0 to max_steps, between 0 and 1.
 
-    1 if the trial diverged, whenever that was. Else the trapezoid area over the evaluations, each loss
-    capped at the task's baseline loss and divided by it. A trial that stopped before max_steps is taken
-    to go on at its mean over the observation window (from the evaluation that solved it to the
-    last). Never NaN, so that the tuner learns from every trial.
+    It is 1 if the trial diverged, whenever that was. Else it is the trapezoid area over the evaluations, each
+    loss capped at the task's baseline loss and divided by it. A trial that stopped before max_steps is taken
+    to go on at its mean over the observation window, from the evaluation that solved it to the last. It is
+    never NaN, so that the tuner learns from every trial.
     """
     if curves.diverged_step is not None:
         return {"objective": 1.0}

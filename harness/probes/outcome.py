@@ -8,11 +8,12 @@ from harness.probes.drops import drops_of
 def outcome(curves: Curves) -> Outcome:
     """The outcome of a trial that ran to its end; the first that applies wins.
 
-    diverged: see `divergence`; counts as unsolved everywhere, also when the run had been solved.
-    unsolved: no evaluation up to max_steps reached `solved_at`. lost: the last held-out score is
-    below `drop_at`, or below `recovered_at` with a drop that was not over. (A drop needs 10 good batches to
-    count as over, so one that the end cuts off is judged by the held-out score.) recovered: a drop
-    within the observation window, over by the end. stable: none.
+    diverged: see `divergence`. It counts as unsolved everywhere, even if the trial had been solved.
+    unsolved: no evaluation up to max_steps reached `solved_at`.
+    lost: the last held-out score is below `drop_at`, or below `recovered_at` if a drop was not over. (A drop
+    needs 10 good batches to count as over, so the held-out score judges a drop that the end cuts off.)
+    recovered: there was a drop within the observation window.
+    stable: there was none.
     """
     if curves.diverged_step is not None:
         return Outcome.DIVERGED

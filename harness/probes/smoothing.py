@@ -1,31 +1,27 @@
 """Over-smoothing: how alike linked nodes have become after each layer of a graph network.
 
-The Dirichlet energy tr(H' (I - Â) H) with Â = D^-1/2 (A + I) D^-1/2 (Cai & Wang 2020, arXiv 2006.13318),
-which is the sum over links of |h_i / sqrt(d_i) - h_j / sqrt(d_j)|^2, d_i counting the node itself. An energy
-that falls exponentially with depth is what Rusch, Bronstein & Mishra 2023 (arXiv 2303.10993) call
-over-smoothing. Here it is divided by tr(H' H), so that features that merely shrink do not count as smooth.
+The Dirichlet energy is tr(H' (I - Â) H) with Â = D^-1/2 (A + I) D^-1/2 (Cai & Wang 2020, arXiv 2006.13318).
+It is the sum over links of |h_i / sqrt(d_i) - h_j / sqrt(d_j)|^2, where d_i counts the node itself. Rusch,
+Bronstein & Mishra 2023 (arXiv 2303.10993) call it over-smoothing if this energy falls exponentially with
+depth. Here it is divided by tr(H' H), so that features that merely shrink do not count as smooth.
 """
 
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from harness.capabilities import has_layer_states
 from harness.graphs import propagation
 from harness.probes.moments import Measured, Moment, moment_probe
-
-
-def has_layer_states(model: nn.Module) -> bool:
-    """Whether a model says how it reads its graph, and what its nodes hold after each layer."""
-    return all(hasattr(model, name) for name in ("read", "layer_states"))
 
 
 @moment_probe("dirichlet_first", "dirichlet_last", "dirichlet_rate", applies=has_layer_states)
 def smoothing(moment: Moment) -> Measured:
     """Relative Dirichlet energy after the first and the last layer, and the factor per layer between them.
 
-    Means over sequences; the profile has all layers. NaN if a number is not finite; the rate also with one
-    layer, or if there is no energy after the first.
+    Columns are means over sequences; the profile has all layers. They are NaN if a number is not finite. The
+    rate is NaN also with one layer, or if there is no energy after the first.
     """
 
     def one(call: Any, weights_P: Tensor) -> Tensor:
@@ -49,8 +45,8 @@ def smoothing(moment: Moment) -> Measured:
 def relative_energy(h_BNH: Tensor, adjacency_NN: Tensor) -> Tensor:
     """tr(H' (I - Â) H) / tr(H' H) of each graph, (batch,): from 0 (smooth) to below 2.
 
-    The mean of I - Â over the columns of H, weighted by their squares. 0 where all nodes are 0: they cannot
-    be told apart.
+    It is the mean of I - Â over the columns of H, weighted by their squares. It is 0 where all nodes are 0:
+    they cannot be told apart.
     """
     rough_BNH = h_BNH - propagation(adjacency_NN) @ h_BNH
     energy_B, size_B = (h_BNH * rough_BNH).sum((-2, -1)), h_BNH.square().sum((-2, -1))

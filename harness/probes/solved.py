@@ -12,8 +12,8 @@ from harness.probes.drops import pool_size, trailing_means
 def solved(curves: Curves) -> dict[str, Any]:
     """Step of the last evaluation at the solved level, and steps spent below the drop level after solving.
 
-    Steps below: those after `solved_step`, once a whole pool of batches has come since, whose pooled training
-    score is below `drop_at`. Both are missing if the trial was never solved.
+    A step is below if its pooled training score is below `drop_at`. Steps count after `solved_step`, once a
+    whole pool of batches has come since. Both are missing if the trial was never solved.
     """
     if curves.solved_step is None:
         return {"last_solved_step": None, "steps_below_drop": None}

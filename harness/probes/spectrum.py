@@ -7,14 +7,10 @@ For a tanh network, sigma_max(W_hh) < 1 suffices for gradients to vanish; > 1 is
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from harness.capabilities import has_recurrent_weight
 from harness.probes.moments import Measured, Moment, moment_probe
-
-
-def has_recurrent_weight(model: nn.Module) -> bool:
-    """Whether the model says which of its weights are recurrent."""
-    return hasattr(model, "recurrent_weight")
 
 
 @moment_probe("spectral_radius", "sigma_max", applies=has_recurrent_weight)

@@ -1,10 +1,10 @@
 """Spikes: values of loss or gradient norm that stand out from the window before them.
 
-Two scores, which differ in window, threshold and sidedness. (a) OLMo 2 (arXiv 2501.00656): the
-percentage of values at least 7 standard deviations from the rolling mean of the last 1,000, on either side.
-(b) The same with 6 standard deviations above the mean of the last 128.
+Two definitions differ in window, threshold and sidedness. (a) OLMo 2 (arXiv 2501.00656) takes the percentage
+of values at least 7 standard deviations from the rolling mean of the last 1,000, on either side. (b) The
+other takes 6 standard deviations above the mean of the last 128.
 
-In both, the window excludes the value that is judged: with it, |z| could not exceed sqrt(n - 1), so that 7
+In both, the window excludes the value that is judged. With it, |z| could not exceed sqrt(n - 1), and 7
 deviations could not be seen in fewer than 50 values.
 """
 
@@ -33,9 +33,9 @@ class SpikeScore:
     def flags(self, values: Floats, before: Floats | None = None) -> np.ndarray:
         """Which of `values` spike: booleans, one per value.
 
-        `before` are the values that precede them; the last `window` suffice, so a stream is judged block
-        by block in constant memory. A value that is not finite spikes, and does not enter windows. A
-        window without any spread is left by every value that differs from it.
+        `before` are the values that precede them. The last `window` suffice, so a stream is judged block
+        by block in constant memory. A value that is not finite spikes, and does not enter windows. Off a
+        window without any spread every value on a counted side spikes.
         """
         earlier = np.zeros(0) if before is None else np.asarray(before, dtype=np.float64)[-self.window :]
         series = np.concatenate([earlier, np.asarray(values, dtype=np.float64)])
@@ -56,8 +56,8 @@ def window_statistics(series: Floats, window: int) -> tuple[Floats, Floats, Floa
     """Count, mean and standard deviation (divided by the count) of the finite values among the `window`
     values before each one.
 
-    Windows are put together from two blocks, the end of one and the start of the next, each summed up by
-    Welford's recurrence (1962); nothing is ever subtracted, so an outlier leaves no rounding errors behind
+    A window is put together from two blocks, the end of one and the start of the next. Each is summed up by
+    Welford's recurrence (1962). Nothing is ever subtracted, so an outlier leaves no rounding errors behind
     once it has left the window. Mean and deviation of an empty window are 0.
     """
     size = len(series)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.results.commit import git_commit
 from harness.identity import SEED_RULE
+from harness.results.commit import git_commit
 
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy", "safetensors")
 

@@ -1,38 +1,48 @@
 """The results on disk: Parquet tables, one file per pack and table, each written whole or not at all.
 
-    <folder>/space.json            the definition that this folder holds
-    <folder>/conditions.parquet    one row per condition of that definition, trained or not
-    <folder>/trials/<pack>.parquet one row per trial; written last: a pack counts once it is here
-    <folder>/steps/<pack>.parquet  one row per stored step
-    <folder>/evals/<pack>.parquet  one row per held-out evaluation
-    <folder>/events/<pack>.parquet one row per drop, spike or divergence
-    <folder>/moments/<pack>.parquet   one row per report trial and moment (init, solved, end)
-    <folder>/profiles/<pack>.parquet  one row per report trial, moment, quantity and time step
-    <folder>/samples/<pack>.parquet   one row per text sampled in training, where a space asks for it
-    <folder>/checkpoints/<trial>.safetensors  final weights of a report trial, where a space asks for them
-    <folder>/failures/<pack>.parquet  trials that failed and have not been trained since
+<folder>/space.json            the definition that this folder holds
+<folder>/conditions.parquet    one row per condition of that definition, trained or not
+<folder>/trials/<pack>.parquet one row per trial; written last: a pack counts once it is here
+<folder>/steps/<pack>.parquet  one row per stored step
+<folder>/evals/<pack>.parquet  one row per held-out evaluation
+<folder>/events/<pack>.parquet one row per drop, spike or divergence
+<folder>/moments/<pack>.parquet   one row per report trial and moment (init, solved, end)
+<folder>/profiles/<pack>.parquet  one row per report trial, moment, quantity and time step
+<folder>/samples/<pack>.parquet   one row per text sampled in training, where a space asks for it
+<folder>/checkpoints/<trial>.safetensors  final weights of a report trial, where a space asks for them
+<folder>/failures/<pack>.parquet  trials that failed and have not been trained since
 """
 
-import fcntl
 import json
-import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from harness.condition import Checkpoint, Condition, Pack, Result
-from harness.results.folder import Place
 from harness.errors import RecordsError
-from harness.results.folder import write_whole, _lock
+from harness.results.folder import _lock, write_whole
 from harness.results.reader import committed_files, read, read_definition
-from harness.results.schema import (CHECKPOINT_KEY, EVAL_SCHEMA, EVENT_SCHEMA, FAILURE_SCHEMA, HISTORIES, METADATA_KEY, MOMENT_SCHEMA, PROFILE_SCHEMA, SAMPLE_SCHEMA, SCHEMA_VERSION, STEP_SCHEMA, TRIAL_COLUMNS, TYPES)
+from harness.results.schema import (
+    CHECKPOINT_KEY,
+    EVAL_SCHEMA,
+    EVENT_SCHEMA,
+    FAILURE_SCHEMA,
+    HISTORIES,
+    METADATA_KEY,
+    MOMENT_SCHEMA,
+    PROFILE_SCHEMA,
+    SAMPLE_SCHEMA,
+    SCHEMA_VERSION,
+    STEP_SCHEMA,
+    TRIAL_COLUMNS,
+    TYPES,
+)
 
 
 class Records:
@@ -189,5 +199,3 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(values, np.ndarray):
         values = values.astype(kind.to_pandas_dtype())
     return pa.array(values, kind)
-
-

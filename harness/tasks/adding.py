@@ -1,7 +1,7 @@
 """The adding problem: the sum of the two marked numbers of a sequence.
 
-Hochreiter & Schmidhuber 1997, in the form of Arjovsky, Shah & Bengio 2016 (arXiv 1511.06464, section 4.2):
-a fixed number of steps, values in [0, 1], one marker in each half.
+The task is from Hochreiter & Schmidhuber 1997, in the form of Arjovsky, Shah & Bengio 2016 (arXiv 1511.06464,
+section 4.2). It has a fixed number of steps, values in [0, 1] and one marker in each half.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Adding(Generated):
                    markers   0   1   0   0   0   1
                    target                      .9       (one number, after the last step)
 
-    Values are uniform in [0, 1]; one marker is at a uniform place in the first floor(T / 2) steps, one in
-    the rest. The loss is the squared error. The best constant answer is 1, and its mean squared error
-    the variance of the sum, 1/6. The score is 1 - MSE / (1/6): 1 when exact, 0 for that constant, and
-    below 0 for worse. Solved from .94: a mean squared error of .01.
+    Values are uniform in [0, 1]. One marker is at a uniform place in the first floor(T / 2) steps, the other
+    in the rest. The loss is the squared error. The best constant answer is 1. Its mean squared error is the
+    variance of the sum, 1/6. The score is 1 - MSE / (1/6): it is 1 when exact, 0 for that constant, and
+    below 0 for worse. A trial is solved from .94, a mean squared error of .01.
     """
 
     length: int
@@ -56,5 +56,5 @@ class Adding(Generated):
         return (outputs_B1[:, 0] - targets_B) ** 2
 
     def score(self, outputs_B1: Tensor, targets_B: Tensor) -> Tensor:
-        """1 - squared error / (1/6): the mean is 1 - MSE over that of the constant answer."""
+        """1 - squared error / (1/6). The mean is 1 - MSE / (MSE of the constant answer)."""
         return 1 - self.loss(outputs_B1, targets_B) / self.baseline_loss

@@ -28,7 +28,7 @@ class Task(Protocol):
 
     @property
     def drop_at(self) -> float:
-        """Training score below which a solved run has dropped."""
+        """Training score below which a solved trial has dropped."""
 
     @property
     def recovered_at(self) -> float:
@@ -60,8 +60,8 @@ class Task(Protocol):
     def draw_heldout(self, generator: torch.Generator, size: int, split: str) -> tuple[Tensor, Tensor] | None:
         """A held-out set: split is 'validation', 'test', 'probe' or 'control'.
 
-        A task that generates its sequences draws `size` of them; one with fixed data gives what is of the
-        split. 'control' is sequences without a shortcut that `draw` leaves open, None where there is none.
+        A task that generates its sequences draws `size` of them. A task with fixed data gives the data of the
+        split. 'control' has sequences that close a shortcut which `draw` leaves open; None if there is none.
         """
 
     def loss(self, outputs: Tensor, targets: Tensor, /) -> Tensor:
@@ -119,6 +119,7 @@ class Stream:
         self._batch_size = batch_size
         self._device = device
         self._generator = torch.Generator().manual_seed(stream_seed("data", name, task.length, seed))
+        self._chunk_state = self._generator.get_state()  # before the present chunk was drawn
         self._step = 0
         self._inputs: Tensor
         self._targets: Tensor
@@ -127,8 +128,21 @@ class Stream:
         """The next batch: inputs (batch, time, input) and targets (batch, ...)."""
         index = self._step % CHUNK_STEPS
         if index == 0:
+            self._chunk_state = self._generator.get_state()
             inputs, targets = self._task.draw(self._generator, CHUNK_STEPS * self._batch_size)
             self._inputs = inputs.reshape(CHUNK_STEPS, -1, *inputs.shape[1:]).to(self._device)
             self._targets = targets.reshape(CHUNK_STEPS, -1, *targets.shape[1:]).to(self._device)
         self._step += 1
         return self._inputs[index], self._targets[index]
+
+    def state(self) -> tuple[int, Tensor]:
+        """How many batches were drawn, and the generator's state where drawing goes on: see `restore`."""
+        at_start = self._step % CHUNK_STEPS == 0
+        return self._step, self._generator.get_state() if at_start else self._chunk_state
+
+    def restore(self, drawn: int, state: Tensor) -> None:
+        """Go on with the batch that followed when `state` was taken."""
+        self._generator.set_state(state)
+        self._step = drawn - drawn % CHUNK_STEPS
+        while self._step < drawn:
+            self.next()

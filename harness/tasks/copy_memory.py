@@ -30,10 +30,10 @@ class CopyMemory(Generated):
         inputs   5 0 2 _ _ _ ! _ _ _       one-hot, 10 kinds
         targets  _ _ _ _ _ _ _ 5 0 2       9 kinds: no marker
 
-    The pause of `length` T steps between symbols and answer is T - 1 blanks and the marker; a sequence has
-    T + 20 time steps. The loss is the cross-entropy averaged over all of them. A predictor without
-    memory knows when to answer, and guesses evenly then: 10 ln 8 / (T + 20). The score is the share of the
-    ten symbols that are right, chance 1/8.
+    The pause of `length` T steps between symbols and answer is T - 1 blanks and the marker. A sequence has
+    T + 20 time steps. The loss is the cross-entropy averaged over all of them. A predictor without memory
+    knows when to answer and then guesses evenly: its loss is 10 ln 8 / (T + 20). The score is the share of
+    the ten symbols that are right. Its chance is 1/8.
     """
 
     length: int

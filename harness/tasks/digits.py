@@ -1,8 +1,8 @@
 """Handwritten digits as sequences: real data, a row or a pixel at a time.
 
 The 1,797 images of 8 x 8 pixels that ship with scikit-learn (Alpaydin & Kaynak 1998, UCI Optical Recognition
-of Handwritten Digits, its test part). Reading images pixel by pixel is after Le, Jaitly & Hinton 2015
-(arXiv 1504.00941), who read MNIST.
+of Handwritten Digits, its test part). Le, Jaitly & Hinton 2015 (arXiv 1504.00941) read images pixel by
+pixel, from MNIST.
 """
 
 import functools
@@ -35,10 +35,10 @@ class Digits:
         inputs   . # # .   then   # . . #   then  ...       (pixels from 0 to 1)
         target                                          0   (after the last step)
 
-    Of every five images of a digit, in their order, three are trained on (1,085 in all, drawn with
-    replacement), one is in the validation set (357) and one in the test set (355). The digits are about
-    equally frequent (9.7 to 10.2 %): chance accuracy 0.1, loss at chance ln 10. Solved from .93, where the
-    test set has a binomial standard deviation of 1.4 %.
+    Of every five images of a digit, in their order, three are trained on, one validates and one tests. So
+    1,085 images train (drawn with replacement), 357 validate and 355 test. The digits are about equally
+    frequent (9.7 to 10.2 %): chance accuracy is 0.1, and the loss at chance is ln 10. A trial is solved from
+    .93, where the test set has a binomial standard deviation of 1.4 %.
     """
 
     length: int
@@ -69,7 +69,7 @@ class Digits:
         return self._as_sequences(images_NP[chosen_B]), labels_N[chosen_B]
 
     def draw_heldout(self, generator: torch.Generator, size: int, split: str) -> tuple[Tensor, Tensor] | None:
-        """The whole validation or test set; probed are `size` images of the validation set."""
+        """The whole validation or test set. The probe set is `size` images of the validation set."""
         if split == "control":
             return None
         images_NP, labels_N = split_images()["test" if split == "test" else "validation"]

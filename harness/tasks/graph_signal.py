@@ -1,8 +1,8 @@
 """A signal spreads on a graph: in which community did it start?
 
-The task on which networks for graphs, for sequences, and for both are compared. Memory is needed because the
-trace of the first source fades while a second one lights up; the graph, because the sources that are tested
-are never sources in training, only neighbours of some.
+This task compares networks for graphs, for sequences, and for both. It needs memory, because the trace of the
+first source fades while a second one lights up. It needs the graph, because a source of the test is never a
+source in training, only a neighbour of some.
 """
 
 import functools
@@ -33,16 +33,15 @@ class GraphSignal:
     length T = 3:  inputs   . 1 . . .    . ¼ ¼ . .    . ⅛ ⅛ . 1     (T snapshots of all nodes, plus noise)
                    target                             community of the first lit node
 
-    The graph is one stochastic block model of four equal communities (8 links per node on average, a share
-    `homophily` within its community), the same for all seeds and lengths. At the first snapshot one node
-    lights up, with strength 1; from each snapshot to the next half of the signal is lost, and the rest is
-    shared out by each node in equal parts to itself and its neighbours. At a uniformly drawn later snapshot a
-    node of another community lights up as well. To every reading normal noise of standard deviation `noise`
-    is added.
+    The graph is one stochastic block model of four equal communities. A node has 8 links on average, a share
+    `homophily` within its community. The graph is the same for all seeds and lengths. At the first snapshot
+    one node lights up, with strength 1. From each snapshot to the next half of the signal is lost. Each node
+    shares out the rest in equal parts to itself and its neighbours. At a uniformly drawn later snapshot a
+    node of another community lights up as well. Every reading has normal noise of standard deviation `noise`.
 
-    Chance accuracy 1/4, loss at chance ln 4. At noise .1 the brightest node of the first snapshot is always
-    the source (but for less than one in 10^10 sequences): who knows the communities is right. Solved from
-    .85.
+    Chance accuracy is 1/4, and the loss at chance is ln 4. At noise .1 the brightest node of the first
+    snapshot is the source, but for less than one in 10^10 sequences. So a model that knows the communities is
+    right. A trial is solved from .85.
     """
 
     length: int
@@ -78,7 +77,7 @@ class GraphSignal:
         return self._draw(generator, size, "train")
 
     def draw_heldout(self, generator: torch.Generator, size: int, split: str) -> tuple[Tensor, Tensor] | None:
-        """Sources are the nodes whose turn it is in this split; in 'probe' those of training."""
+        """Sources are the nodes whose turn it is in this split. 'probe' has the sources of training."""
         if split == "control":
             return None
         return self._draw(generator, size, "train" if split == "probe" else split)

@@ -1,8 +1,7 @@
 """Zachary's karate club (Zachary 1977): name the community of every member from one known member of each.
 
-As PyG ships it: 34 members, 78 links, and four communities found by modularity (Brandes et al. 2008), of
-which one member each is labelled. The semi-supervised setting, on this graph, is that of Kipf & Welling 2017
-(appendix A).
+PyG ships 34 members, 78 links, and four communities found by modularity (Brandes et al. 2008). One member of
+each community is labelled. Kipf & Welling 2017 (appendix A) train on this graph in the same way.
 """
 
 import functools
@@ -30,11 +29,11 @@ class Karate(NodeTask):
                        features   which member it is (one-hot), and its links
                        targets    1   .   .  ...  3  ...   .    (training: 4 members; held-out: others)
 
-    Nothing is drawn: all batches are this graph, seeds differ in their weights only, and `batch_size` must be
-    1. Of the 30 other members 11 are for validation, 19 for the test (of each community every third
-    validates). Chance accuracy 1/4 and loss ln 4 for who sees the labels only; the largest community is 8 of
-    the 19, .42; spreading the labels ten times over the links, D^-1/2 (A + I) D^-1/2 Y, the known ones held
-    fast (Zhu & Ghahramani 2002), names 16 of 19, .84. Solved from .70: 14 of 19.
+    Nothing is drawn: all batches are this graph. Seeds differ in their weights only, and `batch_size` must be
+    1. Of the 30 other members 11 validate and 19 test: of each community every third validates. A guess has
+    accuracy 1/4 and loss ln 4. Naming the largest community is right for 8 of 19, .42. Spreading the labels
+    ten times over the links, D^-1/2 (A + I) D^-1/2 Y with the known ones held fast (Zhu & Ghahramani 2002),
+    is right for 16 of 19, .84. A trial is solved from .70: 14 of 19.
     """
 
     length: int

@@ -1,8 +1,8 @@
 """Palindromes: name the last digit of a palindrome after reading all but that digit.
 
-The label equals the first digit, so it must be carried through every time step. The task is that of
-the University of Amsterdam's deep learning course (assignment on recurrent networks, 2019); there
-`input_length` is T - 1, here T is the length of the whole palindrome.
+The label equals the first digit, so it must be carried through every time step. The task comes from the
+University of Amsterdam's deep learning course (assignment on recurrent networks, 2019). Its `input_length` is
+T - 1: here T is the length of the whole palindrome.
 """
 
 import math
@@ -27,10 +27,10 @@ class Palindrome:
     length T = 5:  inputs   3 1 4 1 .        (the first T - 1 digits, one time step each)
                    target           3        (the last digit = the first)
 
-    The left half, ceil(T/2) digits, is uniform and independent; the rest mirrors it. Chance accuracy
-    0.1, loss at chance ln 10, Bayes loss 0. For even T the alternating sum of the inputs equals the
-    label, a shortcut without memory; the control set closes it: the same rule, but the digits
-    after the first are independent. `encoding` is 'one_hot' (input size 10) or 'scalar' (the digit
+    The left half, ceil(T/2) digits, is uniform and independent; the rest mirrors it. Chance accuracy is
+    0.1, the loss at chance is ln 10, and the Bayes loss is 0. For even T the alternating sum of the inputs
+    equals the label, which is a shortcut without memory. The control set closes it: its rule is the same, but
+    the digits after the first are independent. `encoding` is 'one_hot' (input size 10) or 'scalar' (the digit
     itself, input size 1). Up to T = 8 there are so few palindromes (10 ** ceil(T/2)) that a fresh
     held-out set largely repeats sequences seen in training.
     """

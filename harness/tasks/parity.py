@@ -22,8 +22,9 @@ class Parity(Generated):
     length T = 6:  inputs   1 0 1 1 0 1      (T time steps of one number)
                    targets  1 1 0 1 1 0
 
-    Bits are uniform and independent, and so are the targets. Chance accuracy 1/2, loss at chance ln 2. The
-    loss is the cross-entropy averaged over the steps, the score the share of steps that are right.
+    Bits are uniform and independent, and so are the targets. Chance accuracy is 1/2, and the loss at chance
+    is ln 2. The loss is the cross-entropy averaged over the steps. The score is the share of steps that are
+    right.
     """
 
     length: int

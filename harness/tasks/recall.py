@@ -1,7 +1,8 @@
 """Multi-query associative recall (MQAR): look up keys that were given with their values before.
 
-Arora et al. 2023, Zoology (arXiv 2312.04927). As there, pairs come first, every key is asked for once and the
-answer is due at the step that asks; unlike there, queries come at uniformly random steps, not by a power law.
+The task is from Arora et al. 2023, Zoology (arXiv 2312.04927). As in the paper, pairs come first, every key
+is asked for once, and the answer is due at the step that asks. Unlike there, queries come at uniformly random
+steps, not by a power law.
 """
 
 import math
@@ -27,10 +28,11 @@ class Recall(Generated):
         targets            1     3         vocabulary / 2 kinds; no target elsewhere
 
     Half of the `vocabulary` are keys, half are values. The keys of the `pairs` differ from each other; their
-    values are uniform and independent. After the pairs, in 2 `pairs` steps, the rest of the T time steps
-    holds every key once more, in random order at random steps. The loss is the cross-entropy averaged
-    over the queries, the score the share of them that are right; chance 2 / vocabulary, loss at chance
-    its negative logarithm. Whoever remembers which values there were, but not whose, is right more often.
+    values are uniform and independent. The pairs take 2 `pairs` steps. The rest of the T time steps holds
+    every key once more, in random order at random steps. The loss is the cross-entropy averaged over the
+    queries. The score is the share of queries that are right. Chance is 2 / vocabulary, and the loss at
+    chance is its negative logarithm. A model that remembers the values, but not their keys, is right more
+    often.
     """
 
     length: int

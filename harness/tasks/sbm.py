@@ -1,8 +1,8 @@
 """Communities of graphs drawn from a stochastic block model, from noisy features of their nodes.
 
-The contextual stochastic block model (Deshpande et al. 2018, arXiv 1807.09596): averaging over neighbours
-removes noise, but mixes communities; which wins, and at what depth, is what Wu et al. 2023 (arXiv 2212.10701)
-prove for two communities.
+This is the contextual stochastic block model (Deshpande et al. 2018, arXiv 1807.09596). Averaging over
+neighbours removes noise, but mixes communities. Wu et al. 2023 (arXiv 2212.10701) prove for two communities
+which wins, and at what depth.
 """
 
 import math
@@ -30,9 +30,10 @@ class BlockModel(NodeTask, Generated):
                  links      8 on average, a share `homophily` of them within the community
                  targets    0    3    0   ...
 
-    Four communities of equal size; the noise is normal with standard deviation `noise`. Chance accuracy 1/4,
-    loss at chance ln 4. The best predictor that does not see the links names the largest feature: right for
-    55 % of the nodes at noise 1. Solved from .85. At a homophily of 9/39 = .23 (40 nodes) links say nothing.
+    The four communities have equal size. The noise is normal with standard deviation `noise`. Chance accuracy
+    is 1/4, and the loss at chance is ln 4. The best predictor that does not see the links names the largest
+    feature. It is right for 55 % of the nodes at noise 1. A trial is solved from .85. At a homophily of
+    9/39 = .23 (40 nodes) the links say nothing.
     """
 
     length: int

@@ -31,7 +31,7 @@ PROMPT_SIZE = 20
 
 
 def read_corpus(corpus: str) -> str:
-    """The text named `pydoc_topics`, or that of a UTF-8 file; UserError if it cannot be read as text."""
+    """The text named `pydoc_topics`, or the text of a UTF-8 file. UserError if it cannot be read as text."""
     if corpus == PYDOC:
         from pydoc_data.topics import topics  # half a megabyte that other tasks need not read
 
@@ -96,11 +96,11 @@ class Text:
                    targets   l e e p i        (the character after each)
 
     `corpus` is 'pydoc_topics', the text that ships with CPython (and changes with its version), or the path
-    of a UTF-8 file; it counts by its content. The first 90 % of the characters are for training, the next
-    5 % for validation, the last 5 % for the test. Training sequences start anywhere, held-out ones lie
-    side by side; each starts from the model's initial state. The loss is the mean cross-entropy over
-    the steps, in nats per character; the score is 1 - loss / unigram entropy. Solved: a loss below the
-    conditional bigram entropy. Dropped: above the unigram entropy. Both are of the training part.
+    of a UTF-8 file. It counts by its content. The first 90 % of the characters are for training, the next 5 %
+    for validation, the last 5 % for the test. Training sequences start anywhere; held-out ones lie side by
+    side. Each starts from the model's initial state. The loss is the mean cross-entropy over the steps, in
+    nats per character. The score is 1 - loss / unigram entropy. A trial is solved at a loss below the
+    conditional bigram entropy, and has dropped above the unigram entropy. Both are of the training part.
     """
 
     length: int

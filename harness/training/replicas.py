@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from harness.capabilities import graph_of, is_bidirectional, is_vectorizable, tell_every_step
 from harness.condition import Condition
 from harness.errors import UserError
 from harness.identity import stream_seed
@@ -40,7 +41,7 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
             hidden_size=condition.hidden_size,
             output_size=task.output_size,
             length=task.length,
-            graph=getattr(task, "graph", None),
+            graph=graph_of(task),
         )
     if not isinstance(model, nn.Module):
         raise ValueError(f"model {condition.model} is a {type(model).__name__}; expected a torch.nn.Module")
@@ -52,13 +53,12 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
                 f"model {condition.model} holds a {type(module).__name__}: modules that draw random numbers "
                 f"or change buffers while training are not supported, their numbers would not repeat"
             )
-    if task.every_step and getattr(model, "bidirectional", False):
+    if task.every_step and is_bidirectional(model):
         raise UserError(
             f"bidirectional=true does not fit task {condition.task}: it asks for an answer after every "
             f"step, and a bidirectional model has read the steps after it; leave it false"
         )
-    if hasattr(model, "every_step"):
-        model.every_step = task.every_step  # type: ignore[assignment]
+    tell_every_step(model, task)
     return model
 
 
@@ -80,7 +80,7 @@ class Replicas:
         self._names = list(parameters)
         self._shapes = [p.shape for p in parameters.values()]
         self._sizes = [p.numel() for p in parameters.values()]
-        self._vectorizable = getattr(model, "vectorizable", True) is not False
+        self._vectorizable = is_vectorizable(model)
         self._single_is_exact = True
 
     def check_single(self, batches: Sequence[tuple[Tensor, Tensor]], heldout: tuple[Tensor, Tensor]) -> None:
@@ -130,8 +130,8 @@ class Replicas:
             raise ValueError(
                 f"the model's outputs are on {outputs.device}, its inputs on {inputs_BTI.device}"
             )
-        for name in ("loss", "score"):
-            got = tuple(getattr(self.task, name)(outputs, targets_B).shape)
+        for name, measured in (("loss", self.task.loss), ("score", self.task.score)):
+            got = tuple(measured(outputs, targets_B).shape)
             if got != (batch,):
                 raise ValueError(f"the task's {name} has shape {got}; expected one per sequence, {(batch,)}")
 

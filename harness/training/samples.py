@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from harness.capabilities import has_steps
 from harness.condition import Trial
 from harness.decoding import continuations
 from harness.identity import stream_seed
-from harness.probes.moments import has_steps
 
 TEMPERATURES = (0.0, 0.5, 1.0, 2.0)
 """One text at each; 0 is greedy."""

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from harness.capabilities import EveryStep, HasAccuracy, facts_of
 from harness.condition import Checkpoint, Trial
 from harness.models import models
 from harness.tasks import Task
@@ -36,7 +37,7 @@ def take_checkpoint(
             "heldout_split": trial.heldout_split,
             "heldout_loss": loss,
             "heldout_accuracy": accuracy(model, task, *heldout),
-            **getattr(task, "facts", dict)(),
+            **facts_of(task),
         },
     )
 
@@ -44,7 +45,7 @@ def take_checkpoint(
 @torch.no_grad()
 def accuracy(model: nn.Module, task: Any, inputs_BTI: Tensor, targets: Tensor) -> float | None:
     """Mean accuracy of a model on a held-out set; None if the task has no accuracy."""
-    if not hasattr(task, "accuracy"):
+    if not isinstance(task, HasAccuracy):
         return None
     accuracy_B = torch.cat([task.accuracy(model(x), wanted) for x, wanted in chunks(inputs_BTI, targets)])
     return float(accuracy_B.mean())
@@ -56,6 +57,6 @@ def rebuild(checkpoint: Checkpoint) -> nn.Module:
     sizes = {name: stored[name] for name in (*models.given, "length")}
     model = models.build(stored["model"], stored["options"], graph=None, **sizes)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in checkpoint.tensors.items()})
-    if hasattr(model, "every_step"):
+    if isinstance(model, EveryStep):
         model.every_step = stored["every_step"]
     return model

@@ -12,9 +12,8 @@ from harness.models.lru import Diagonal
 from harness.models.transformer import Block, positions
 from harness.tasks import tasks
 from harness.tasks.palindrome import Palindrome
-from harness.training.loop import run_pack
 from harness.training.replicas import build_model, trainable
-from tests.conftest import CAUSAL_MODELS, SEQUENCE_MODELS, make_condition, make_trial
+from tests.conftest import CAUSAL_MODELS, SEQUENCE_MODELS, end_weights, make_condition, make_trial, trained
 
 
 def build(name: str, inputs: int = 3, hidden: int = 5, outputs: int = 4, **options) -> nn.Module:
@@ -252,8 +251,8 @@ def test_the_reservoir_is_orthogonal_and_only_its_readout_is_trained():
     assert torch.allclose(layer.weight[:, 3:] @ layer.weight[:, 3:].T, torch.eye(8), atol=1e-6)
     assert torch.allclose(layer.weight[:, :3].T @ layer.weight[:, :3], torch.eye(3), atol=1e-6)
     trial = make_trial(0, 0.1, model="reservoir", options=(("encoding", "one_hot"),))
-    (run,) = run_pack(Pack((trial,)))
-    assert len(run.weights) == 10 * 9
+    (run,) = trained(Pack((trial,)))
+    assert len(end_weights(run)) == 10 * 9
 
 
 def test_the_mgu_follows_its_equations():

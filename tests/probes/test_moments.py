@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from harness.capabilities import has_steps
 from harness.models import models
 from harness.models.base import Recurrent
 from harness.probes import MOMENT_PROBES, measure_moment
 from harness.probes.curvature import curvature, largest_eigenvalue
 from harness.probes.gradient_flow import gradient_flow, rate, reach, state_gradients
 from harness.probes.lyapunov import SETTLING, driving, exponents, lyapunov
-from harness.probes.moments import has_steps
 from harness.probes.spectrum import spectrum
 from harness.tasks import tasks
 from harness.training.moments import probe_batch

@@ -13,8 +13,8 @@ from harness.planning.plan import make_trial
 from harness.planning.space import Space
 from harness.tasks import heldout_set, tasks
 from harness.tasks.text import PYDOC, bigram_entropy, entropy, read_corpus
-from harness.training.loop import build_task, run_pack
-from tests.test_train import same_numbers
+from harness.training.loop import build_task
+from tests.conftest import same_numbers, trained
 
 PARTS = ("train", "validation", "test")
 
@@ -191,9 +191,9 @@ def test_numbers_are_bit_equal_in_packs_of_1_2_and_8(model, batch_size, corpus):
         options={"corpus": corpus},
     )  # fmt: skip
     trials = [make_trial(drawn, drawn.conditions()[0], 0.01, seed) for seed in range(8)]
-    alone = run_pack(Pack((trials[0],)))[0]
-    assert same_numbers(alone, run_pack(Pack(tuple(trials[:2])))[0])
-    assert same_numbers(alone, run_pack(Pack(tuple(trials)))[0])
+    alone = trained(Pack((trials[0],)))[0]
+    assert same_numbers(alone, trained(Pack(tuple(trials[:2])))[0])
+    assert same_numbers(alone, trained(Pack(tuple(trials)))[0])
 
 
 def test_an_lstm_learns_more_of_the_default_corpus_than_pairs_of_characters_say():
@@ -201,7 +201,7 @@ def test_an_lstm_learns_more_of_the_default_corpus_than_pairs_of_characters_say(
         optimizers=("adam",), lengths=(15,), hidden_size=64, batch_size=32, max_norms=(5.0,),
         max_steps=450, observe=0, eval_every=450,
     )  # fmt: skip
-    (run,) = run_pack(Pack((make_trial(drawn, drawn.conditions()[0], 0.01, 0),)))
+    (run,) = trained(Pack((make_trial(drawn, drawn.conditions()[0], 0.01, 0),)))
     task = build_task(run.trial.condition)
     loss = run.evals[-1][1]
     assert loss < task.data.bigram_entropy < task.data.unigram_entropy

@@ -7,32 +7,28 @@ import numpy as np
 import pytest
 import torch
 
-import harness.training.loop
 from harness.clip_rules import Norm
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.models import models
 from harness.optimizers import optimizers
+from harness.probes import divergence
 from harness.tasks import Stream, tasks
-from harness.training.loop import make_step, run_pack, train
+from harness.training.loop import train
 from harness.training.replicas import Replicas, build_model, stack
-from tests.conftest import SEQUENCE_MODELS, make_condition, make_pack, make_trial
+from harness.training.step import Eager
+from tests.conftest import (
+    SEQUENCE_MODELS,
+    end_weights,
+    make_condition,
+    make_pack,
+    make_trial,
+    same_numbers,
+    trained,
+)
 
 SIZES = dict(
     hidden_size=16, batch_size=32, length=6, optimizer="rmsprop", max_steps=60, observe=20, eval_every=20
 )
-
-
-def same_numbers(one, other) -> bool:
-    a, b = one.curves(), other.curves()
-    return (
-        torch.equal(one.weights, other.weights)
-        and all(
-            np.array_equal(getattr(a, n), getattr(b, n), equal_nan=True)
-            for n in harness.training.loop.SCALARS
-        )
-        and one.evals == other.evals
-        and one.diverged_step == other.diverged_step
-    )
 
 
 FULL = [  # changes of SIZES for two models; short ones for all
@@ -60,9 +56,9 @@ DEEP = (("bidirectional", True), ("encoding", "one_hot"), ("layer_norm", True), 
 def test_numbers_are_bit_equal_in_packs_of_1_2_and_8(model, changes):
     """Also where plain matrix products would round differently, as with a batch of one."""
     trials = [make_trial(seed, learning_rate=3e-3, model=model, **{**SIZES, **changes}) for seed in range(8)]
-    alone = run_pack(Pack((trials[0],)))[0]
-    assert same_numbers(alone, run_pack(Pack(tuple(trials[:2])))[0])
-    assert same_numbers(alone, run_pack(Pack(tuple(trials)))[0])
+    alone = trained(Pack((trials[0],)))[0]
+    assert same_numbers(alone, trained(Pack(tuple(trials[:2])))[0])
+    assert same_numbers(alone, trained(Pack(tuple(trials)))[0])
 
 
 def test_numbers_are_bit_equal_after_replicas_drop_out():
@@ -76,28 +72,28 @@ def test_numbers_are_bit_equal_after_replicas_drop_out():
         dataclasses.replace(t, max_steps=600, learning_rate=r)
         for t, r in zip(trials, [1e-6, 1, 0.5, 2, 1e30], strict=True)
     ]
-    packed = run_pack(Pack(tuple(trials)))
+    packed = trained(Pack(tuple(trials)))
     assert len({len(run.curves().loss) for run in packed}) >= 3, "replicas should leave at different times"
     for trial, run in zip(trials, packed, strict=True):
-        assert same_numbers(run_pack(Pack((trial,)))[0], run)
+        assert same_numbers(trained(Pack((trial,)))[0], run)
 
 
 def test_a_diverging_replica_does_not_change_its_neighbours():
     calm = [make_trial(seed, learning_rate=1e-2, **SIZES) for seed in (0, 2)]
     wild = make_trial(1, learning_rate=1e30, **SIZES)
-    together = run_pack(Pack((calm[0], wild, calm[1])))
+    together = trained(Pack((calm[0], wild, calm[1])))
     assert together[1].diverged_step is not None
-    apart = run_pack(Pack(tuple(calm)))
+    apart = trained(Pack(tuple(calm)))
     assert same_numbers(together[0], apart[0])
     assert same_numbers(together[2], apart[1])
 
 
 def test_a_model_that_cannot_be_vectorised_is_looped_and_packing_changes_nothing(monkeypatch):
     trials = tuple(make_trial(seed, learning_rate=1e-3, **SIZES) for seed in range(3))
-    mapped = run_pack(Pack(trials))
+    mapped = trained(Pack(trials))
     monkeypatch.setattr(models.get("rnn"), "vectorizable", False)
-    looped = run_pack(Pack(trials))
-    assert all(same_numbers(run, run_pack(Pack((run.trial,)))[0]) for run in looped)
+    looped = trained(Pack(trials))
+    assert all(same_numbers(run, trained(Pack((run.trial,)))[0]) for run in looped)
     for a, b in zip(mapped, looped, strict=True):
         assert np.allclose(a.curves().loss, b.curves().loss, atol=1e-4), "kernels round differently"
 
@@ -110,17 +106,17 @@ class Squashed(models.get("rnn")):
 
 
 def test_replicas_whose_rounding_depends_on_their_place_are_looped_and_packing_changes_nothing():
-    changes = dict(model="tests.test_train:Squashed", options=(("encoding", "one_hot"),), length=9)
+    changes = dict(model="tests.training.test_numbers:Squashed", options=(("encoding", "one_hot"),), length=9)
     changes |= dict(hidden_size=13, batch_size=1, max_steps=20)
     trials = tuple(make_trial(seed, learning_rate=3e-3, **changes) for seed in range(8))
-    alone, two, eight = (run_pack(Pack(trials[:size]))[0] for size in (1, 2, 8))
+    alone, two, eight = (trained(Pack(trials[:size]))[0] for size in (1, 2, 8))
     assert same_numbers(alone, two)
     assert same_numbers(alone, eight)
 
 
 def test_every_max_norm_and_rate_starts_from_the_same_weights_and_sees_the_same_data():
     a, b = (make_trial(learning_rate=rate, max_norm=norm) for rate, norm in [(0.1, 1.0), (0.2, math.inf)])
-    first = [run.curves() for run in run_pack(Pack((a, b)))]
+    first = [run.curves() for run in trained(Pack((a, b)))]
     assert first[0].loss[0] == first[1].loss[0]
     assert first[0].grad_norm[0] == first[1].grad_norm[0]
     assert first[0].eval_loss[0] == first[1].eval_loss[0]
@@ -144,10 +140,10 @@ def sgd_changes(max_norm: float, learning_rate: float, rule=None) -> torch.Tenso
     task = ScaledLoss(tasks.build("palindrome", {}, length=5))
     modules = [build_model(make_condition(), task, seed) for seed in range(3)]
     weights, buffers = stack(modules)
-    step = make_step(Replicas(modules[0], task), optimizers.build("sgd", {}), rule or Norm())
+    engine = Eager(Replicas(modules[0], task), optimizers.build("sgd", {}), rule or Norm())
     inputs, targets = task.draw(torch.Generator().manual_seed(0), 16)
     column = torch.ones(3, 1)
-    new, _, _ = step(
+    new, _, _ = engine.step(
         weights,
         ((), ()),
         buffers,
@@ -240,7 +236,7 @@ def test_an_overflowing_gradient_is_a_divergence_and_not_a_silent_zero():
     norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
     assert torch.isfinite(loss).all()
     assert torch.isfinite(grads).all()
-    assert harness.training.loop.divergence(loss.numpy(), norm[0].numpy(), np.zeros(0), 2.3, 100) == (
+    assert divergence(loss.numpy(), norm[0].numpy(), np.zeros(0), 2.3, 100) == (
         0,
         "grad_norm_not_finite",
     )
@@ -267,7 +263,7 @@ def test_a_solved_trial_is_observed_for_as_long_as_asked_whatever_max_steps_is()
 
 
 def test_tuning_trials_are_judged_on_the_validation_set():
-    report, tune = (run_pack(Pack((make_trial(seed),)))[0] for seed in (0, FIRST_TUNING_SEED))
+    report, tune = (trained(Pack((make_trial(seed),)))[0] for seed in (0, FIRST_TUNING_SEED))
     weights, _ = stack(
         [build_model(make_condition(), tasks.build("palindrome", {}, length=5), FIRST_TUNING_SEED)]
     )
@@ -346,16 +342,18 @@ class Frozen(models.get("rnn")):
 
 
 def test_frozen_parameters_are_not_trained_and_do_not_count_in_the_gradient_norm():
-    changes = dict(model="tests.test_train:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1)
-    runs = run_pack(make_pack(3, **changes))
+    changes = dict(
+        model="tests.training.test_numbers:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1
+    )
+    runs = trained(make_pack(3, **changes))
     task = tasks.build("palindrome", {}, length=5)
     model = build_model(runs[0].trial.condition, task, 0)
-    assert len(runs[0].weights) == sum(p.numel() for p in model.parameters() if p.requires_grad) < 8 * 18
+    assert len(end_weights(runs[0])) == sum(p.numel() for p in model.parameters() if p.requires_grad) < 8 * 18
     batch = Stream(task, "palindrome", 16, 0, "cpu").next()
     task.loss(model(batch[0]), batch[1]).mean().backward()
     grads = torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
     assert runs[0].curves().grad_norm[0] == pytest.approx(grads.norm().item(), rel=1e-5)
-    alone = run_pack(make_pack(1, **changes))[0]
+    alone = trained(make_pack(1, **changes))[0]
     assert same_numbers(alone, runs[0])
 
 
@@ -366,7 +364,7 @@ class Wide(models.get("rnn")):
 
 def test_outputs_of_the_wrong_shape_are_refused():
     with pytest.raises(ValueError, match=r"outputs have shape \(16, 20\); the task reads \(16, 10\)"):
-        train(make_pack(model="tests.test_train:Wide", options=(("encoding", "one_hot"),)))
+        train(make_pack(model="tests.training.test_numbers:Wide", options=(("encoding", "one_hot"),)))
 
 
 class Dropping(models.get("rnn")):
@@ -377,7 +375,7 @@ class Dropping(models.get("rnn")):
 
 def test_modules_that_draw_random_numbers_are_refused_by_name():
     with pytest.raises(ValueError, match="holds a Dropout"):
-        train(make_pack(model="tests.test_train:Dropping", options=(("encoding", "one_hot"),)))
+        train(make_pack(model="tests.training.test_numbers:Dropping", options=(("encoding", "one_hot"),)))
 
 
 @pytest.mark.gpu
@@ -385,5 +383,5 @@ def test_modules_that_draw_random_numbers_are_refused_by_name():
 @pytest.mark.parametrize("seeds", [1, 64])
 def test_gpu_agrees_with_cpu_over_20_steps(seeds):
     pack = make_pack(seeds, learning_rate=1e-2, max_steps=20, eval_every=20, hidden_size=32)
-    for cpu, gpu in zip(run_pack(pack), run_pack(pack, "cuda"), strict=True):
-        assert torch.allclose(cpu.weights, gpu.weights.cpu(), atol=1e-4)
+    for cpu, gpu in zip(trained(pack), trained(pack, "cuda"), strict=True):
+        assert torch.allclose(end_weights(cpu), end_weights(gpu).cpu(), atol=1e-4)

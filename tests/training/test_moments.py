@@ -17,10 +17,11 @@ from harness.probes.gradient_flow import state_gradients
 from harness.results.reader import read
 from harness.results.writer import Records
 from harness.tasks import Stream, heldout_set, tasks
-from harness.training.loop import build_task, make_step, run_pack, train
+from harness.training.loop import build_task, train
 from harness.training.moments import probe_batch
 from harness.training.replicas import Replicas, build_model, stack
-from tests.conftest import SEQUENCE_MODELS, make_condition, make_pack, make_trial
+from harness.training.step import Eager
+from tests.conftest import SEQUENCE_MODELS, end_weights, make_condition, make_pack, make_trial, trained
 
 ALL = tuple(MOMENT_PROBES)
 FEW = ("gradient_flow", "spectrum")
@@ -33,14 +34,14 @@ def bare_loop(pack: Pack) -> torch.Tensor:
     modules = [build_model(condition, task, trial.seed) for trial in pack.trials]
     weights, buffers = stack(modules)
     rule, clip_rule = optimizers.build(condition.optimizer, {}), clip_rules.build(condition.clip_rule, {})
-    step = make_step(Replicas(modules[0], task), rule, clip_rule)
-    states = (rule.init(weights), clip_rule.init(weights))
+    engine = Eager(Replicas(modules[0], task), rule, clip_rule)
+    states = engine.init(weights, pack.trials[0].max_steps)
     streams = [Stream(task, condition.task, condition.batch_size, t.seed, "cpu") for t in pack.trials]
     rates = torch.tensor([[trial.learning_rate] for trial in pack.trials])
     norms = torch.tensor([[trial.condition.max_norm] for trial in pack.trials])
     for _ in range(pack.trials[0].max_steps):
         inputs, targets = (torch.stack(x) for x in zip(*(s.next() for s in streams), strict=True))
-        weights, states, _ = step(weights, states, buffers, inputs, targets, rates, norms)
+        weights, states, _ = engine.step(weights, states, buffers, inputs, targets, rates, norms)
     return weights
 
 
@@ -56,13 +57,13 @@ def test_measuring_changes_neither_training_nor_random_numbers(model, clip_rule,
     changes = dict(model=model, optimizer="rmsprop", clip_rule=clip_rule, max_norm=max_norm, hidden_size=4)
     pack = make_pack(2, learning_rate=3e-3, max_steps=steps, eval_every=50, length=7, **changes)
     before = torch.get_rng_state()
-    on = run_pack(Pack(pack.trials, probes))
+    on = trained(Pack(pack.trials, probes))
     assert torch.equal(before, torch.get_rng_state())
-    off = run_pack(pack)
+    off = trained(pack)
     bare = bare_loop(pack)
     for probed, plain, weights in zip(on, off, bare, strict=True):
-        assert torch.equal(probed.weights, plain.weights)
-        assert torch.equal(probed.weights, weights)
+        assert torch.equal(end_weights(probed), end_weights(plain))
+        assert torch.equal(end_weights(probed), weights)
         assert probed.moments
         assert not plain.moments
 
@@ -73,9 +74,9 @@ def test_clip_rules_give_the_same_bits_in_packs_of_1_2_and_8(clip_rule):
         make_trial(seed, 3e-3, clip_rule=clip_rule, max_norm=0.5, optimizer="adam", max_steps=60)
         for seed in range(8)
     ]
-    alone, two, eight = (run_pack(Pack(tuple(trials[:size])))[0] for size in (1, 2, 8))
-    assert torch.equal(alone.weights, two.weights)
-    assert torch.equal(alone.weights, eight.weights)
+    alone, two, eight = (trained(Pack(tuple(trials[:size])))[0] for size in (1, 2, 8))
+    assert torch.equal(end_weights(alone), end_weights(two))
+    assert torch.equal(end_weights(alone), end_weights(eight))
     assert np.array_equal(alone.curves().clip_coefficient, eight.curves().clip_coefficient)
     assert (alone.curves().clip_coefficient < 1).any(), "the rule should act"
 
@@ -101,9 +102,9 @@ def test_an_unsolved_trial_has_no_solved_moment_and_a_profile_point_per_step_in_
 
 def test_moments_are_those_of_the_weights_at_that_time():
     """The spectrum of the initial weights, and of the weights that the trial ended with."""
-    (run,) = run_pack(Pack(make_pack(1, learning_rate=0.1).trials, FEW))
+    (run,) = trained(Pack(make_pack(1, learning_rate=0.1).trials, FEW))
     initial = build_model(run.trial.condition, build_task(run.trial.condition), run.trial.seed)
-    for weights, row in ((stack([initial])[0][0], 0), (run.weights, -1)):
+    for weights, row in ((stack([initial])[0][0], 0), (end_weights(run), -1)):
         matrix = weights[: 8 * 18].view(8, 18)[:, 10:].double()
         assert run.moments["sigma_max"][row] == pytest.approx(torch.linalg.matrix_norm(matrix, 2).item())
 
@@ -187,8 +188,8 @@ def test_the_first_update_of_rmsprop_has_its_known_norm(alpha):
     """Without bias correction, every weight moves by lr / sqrt(1 - alpha): 10 lr at .99, 31 lr at .999."""
     options = (("alpha", alpha), ("encoding", "scalar"))
     trial = make_trial(0, 1e-3, optimizer="rmsprop", options=options, max_norm=math.inf)
-    (run,) = run_pack(Pack((trial,)))
-    expected = 1e-3 * math.sqrt(len(run.weights) / (1 - alpha))
+    (run,) = trained(Pack((trial,)))
+    expected = 1e-3 * math.sqrt(len(end_weights(run)) / (1 - alpha))
     assert run.curves().update_step[0] == 1
     assert run.curves().update_norm[0] == pytest.approx(expected, rel=1e-3)
     weights = stack([build_model(trial.condition, build_task(trial.condition), 0)])[0]
@@ -196,7 +197,7 @@ def test_the_first_update_of_rmsprop_has_its_known_norm(alpha):
 
 
 def test_profiles_are_means_and_medians_over_sequences_in_the_order_of_time():
-    (run,) = run_pack(Pack(make_pack(1, length=6, learning_rate=0.1).trials, FEW))
+    (run,) = trained(Pack(make_pack(1, length=6, learning_rate=0.1).trials, FEW))
     task = build_task(run.trial.condition)
     initial = build_model(run.trial.condition, task, 0)
     weights, buffers = stack([initial])
@@ -221,7 +222,9 @@ def test_the_solved_moment_is_of_the_weights_that_solved():
 
 
 def test_frozen_weights_of_each_seed_are_its_own_in_moments_too():
-    changes = dict(model="tests.test_train:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1)
+    changes = dict(
+        model="tests.training.test_numbers:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1
+    )
     trials = make_pack(3, **changes).trials
     together = train(Pack(trials, FEW))
     for trial, result in zip(trials, together, strict=True):
@@ -238,17 +241,17 @@ def test_the_memory_of_a_clipping_rule_stays_with_its_trial_when_others_leave(cl
         make_trial(seed, rate, clip_rule=clip_rule, max_norm=None, max_steps=80)
         for seed, rate in enumerate(rates)
     )
-    together = run_pack(Pack(trials))
+    together = trained(Pack(trials))
     assert together[0].diverged_step is not None
     for trial, run in list(zip(trials, together, strict=True))[1:]:
-        (alone,) = run_pack(Pack((trial,)))
-        assert torch.equal(alone.weights, run.weights)
+        (alone,) = trained(Pack((trial,)))
+        assert torch.equal(end_weights(alone), end_weights(run))
         assert np.array_equal(alone.curves().clip_coefficient, run.curves().clip_coefficient)
 
 
 def test_no_update_after_a_divergence_is_kept():
     trial = make_trial(0, 1e3, max_norm=math.inf, max_steps=400, eval_every=100)
-    (run,) = run_pack(Pack((trial,)))
+    (run,) = trained(Pack((trial,)))
     curves = run.curves()
     assert curves.diverged_step is not None
     assert curves.update_step[-1] <= curves.diverged_step
@@ -275,6 +278,6 @@ class Solved(models.get("rnn")):
 
 
 def test_a_model_that_is_right_before_training_is_solved_at_its_first_evaluation():
-    changes = dict(model="tests.test_moments:Solved", options=(("encoding", "one_hot"),), observe=0)
+    changes = dict(model="tests.training.test_moments:Solved", options=(("encoding", "one_hot"),), observe=0)
     (result,) = train(make_pack(1, length=2, learning_rate=1e-3, **changes))
     assert result.summary["solved_step"] == 10
