@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.results import reader
-from harness.results.folder import Place
+from harness.results.folder import Folder
 from harness.results.schema import SCHEMA_VERSION
 
 CODE = ("harness", "git_commit", "python", "versions", "device")
@@ -125,7 +125,8 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
 def _definition(folder: str) -> dict[str, Any]:
     definition = reader.read_definition(folder)
     if definition is None or not reader.committed_files(folder, "trials"):
-        inside = [name for name in Place.of(folder).folders() if reader.read_definition(f"{folder}/{name}")]
+        here = Folder.of(folder)
+        inside = [name for name in here.folders() if reader.read_definition(here.folder(name))]
         hint = f"; it holds results folders: {', '.join(inside)}" if inside else ""
         raise LoadError(
             f"{folder} holds no results; expected a folder with space.json and trials/*.parquet, "

@@ -29,8 +29,8 @@ from analysis.sections.methods import SECTION as METHODS
 from analysis.sections.stability import SECTION as STABILITY
 from analysis.sections.steps_to_solve import SECTION as STEPS_TO_SOLVE
 from analysis.sections.verdict import SECTION as VERDICT
-from harness.errors import RecordsError
-from harness.results.folder import write_whole
+from harness.errors import RecordsError, UserError
+from harness.results.folder import Folder
 
 SECTIONS: list[Section] = [
     VERDICT,
@@ -59,20 +59,17 @@ def write_report(results: Results, out: Path | None = None, style: str = "html")
     html: one file that opens offline. md: Markdown, its figures beside it as PNG files named after it. json:
     every number, see `as_json`.
     """
-    first = results.folders[0]
-    beside = Path(f"{results.name}.{style}") if "://" in first else Path(first) / f"report.{style}"
-    path = out or beside
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder, name = destination(results, out, style)
     if style == "json":
         content = json.dumps(as_json(results), indent=1).encode()
-        write_whole(path, lambda file: file.write(content))
-        return path
+        folder.write_whole(name, lambda file: file.write(content))
+        return Path(f"{folder}/{name}")
     views = [view(section, results) for section in SECTIONS]
     if style == "md":
         for number, section in enumerate(views):
             if section["figure"] is not None:
-                section["picture"] = f"{path.stem}-{number + 1}.png"
-                write_whole(path.with_name(section["picture"]), partial(draw_png, section["figure"]))
+                section["picture"] = f"{Path(name).stem}-{number + 1}.png"
+                folder.write_whole(section["picture"], partial(draw_png, section["figure"]))
     else:
         for section in views:
             section["svg"] = "" if section["figure"] is None else svg(section["figure"])
@@ -85,8 +82,16 @@ def write_report(results: Results, out: Path | None = None, style: str = "html")
         sections=views,
         provenance=[json.dumps(record, indent=1) for record in results.provenance],
     )
-    write_whole(path, lambda file: file.write(page.encode()))
-    return path
+    folder.write_whole(name, lambda file: file.write(page.encode()))
+    return Path(f"{folder}/{name}")
+
+
+def destination(results: Results, out: Path | None, style: str) -> tuple[Folder, str]:
+    """The folder and the name of the report's file: `out`, or beside the tables, or in the current folder."""
+    if out is not None:
+        return Folder.to_write(out.parent, "--out"), out.name
+    first = Folder.of(results.folders[0])
+    return (first, f"report.{style}") if first.local else (Folder.of("."), f"{results.name}.{style}")
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -243,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         results = load(*arguments.folders, mixed=arguments.mixed)
         path = write_report(results, arguments.out, arguments.format)
-    except (LoadError, RecordsError, OSError) as error:
+    except (LoadError, RecordsError, UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     print(f"report: {path}")  # noqa: T201

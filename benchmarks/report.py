@@ -22,7 +22,7 @@ from harness.condition import FIRST_TUNING_SEED, Condition, Outcome, Pack, Resul
 from harness.planning.space import Space
 from harness.probes.moments import MOMENTS
 from harness.results.schema import STEP_SCHEMA
-from harness.results.writer import Records
+from harness.results.writer import Writer
 
 SPACE = Space(
     name="made_up",
@@ -54,14 +54,18 @@ def made_up(trial: Trial, steps: int, generator: np.random.Generator) -> Result:
     return Result(
         trial=trial,
         outcome=outcome,
-        summary={
+        summary=dict.fromkeys(probes.columns())
+        | {
             "objective": generator.random(),
             "steps": steps,
             "solved_step": 100 * int(generator.integers(1, 10)) if solved else None,
             "diverged_step": steps if outcome == Outcome.DIVERGED else None,
+            "diverged_reason": "loss_not_finite" if outcome == Outcome.DIVERGED else None,
             "initial_loss": 2.3,
             "final_loss": generator.random(),
             "final_score": generator.random(),
+            "best_score": 1.0,
+            "above_baseline": False,
             "control_score": generator.random(),
             "drops": drops,
             "watched_steps": 500 if solved else 0,
@@ -115,9 +119,14 @@ def trials_of(condition: Condition, space: Space) -> list[list[Trial]]:
 def make(folder: Path, space: Space, steps: int) -> int:
     """Write the made-up results; return how many trials they hold."""
     generator = np.random.default_rng(0)
-    columns = space.option_columns() | probes.columns()
-    recorder = Records(
-        folder, space.definition(), space.conditions(), columns, {}, probes.moment_columns(space.probes)
+    recorder = Writer(
+        folder,
+        space.definition(),
+        space.conditions(),
+        options=space.option_columns(),
+        measures=probes.columns(),
+        provenance={},
+        moment_columns=probes.moment_columns(space.probes),
     )
     count = 0
     for condition in space.conditions():

@@ -11,9 +11,11 @@ import torch
 from rich.console import Console
 
 from harness.capabilities import has_steps
+from harness.condition import Checkpoint
 from harness.decoding import MODES, continuations
 from harness.errors import RecordsError, UserError
 from harness.results import reader
+from harness.results.folder import Folder
 from harness.training.weights import rebuild
 
 OK, REFUSED = 0, 2
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     torch.set_num_threads(1)
     try:
-        checkpoint = reader.read_checkpoint(find_checkpoint(arguments.results, arguments.trial))
+        checkpoint = find_checkpoint(arguments.results, arguments.trial)
         about = checkpoint.metadata
         if "vocabulary" not in about:
             raise UserError(
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             beams=arguments.beams,
             generator=torch.Generator().manual_seed(arguments.seed),
         )
-    except (UserError, RecordsError) as error:
+    except (UserError, RecordsError, OSError) as error:
         err.print(f"error: {error}")
         return REFUSED
     err.print(described(about))
@@ -78,8 +80,8 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--trial", required=True, metavar="ID", help="trial_id, or how only one begins")
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR",
-        help="results folder, or a space's folder in it (default: results)",
+        "--results", default="results", metavar="DIR",
+        help="results folder, or a space's folder in it; or s3://bucket/... (default: results)",
     )  # fmt: skip
     parser.add_argument("--prompt", required=True, metavar="TEXT", help="what to go on from")
     parser.add_argument("--length", type=whole(1), default=200, help="characters to write (default: 200)")
@@ -113,23 +115,24 @@ def temperature(text: str) -> float:
     return number
 
 
-def find_checkpoint(results: Path, trial: str) -> Path:
+def find_checkpoint(results: Folder | Path | str, trial: str) -> Checkpoint:
     """The checkpoint of the one trial whose id begins with `trial`, in a results folder or a space's.
 
     Raises UserError, naming some trials that have one, if there is none or several.
     """
-    found: dict[str, Path] = {}
-    for folder in [results, *sorted(path.parent for path in results.glob("*/checkpoints"))]:
-        found = reader.checkpoints(folder) | found
+    here = Folder.of(results)
+    found: dict[str, Folder] = {}
+    for folder in [here, *(here.folder(name) for name in here.folders())]:
+        found = dict.fromkeys(reader.checkpoints(folder), folder) | found
     if not found:
         raise UserError(
             f"no weights are kept in {results}; expected the results of a run with --set checkpoints=true"
         )
-    matching = {name: path for name, path in found.items() if name.startswith(trial)}
+    matching = [name for name in found if name.startswith(trial)]
     if len(matching) == 1:
-        return next(iter(matching.values()))
+        return reader.read_checkpoint(found[matching[0]], matching[0])
     fault = "no trial with weights is" if not matching else f"{len(matching)} trials are"
-    shown = list(matching or found)
+    shown = matching or list(found)
     more = ", ..." if len(shown) > SHOWN_TRIALS else ""
     raise UserError(f"{fault} named {trial!r} in {results}; known: {', '.join(shown[:SHOWN_TRIALS])}{more}")
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from harness import probes
 from harness.condition import Condition, Pack, Trial
 from harness.models import models
 from harness.planning.fits import fits
+from harness.results.schema import TRIAL_COLUMNS
 from harness.tasks import Task, tasks
 from harness.training.log import Log
 from harness.training.loop import Training
@@ -59,6 +61,16 @@ def make_trial(seed: int = 0, learning_rate: float = 0.1, **changes: Any) -> Tri
 
 def make_pack(seeds: int = 1, **changes: Any) -> Pack:
     return Pack(tuple(make_trial(seed, **changes) for seed in range(seeds)))
+
+
+IDENTITY = ("trial_id", "condition_id", "pack_id", "phase", "space", "outcome")
+"""Columns of the trials table that are known without a summary, beside the fields of the trial."""
+
+
+def make_summary(**known: Any) -> dict[str, Any]:
+    """A summary with every column that a result fills: None where no value is given."""
+    filled = [*TRIAL_COLUMNS.keys() - make_trial().fields().keys() - set(IDENTITY), *probes.columns()]
+    return dict.fromkeys(filled) | known
 
 
 def trained(pack: Pack, device: str = "cpu") -> list[Log]:

@@ -4,20 +4,24 @@ import math
 import shutil
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.numpy import save
 
 from analysis.load import load
+from harness import probes
 from harness.condition import Outcome, Pack
 from harness.errors import RecordsError, UserError
 from harness.generate import main
 from harness.models import models
 from harness.planning.plan import make_trial
 from harness.planning.space import Space
-from harness.results import reader, writer
+from harness.results import reader
 from harness.results.reader import read
+from harness.results.writer import Writer
 from harness.run import main as run
 from harness.tasks import heldout_set
 from harness.training.loop import build_task, train
@@ -61,8 +65,12 @@ def trials_of(space: Space, count: int = 2):
 
 
 def generate(results: Path, *more: str, trial: str | None = None) -> int:
-    trial = trial or next(iter(reader.checkpoints(results / "text_study")))
+    trial = trial or reader.checkpoints(results / "text_study")[0]
     return main(["--trial", trial, "--results", str(results), "--prompt", "abac", "--length", "30", *more])
+
+
+def open_writer(folder: Path, definition, conditions=()) -> Writer:
+    return Writer(folder, definition, conditions, options={}, measures=probes.columns(), provenance={})
 
 
 def test_samples_and_checkpoints_change_no_number_of_the_training(space):
@@ -123,8 +131,7 @@ def test_a_model_without_steps_is_trained_but_cannot_write(space, tmp_path, caps
     pack = Pack(trials_of(space, 1), (), True, 20)
     results = train(pack)
     assert results[0].samples == {}
-    recorder = writer.Records(tmp_path / "r", space.definition(), space.conditions(), {}, {})
-    recorder.write_pack(pack, results)
+    open_writer(tmp_path / "r", space.definition(), space.conditions()).write_pack(pack, results)
     assert main(["--trial", pack.trials[0].trial_id, "--results", str(tmp_path / "r"), "--prompt", "a"]) == 2
     assert "model tests.test_generate:Pairs cannot write" in capsys.readouterr().err
 
@@ -140,8 +147,7 @@ def test_the_checkpoint_of_a_diverged_trial_is_of_its_last_evaluation_before(spa
 def test_checkpoints_of_any_task_are_kept_but_only_text_is_written(tmp_path, capsys):
     trial = make_palindrome_trial()
     (result,) = train(Pack((trial,), checkpoints=True))
-    recorder = writer.Records(tmp_path / "r", {"name": "test"}, [trial.condition], {}, {})
-    recorder.write_pack(Pack((trial,)), [result])
+    open_writer(tmp_path / "r", {"name": "test"}, [trial.condition]).write_pack(Pack((trial,)), [result])
     assert main(["--trial", trial.trial_id, "--results", str(tmp_path / "r"), "--prompt", "a"]) == 2
     assert "is of task palindrome, which has no text to write" in capsys.readouterr().err
     rebuilt = rebuild(result.checkpoint)
@@ -160,8 +166,7 @@ def test_a_run_keeps_samples_and_checkpoints_of_its_report_trials(results):
     assert list(samples.columns) == ["trial_id", "step", "prompt", "text", "mode", "temperature"]
     assert len(samples) == 4 * 2 * len(TEMPERATURES)
     assert set(samples["trial_id"]) == report
-    path = reader.checkpoints(folder)[min(report)]
-    with safe_open(path, framework="numpy") as file:
+    with safe_open(folder / "checkpoints" / f"{min(report)}.safetensors", framework="numpy") as file:
         assert json.loads(file.metadata()["checkpoint"])["trial_id"] == min(report)
 
 
@@ -173,16 +178,37 @@ def test_checkpoints_of_packs_that_were_not_recorded_whole_do_not_exist(results,
     cut.unlink()  # killed just before the last file
     assert lost.isdisjoint(reader.checkpoints(folder))
     assert len(reader.checkpoints(folder)) == 2
-    writer.Records(folder, reader.read_definition(folder), [], {}, {}).close()
+    open_writer(folder, reader.read_definition(folder)).close()
     assert len(list((folder / "checkpoints").iterdir())) == 2
     assert len(list((folder / "samples").iterdir())) == 1
 
 
-def test_a_damaged_checkpoint_is_a_clear_error(tmp_path):
-    file = tmp_path / "x.safetensors"
-    file.write_bytes(b"half of it")
-    with pytest.raises(RecordsError, match=r"x.safetensors is no checkpoint"):
-        reader.read_checkpoint(file)
+@pytest.mark.parametrize("content", [b"", b"half of it", save({"x": np.zeros(2)}), save({}, {"other": "{}"})])
+def test_a_damaged_checkpoint_is_a_clear_error(content, tmp_path):
+    file = tmp_path / "checkpoints" / "x.safetensors"
+    file.parent.mkdir()
+    file.write_bytes(content)
+    with pytest.raises(RecordsError, match=r"x.safetensors is no checkpoint of this harness"):
+        reader.read_checkpoint(tmp_path, "x")
+
+
+def test_a_checkpoint_that_was_not_kept_is_a_clear_error(results):
+    folder = results / "text_study"
+    known = ", ".join(reader.checkpoints(folder))
+    with pytest.raises(RecordsError, match=f"has no checkpoints/x.safetensors; known: {known}"):
+        reader.read_checkpoint(folder, "x")
+
+
+def test_a_checkpoint_is_read_back_to_the_bit(space, tmp_path):
+    pack = Pack(trials_of(space, 1), checkpoints=True)
+    (result,) = train(pack)
+    open_writer(tmp_path / "r", space.definition(), space.conditions()).write_pack(pack, [result])
+    found = reader.read_checkpoint(tmp_path / "r", pack.trials[0].trial_id)
+    assert found.metadata == result.checkpoint.metadata
+    assert found.tensors.keys() == result.checkpoint.tensors.keys()
+    for name, array in found.tensors.items():
+        np.testing.assert_array_equal(array, result.checkpoint.tensors[name], strict=True)
+    rebuild(found)
 
 
 def test_the_prompt_is_continued_for_longer_than_the_unroll(results, capsys):
@@ -190,7 +216,8 @@ def test_the_prompt_is_continued_for_longer_than_the_unroll(results, capsys):
     shown = capsys.readouterr()
     assert shown.out.startswith("abac")
     assert len(shown.out) == 4 + 30 + 1
-    about = reader.read_checkpoint(next(iter(reader.checkpoints(results / "text_study").values()))).metadata
+    folder = results / "text_study"
+    about = reader.read_checkpoint(folder, reader.checkpoints(folder)[0]).metadata
     for number in (f"{about['heldout_loss']:.4f} nats", f"{about['heldout_loss'] / math.log(2):.3f} bits"):
         assert number in shown.err
     assert f"accuracy {about['heldout_accuracy']:.3f}" in shown.err
@@ -200,11 +227,22 @@ def test_the_prompt_is_continued_for_longer_than_the_unroll(results, capsys):
 
 
 def test_the_folder_of_the_space_will_do_and_so_will_the_beginning_of_an_id(results, capsys):
-    trial = next(iter(reader.checkpoints(results / "text_study")))
+    trial = reader.checkpoints(results / "text_study")[0]
     assert generate(results, trial=trial) == 0
     whole = capsys.readouterr().out
     assert generate(results / "text_study", trial=trial[:6]) == 0
     assert capsys.readouterr().out == whole
+
+
+def test_weights_behind_a_uri_write_what_local_ones_write(results, capsys):
+    """fsspec's memory file system stands for remote storage."""
+    fsspec.filesystem("memory").put(str(results), "/weights", recursive=True)
+    trial = reader.checkpoints(results / "text_study")[0]
+    said = []
+    for place in (str(results), "fsspec+memory://weights", "fsspec+memory://weights/text_study"):
+        assert main(["--trial", trial, "--results", place, "--prompt", "abac"]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] == said[2]
 
 
 def test_modes_and_seeds(results, capsys):
@@ -236,7 +274,7 @@ def test_bad_input_is_one_line_and_exit_status_2(results, capsys, arguments, sai
     assert said in error
     assert "\n" not in error
     if "trial" in said:
-        assert next(iter(reader.checkpoints(results / "text_study"))) in error, "known ones are named"
+        assert reader.checkpoints(results / "text_study")[0] in error, "known ones are named"
 
 
 def test_sampling_is_refused_where_it_cannot_be(space):

@@ -75,7 +75,8 @@ def test_the_export_opens_as_optuna_studies(tmp_path):
     path = tmp_path / "optuna.journal"
     conditions = [make_condition(), make_condition(hidden_size=99)]
     for _ in range(2):  # rewritten, not appended to
-        export([run_study(condition)[0] for condition in conditions], path)
+        export([run_study(condition)[0] for condition in conditions], tmp_path)
+    assert list(tmp_path.iterdir()) == [path], "nothing is left beside it"
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
     names = optuna.get_all_study_names(storage)
     assert [name.rpartition(" ")[2] for name in names] == [f"({c.condition_id})" for c in conditions]

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.conditions import text
 from analysis.load import Results
 from analysis.sections import Section
-from harness.results.commit import git_commit
+from harness.results.provenance import git_commit
 
 DESIGN = {
     "task": "task",

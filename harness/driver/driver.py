@@ -19,7 +19,7 @@ from harness.planning.plan import Plan
 from harness.planning.space import Space
 from harness.results import reader
 from harness.results.provenance import provenance
-from harness.results.writer import Records
+from harness.results.writer import Writer
 from harness.training.loop import build_task
 
 
@@ -48,9 +48,7 @@ def run_space(
     OSError comes from the disk, any other exception from a listener.
     """
     with one_thread():
-        job = check_job(
-            space, Path(results), executor=executor, workers=workers, address=address, device=device
-        )
+        job = check_job(space, results, executor=executor, workers=workers, address=address, device=device)
         return carry_out(job, Audience(listeners), argv)
 
 
@@ -74,14 +72,21 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
     return job.folder
 
 
-def open_records(job: Job, argv: Sequence[str] | None) -> Records:
+def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
     """The job's folder, open for writing by this process alone."""
     space = job.space
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     where = provenance(job.definition, job.executor, job.device, gpu, argv)
-    extra = space.option_columns() | probes.columns()
-    columns = probes.moment_columns(space.probes)
-    return Records(job.folder, job.definition, space.conditions(), extra, where, columns, levels(space))
+    return Writer(
+        job.folder,
+        job.definition,
+        space.conditions(),
+        options=space.option_columns(),
+        measures=probes.columns(),
+        provenance=where,
+        moment_columns=probes.moment_columns(space.probes),
+        levels=levels(space),
+    )
 
 
 LEVELS = ("chance", "baseline_loss", "solved_at", "drop_at", "recovered_at")
@@ -113,7 +118,7 @@ def execute(driver: "Driver", job: Job) -> None:
 class Driver:
     """Between plan, records and listeners: the source that executors draw from, the only writer."""
 
-    def __init__(self, plan: Plan, recorder: Records, audience: Audience) -> None:
+    def __init__(self, plan: Plan, recorder: Writer, audience: Audience) -> None:
         self._plan = plan
         self._recorder = recorder
         self._audience = audience
@@ -147,4 +152,4 @@ def write_studies(plan: Plan, folder: Path) -> None:
     """Export the Optuna studies for Optuna Dashboard."""
     from harness.planning.study import export
 
-    export([study for cohort in plan.cohorts for study in cohort.studies], folder / "optuna.journal")
+    export([study for cohort in plan.cohorts for study in cohort.studies], folder)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -48,7 +47,7 @@ def dry_run(space: Space, results: str, how: Mapping[str, Any]) -> dict[str, Any
 
     Raises what `run_space` would raise before it starts.
     """
-    job = check_job(space, Path(results), **how)
+    job = check_job(space, results, **how)
     plan = Plan(space, reader.objectives(job.folder))
     rows = estimate(space, plan, job.device)
     return {

@@ -19,6 +19,7 @@ from harness.planning.growth import check_growth
 from harness.planning.plan import make_pack, make_trial
 from harness.planning.space import Space
 from harness.results import reader
+from harness.results.folder import Folder
 from harness.training.loop import build_task
 from harness.training.replicas import build_model
 
@@ -43,14 +44,12 @@ class Job:
 
 
 def check_job(
-    space: Space, results: Path, *, executor: str, workers: int | None, address: str | None, device: str
+    space: Space, results: str | Path, *, executor: str, workers: int | None, address: str | None, device: str
 ) -> Job:
     """The job as it will be done, its device chosen; UserError or RecordsError if it cannot be done."""
     check_executor(space, executor, workers, address)
     device = choose_device(device, address)
-    if results.exists() and not results.is_dir():
-        raise UserError(f"results={results} is not a folder")
-    folder = results / space.folder_name
+    folder = Path(str(Folder.to_write(results, "results"))) / space.folder_name
     definition = {"device": device, **space.definition()}
     held = reader.read_definition(folder)
     if held is not None:

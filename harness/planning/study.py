@@ -12,10 +12,14 @@ from optuna.storages.journal import JournalFileBackend
 from harness.condition import Condition
 from harness.identity import stream_seed
 from harness.planning.rates import rounded
+from harness.results.folder import Folder
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 PARAMETER = "learning_rate"
+
+JOURNAL = "optuna.journal"
+"""The export's name in a results folder."""
 
 
 class Study:
@@ -82,8 +86,8 @@ class Study:
         return study
 
 
-def export(studies: Iterable[Study], path: Path) -> None:
-    """Write the studies as a journal file that Optuna Dashboard opens.
+def export(studies: Iterable[Study], folder: Folder | Path | str) -> None:
+    """Write the studies into a results folder, as a journal file that Optuna Dashboard opens.
 
     Rewritten whole, and never read back: the Parquet tables are the truth. Optuna writes elsewhere,
     because a lock that it left here when killed would stop the next run.
@@ -95,6 +99,5 @@ def export(studies: Iterable[Study], path: Path) -> None:
             if study.table():
                 study.as_optuna(storage)
         if written.exists():
-            temporary = path.with_name(f".{path.name}.part")
-            temporary.write_bytes(written.read_bytes())
-            temporary.replace(path)
+            content = written.read_bytes()
+            Folder.of(folder).write_whole(JOURNAL, lambda file: file.write(content))

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 from harness import __version__
 from harness.identity import SEED_RULE
-from harness.results.commit import git_commit
 
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy", "safetensors")
 
@@ -37,6 +37,16 @@ def provenance(
         "definition": dict(definition),
         "seed_rule": SEED_RULE,
     }
+
+
+def git_commit() -> str | None:
+    """The commit of the harness's own checkout, '-dirty' appended if files differ; None outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def _version(package: str) -> str | None:

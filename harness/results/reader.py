@@ -1,46 +1,51 @@
-"""A results folder as DataFrames: only what is recorded whole counts."""
+"""Reads a results folder as DataFrames; what is not recorded whole does not exist here.
+
+Every function takes a local path, a URI such as s3://bucket/results/NAME, or a Folder.
+"""
 
 import json
 from collections.abc import Collection, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from harness.condition import Checkpoint
 from harness.errors import RecordsError
-from harness.results.folder import Place
-from harness.results.schema import CHECKPOINT_KEY, COLUMNS, HISTORIES, METADATA_KEY, TABLES
+from harness.results.folder import Folder
+from harness.results.schema import CHECKPOINT_KEY, COLUMNS, DEFINITION, HISTORIES, METADATA_KEY, TABLES
 
 
-def objectives(folder: Path | str) -> dict[str, float]:
+def objectives(folder: Folder | Path | str) -> dict[str, float]:
     """The tuning objective of every recorded trial, by trial_id."""
     table = read(folder, "trials", columns=["trial_id", "objective"])
     return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
 
 
 def read(
-    folder: Path | str,
+    folder: Folder | Path | str,
     table: str,
     columns: Sequence[str] | None = None,
     packs: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """One table of a results folder, local or behind a URI, as a DataFrame; only packs recorded whole.
+    """One table of a results folder as a DataFrame; only packs recorded whole.
 
+    `read("results/length_study", "trials")` has the columns of all files, also of those that joined later.
     `columns` and `packs` (by pack_id) limit what is read from disk.
 
     Whole numbers that may be missing (solved_step, diverged_step) come as Int64 with <NA>; other
     missing values as NaN or None. NaN and inf in floats are values. An absent table has no rows.
     """
-    place = Place.of(folder)
-    names = committed_files(place, table)
+    folder = Folder.of(folder)
+    names = committed_files(folder, table)
     if packs is not None:
-        names = [name for name in names if Path(name).stem in packs]
+        names = [name for name in names if PurePosixPath(name).stem in packs]
     if not names:
         return empty(table, columns)
-    tables = [t.replace_schema_metadata(None) for t in place.read(names, columns)]
+    tables = [t.replace_schema_metadata(None) for t in folder.read(names, columns)]
     try:
         joined = pa.concat_tables(tables, promote_options="default")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -55,60 +60,73 @@ def empty(table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=object) for name in columns or COLUMNS[table]})
 
 
-def committed_files(folder: Path | str | Place, table: str) -> list[str]:
+def committed_files(folder: Folder | Path | str, table: str) -> list[str]:
     """The files of a table that belong to recorded packs, sorted: names relative to the folder."""
     if table not in TABLES:
         raise RecordsError(f"no table named {table!r}; known: {', '.join(TABLES)}")
-    place = folder if isinstance(folder, Place) else Place.of(folder)
-    names = place.tables(table)
-    if table in HISTORIES:
-        committed = set(place.tables("trials"))
-        names = [name for name in names if name in committed]
-    return [f"{table}/{name}" for name in names]
+    folder = Folder.of(folder)
+    names = folder.files(table, ".parquet")
+    if table not in HISTORIES:
+        return names
+    committed = {PurePosixPath(name).name for name in folder.files("trials", ".parquet")}
+    return [name for name in names if PurePosixPath(name).name in committed]
 
 
-def checkpoints(folder: Path | str) -> dict[str, Path]:
-    """The checkpoint of every recorded trial that has one, by trial_id, sorted."""
+def checkpoints(folder: Folder | Path | str) -> list[str]:
+    """The trial_id of every recorded trial that has a checkpoint, sorted."""
+    folder = Folder.of(folder)
+    kept = [PurePosixPath(name).stem for name in folder.files("checkpoints", ".safetensors")]
+    if not kept:
+        return []
     done = set(read(folder, "trials", columns=["trial_id"])["trial_id"])
-    paths = sorted((Path(folder) / "checkpoints").glob("*.safetensors"))
-    return {path.stem: path for path in paths if path.stem in done}
+    return [trial_id for trial_id in kept if trial_id in done]
 
 
-def read_checkpoint(path: Path | str) -> Checkpoint:
-    """The weights as NumPy arrays and what they are of; RecordsError if the file is damaged."""
+def read_checkpoint(folder: Folder | Path | str, trial_id: str) -> Checkpoint:
+    """The weights of a trial as NumPy arrays, and what they are of.
+
+    Raises RecordsError if there are none, or if their file is damaged.
+    """
+    name = f"checkpoints/{trial_id}.safetensors"
+    content = Folder.of(folder).content(name)
+    if content is None:
+        raise RecordsError(f"{folder} has no {name}; known: {', '.join(checkpoints(folder)) or 'none'}")
     try:
-        with safe_open(path, framework="numpy") as file:
-            return Checkpoint(
-                tensors={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118  no mapping
-                metadata=json.loads(file.metadata()[CHECKPOINT_KEY]),
-            )
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise RecordsError(f"{path} is no checkpoint of this harness ({error})") from None
+        return Checkpoint(tensors=load(content), metadata=json.loads(_header(content)[CHECKPOINT_KEY]))
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise RecordsError(f"{folder}/{name} is no checkpoint of this harness ({error})") from None
 
 
-def provenance(folder: Path | str) -> list[dict[str, Any]]:
+def _header(content: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file: its first 8 bytes say how long the JSON is that follows."""
+    size = int.from_bytes(content[:8], "little")
+    header: dict[str, str] = json.loads(content[8 : 8 + size])["__metadata__"]
+    return header
+
+
+def provenance(folder: Folder | Path | str) -> list[dict[str, Any]]:
     """The distinct provenance records in the footers of the trials tables, in the order of file names."""
-    place = Place.of(folder)
-    footers = place.footers(committed_files(place, "trials"))
+    folder = Folder.of(folder)
+    footers = folder.footers(committed_files(folder, "trials"))
     return [json.loads(text) for text in dict.fromkeys(footer.get(METADATA_KEY, b"{}") for footer in footers)]
 
 
-def read_definition(folder: Path | str) -> dict[str, Any] | None:
+def read_definition(folder: Folder | Path | str) -> dict[str, Any] | None:
     """The definition that the folder holds, or None for a new folder."""
     try:
-        text = Place.of(folder).text("space.json")
-        definition = None if text is None else json.loads(text)
+        content = Folder.of(folder).content(DEFINITION)
+        definition = None if content is None else json.loads(content.decode())
         if definition is not None and not isinstance(definition, dict):
             raise ValueError("it holds no fields")
     except ValueError as error:  # no JSON, no text
         raise RecordsError(
-            f"{folder}/space.json is damaged ({error}); restore it, or use another --results"
+            f"{folder}/{DEFINITION} is damaged ({error}); restore it, or use another --results"
         ) from None
     return definition
 
 
-def read_conditions(folder: Path | str) -> pd.DataFrame:
+def read_conditions(folder: Folder | Path | str) -> pd.DataFrame:
     """One row per condition of the folder's definition: condition_id, its fields and options."""
-    (table,) = Place.of(folder).read(["conditions.parquet"])
+    (table,) = Folder.of(folder).read(["conditions.parquet"])
     frame: pd.DataFrame = table.to_pandas()
     return frame.astype({"max_norm": "float64", "learning_rate": "float64"})

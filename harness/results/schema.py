@@ -1,4 +1,4 @@
-"""The tables of a results folder: their names, columns and types."""
+"""The names, columns and types of the tables, so that writer and reader mean the same by each."""
 
 import pyarrow as pa
 
@@ -8,6 +8,9 @@ TABLES = ("trials", "steps", "evals", "events", "moments", "profiles", "samples"
 
 HISTORIES = TABLES[1:-1]
 """Tables that belong to the trials: what is not committed by a trials file is not there."""
+
+DEFINITION = "space.json"
+"""The file with the definition that a folder holds."""
 
 METADATA_KEY = b"provenance"
 """Key of the JSON provenance in the footer of every file."""

@@ -1,21 +1,8 @@
-"""The results on disk: Parquet tables, one file per pack and table, each written whole or not at all.
-
-<folder>/space.json            the definition that this folder holds
-<folder>/conditions.parquet    one row per condition of that definition, trained or not
-<folder>/trials/<pack>.parquet one row per trial; written last: a pack counts once it is here
-<folder>/steps/<pack>.parquet  one row per stored step
-<folder>/evals/<pack>.parquet  one row per held-out evaluation
-<folder>/events/<pack>.parquet one row per drop, spike or divergence
-<folder>/moments/<pack>.parquet   one row per report trial and moment (init, solved, end)
-<folder>/profiles/<pack>.parquet  one row per report trial, moment, quantity and time step
-<folder>/samples/<pack>.parquet   one row per text sampled in training, where a space asks for it
-<folder>/checkpoints/<trial>.safetensors  final weights of a report trial, where a space asks for them
-<folder>/failures/<pack>.parquet  trials that failed and have not been trained since
-"""
+"""Writes what a run measures into its results folder; a pack that is killed half-written leaves no trace."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -24,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import save
 
-from harness.condition import Checkpoint, Condition, Pack, Result
+from harness.condition import Condition, Pack, Result
 from harness.errors import RecordsError
-from harness.results.folder import _lock, write_whole
+from harness.results.folder import Folder
 from harness.results.reader import committed_files, read, read_definition
 from harness.results.schema import (
     CHECKPOINT_KEY,
+    DEFINITION,
     EVAL_SCHEMA,
     EVENT_SCHEMA,
     FAILURE_SCHEMA,
@@ -45,31 +33,38 @@ from harness.results.schema import (
 )
 
 
-class Records:
+class Writer:
     """One results folder, open for writing by this process alone."""
 
     def __init__(
         self,
-        folder: Path,
+        folder: Folder | Path | str,
         definition: Mapping[str, Any],
         conditions: Sequence[Condition],
-        extra_columns: Mapping[str, type],
-        provenance: Any,
+        *,
+        options: Mapping[str, type],
+        measures: Mapping[str, type],
+        provenance: Mapping[str, Any],
         moment_columns: Sequence[str] = (),
         levels: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         """Open the folder, making it if need be, and clear away what an interrupted run left half done.
 
-        `definition` and `conditions` are stored with the first pack. `extra_columns` are the options
-        and measures of this space, `moment_columns` what its moment probes measure, `levels` by condition_id
-        what the scores of its task mean, for the conditions table. Raises RecordsError if
-        another process writes to the folder.
+        `definition` and `conditions` are stored with the first pack. `options` and `measures` are columns
+        that this space adds to the trials table: an option is null where a condition has none, a measure
+        stands in the summary of every result. `provenance` goes into the footer of every file.
+        `moment_columns` are the columns of its moment probes, all float. `levels`, by condition_id, are
+        columns of the conditions table.
+
+        Raises RecordsError if another process writes to the folder or if its definition is gone, UserError if
+        it is no local folder.
         """
-        self.folder = folder
+        self.folder = Folder.to_write(folder)
         self._definition = definition
         self._conditions = conditions
         self._levels = levels or {}
-        self._trial_columns = TRIAL_COLUMNS | dict(extra_columns)
+        self._options = options
+        self._trial_columns = {**TRIAL_COLUMNS, **options, **measures}
         moments = pa.schema([*MOMENT_SCHEMA, *(pa.field(name, pa.float64()) for name in moment_columns)])
         self._histories = {
             "steps": STEP_SCHEMA,
@@ -84,12 +79,11 @@ class Records:
             METADATA_KEY: json.dumps(provenance).encode(),
             b"schema_version": str(SCHEMA_VERSION).encode(),
         }
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder)
-        self._clear_leftovers()
-        if read_definition(folder) is None and committed_files(folder, "trials"):
+        self._lock = self.folder.exclusive()
+        clear_leftovers(self.folder)
+        if read_definition(self.folder) is None and committed_files(self.folder, "trials"):
             raise RecordsError(
-                f"{folder} holds trials but no space.json; restore it, or use another --results"
+                f"{self.folder} holds trials but no {DEFINITION}; restore it, or use another --results"
             )
 
     def close(self) -> None:
@@ -97,25 +91,28 @@ class Records:
         self._lock.close()
 
     def write_pack(self, pack: Pack, results: Sequence[Result]) -> None:
-        """Add the results of a whole pack: its trials last."""
+        """Add the results of a whole pack: its trials last.
+
+        Raises ValueError, before anything is written, if a summary lacks a column or fills one that is not
+        its own.
+        """
+        rows = [self._trial_row(pack, result) for result in results]
         if read_definition(self.folder) != self._definition:
             self._write_definition()
         name = f"{pack.pack_id}.parquet"
         for table, schema in self._histories.items():
-            self._write(table, name, _rows(schema, results, table))
+            self._write(f"{table}/{name}", _rows(schema, results, table))
         for result in results:
-            if result.checkpoint is not None:
-                self._write_checkpoint(result.trial.trial_id, result.checkpoint)
-        rows = [self._trial_row(pack, result) for result in results]
+            self._write_checkpoint(result)
         schema = pa.schema({column: TYPES[kind] for column, kind in self._trial_columns.items()})
-        self._write("trials", name, pa.Table.from_pylist(rows, schema))
-        (self.folder / "failures" / name).unlink(missing_ok=True)
+        self._write(f"trials/{name}", pa.Table.from_pylist(rows, schema))
+        self.folder.remove(f"failures/{name}")
 
     def write_failure(self, pack: Pack, error: str) -> None:
         """Note that the trials of this pack failed, and why; attempts count over runs."""
-        name = f"{pack.pack_id}.parquet"
-        path = self.folder / "failures" / name
-        attempts = 1 + (max(pq.read_table(path)["attempts"].to_pylist()) if path.exists() else 0)
+        name = f"failures/{pack.pack_id}.parquet"
+        before = self.folder.read([name], ["attempts"]) if self.folder.exists(name) else []
+        attempts = 1 + max((n for table in before for n in table["attempts"].to_pylist()), default=0)
         rows = [
             {
                 "trial_id": trial.trial_id,
@@ -126,19 +123,22 @@ class Records:
             }
             for trial in pack.trials
         ]
-        self._write("failures", name, pa.Table.from_pylist(rows, FAILURE_SCHEMA))
+        self._write(name, pa.Table.from_pylist(rows, FAILURE_SCHEMA))
 
     def _trial_row(self, pack: Pack, result: Result) -> dict[str, Any]:
+        """One row of the trials table: what the trial is, and its summary."""
         trial = result.trial
-        row = trial.fields() | {
+        known = trial.fields() | {
             "trial_id": trial.trial_id,
             "condition_id": trial.condition.condition_id,
             "pack_id": pack.pack_id,
             "phase": trial.phase,
             "space": self._definition["name"],
             "outcome": str(result.outcome),
-            **result.summary,
         }
+        measured = self._trial_columns.keys() - known.keys() - self._options.keys()
+        _check_summary(result, measured)
+        row = {**known, **result.summary}
         return {column: row.get(column) for column in self._trial_columns}
 
     def _write_definition(self) -> None:
@@ -147,38 +147,53 @@ class Records:
             {"condition_id": c.condition_id, **c.fields(), **self._levels.get(c.condition_id, {})}
             for c in self._conditions
         ]
-        self._write(".", "conditions.parquet", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
+        self._write("conditions.parquet", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
         text = json.dumps(self._definition, indent=1) + "\n"
-        write_whole(self.folder / "space.json", lambda file: file.write(text.encode()))
+        self.folder.write_whole(DEFINITION, lambda file: file.write(text.encode()))
 
-    def _write(self, table: str, name: str, content: pa.Table) -> None:
-        folder = self.folder / table
-        folder.mkdir(exist_ok=True)
+    def _write(self, name: str, content: pa.Table) -> None:
         content = content.replace_schema_metadata(self._metadata)
-        write_whole(folder / name, lambda file: pq.write_table(content, file, compression="zstd"))
+        self.folder.write_whole(name, lambda file: pq.write_table(content, file, compression="zstd"))
 
-    def _write_checkpoint(self, trial_id: str, checkpoint: Checkpoint) -> None:
-        folder = self.folder / "checkpoints"
-        folder.mkdir(exist_ok=True)
-        metadata = {CHECKPOINT_KEY: json.dumps(checkpoint.metadata)}
-        content = save(dict(checkpoint.tensors), metadata)
-        write_whole(folder / f"{trial_id}.safetensors", lambda file: file.write(content))
+    def _write_checkpoint(self, result: Result) -> None:
+        """The weights of a result, if it kept them."""
+        if result.checkpoint is None:
+            return
+        metadata = {CHECKPOINT_KEY: json.dumps(result.checkpoint.metadata)}
+        content = save(dict(result.checkpoint.tensors), metadata)
+        name = f"checkpoints/{result.trial.trial_id}.safetensors"
+        self.folder.write_whole(name, lambda file: file.write(content))
 
-    def _clear_leftovers(self) -> None:
-        """Remove half-written files, histories without trials, and failures that were made good."""
-        for path in self.folder.glob("**/.*.part"):
-            path.unlink()
-        for table in HISTORIES:
-            committed = {self.folder / name for name in committed_files(self.folder, table)}
-            for path in set((self.folder / table).glob("*.parquet")) - committed:
-                path.unlink()
-        done = set(read(self.folder, "trials", columns=["trial_id"])["trial_id"])
-        for path in (self.folder / "checkpoints").glob("*.safetensors"):
-            if path.stem not in done:
-                path.unlink()
-        for path in (self.folder / "failures").glob("*.parquet"):
-            if done.issuperset(pq.read_table(path, columns=["trial_id"])["trial_id"].to_pylist()):
-                path.unlink()
+
+def clear_leftovers(folder: Folder) -> None:
+    """Remove half-written files, histories and weights without trials, and failures that were made good."""
+    gone = folder.leftovers()
+    for table in HISTORIES:
+        gone += set(folder.files(table, ".parquet")) - set(committed_files(folder, table))
+    done = set(read(folder, "trials", columns=["trial_id"])["trial_id"])
+    weights = folder.files("checkpoints", ".safetensors")
+    gone += [name for name in weights if PurePosixPath(name).stem not in done]
+    failures = folder.files("failures", ".parquet")
+    for name, table in zip(failures, folder.read(failures, ["trial_id"]), strict=True):
+        if done.issuperset(table["trial_id"].to_pylist()):
+            gone.append(name)
+    for name in gone:
+        folder.remove(name)
+
+
+def _check_summary(result: Result, columns: Iterable[str]) -> None:
+    """Raise ValueError unless the summary fills exactly these columns."""
+    filled, expected = result.summary.keys(), set(columns)
+    if unknown := sorted(filled - expected):
+        raise ValueError(
+            f"the summary of trial {result.trial.trial_id} has {', '.join(unknown)}: a result fills no such "
+            f"column of the trials table; known: {', '.join(sorted(expected))}"
+        )
+    if missing := sorted(expected - filled):
+        raise ValueError(
+            f"the summary of trial {result.trial.trial_id} lacks {', '.join(missing)}; "
+            f"None says that there is no value"
+        )
 
 
 def _rows(schema: pa.Schema, results: Iterable[Result], part: str) -> pa.Table:

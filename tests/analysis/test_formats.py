@@ -10,7 +10,7 @@ import pytest
 from analysis.load import LoadError, load
 from analysis.report import SECTIONS, main, plain, write_report
 from harness.planning.space import Space
-from harness.results.folder import Place
+from harness.results.folder import Folder
 from harness.results.schema import METADATA_KEY
 from tests.analysis.test_sections import ENDS, TUNED, a_result, drops_folder, grid_folder, make_folder
 from tests.conftest import make_trial
@@ -90,9 +90,9 @@ def test_histories_are_read_for_the_trials_asked_for_only(tmp_path, monkeypatch)
     results = load(drops_folder(tmp_path))
     wanted = results.trials["trial_id"].iloc[0]
     opened = []
-    read = Place.read
+    read = Folder.read
     monkeypatch.setattr(
-        Place, "read", lambda self, names, *rest: opened.extend(names) or read(self, names, *rest)
+        Folder, "read", lambda self, names, *rest: opened.extend(names) or read(self, names, *rest)
     )
     found = results.read("steps", columns=["trial_id", "loss"], trials=[wanted])
     assert set(found["trial_id"]) == {wanted}
@@ -115,6 +115,20 @@ def test_a_folder_behind_a_uri_reads_like_a_local_one(tmp_path, monkeypatch):
         path = write_report(remote, style="json")
         assert path.resolve().parent == tmp_path, "beside nothing remote, but here"
         assert json.loads(path.read_text())["p_solved"]
+
+
+def test_a_report_is_not_written_to_a_uri_nor_below_a_file(tmp_path, monkeypatch, capsys):
+    folder = drops_folder(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    for out, message in (
+        ("s3://bucket/page.html", "written to a URI"),
+        ("file/page.html", "is not a folder"),
+    ):
+        assert main([str(folder), "--out", out]) == 2
+        assert message in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys):

@@ -13,11 +13,18 @@ from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.planning.space import Space
 from harness.results.schema import STEP_SCHEMA
-from harness.results.writer import Records
+from harness.results.writer import Writer
 from tests.analysis.test_sections import TUNED, a_result, make_folder, with_rate
 from tests.conftest import make_trial
 
 S, R, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.DIVERGED
+
+
+def open_writer(folder, space: Space, conditions, provenance) -> Writer:
+    return Writer(
+        folder, space.definition(), conditions,
+        options=space.option_columns(), measures=probes.columns(), provenance=provenance,
+    )  # fmt: skip
 
 
 def tuned_folder(tmp_path, failed=(), provenance=None):
@@ -35,8 +42,7 @@ def tuned_folder(tmp_path, failed=(), provenance=None):
         for rate in (0.1, 1.0)
     ]
     conditions = list(dict.fromkeys(r.trial.condition for r in report))
-    columns = space.option_columns() | probes.columns()
-    recorder = Records(tmp_path / "x", space.definition(), conditions, columns, provenance or {})
+    recorder = open_writer(tmp_path / "x", space, conditions, provenance or {})
     for result in [*report, *tune]:
         recorder.write_pack(Pack((result.trial,)), [result])
     for trial in failed:
@@ -136,9 +142,8 @@ def test_a_folder_that_has_grown_names_the_run_of_its_present_definition(tmp_pat
     smaller = dataclasses.replace(space, seeds=1)
     for own, seed, argv in ((smaller, 0, ["first"]), (space, 1, ["second"])):
         made = {"definition": own.definition(), "argv": argv}
-        columns = own.option_columns() | probes.columns()
         trial = make_trial(seed)
-        recorder = Records(tmp_path / "x", own.definition(), [trial.condition], columns, made)
+        recorder = open_writer(tmp_path / "x", own, [trial.condition], made)
         recorder.write_pack(Pack((trial,)), [a_result(trial)])
         recorder.close()
     assert "python -m harness.run second" in methods.table(load(tmp_path / "x")).attrs["commands"]

@@ -13,8 +13,8 @@ from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Condition, Outcome, Pack, Result, Trial
 from harness.planning.space import Space
 from harness.results.schema import EVAL_SCHEMA, STEP_SCHEMA
-from harness.results.writer import Records
-from tests.conftest import make_trial
+from harness.results.writer import Writer
+from tests.conftest import make_summary, make_trial
 
 SOLVED_STEPS = {Outcome.STABLE: 100, Outcome.RECOVERED: 200, Outcome.LOST: 300}
 
@@ -25,16 +25,16 @@ def result(trial, outcome: Outcome) -> Result:
     return Result(
         trial=trial,
         outcome=outcome,
-        summary={
-            "objective": 1.0 if outcome == Outcome.DIVERGED else 0.3,
-            "solved_step": solved,
-            "drops": drops,
-            "watched_steps": 500 if solved else 0,
-            "clipped_share": 0.25,
-            "final_score": 1.0,
-            "control_score": 0.5,
-            "seconds": 1.0,
-        },
+        summary=make_summary(
+            objective=1.0 if outcome == Outcome.DIVERGED else 0.3,
+            solved_step=solved,
+            drops=drops,
+            watched_steps=500 if solved else 0,
+            clipped_share=0.25,
+            final_score=1.0,
+            control_score=0.5,
+            seconds=1.0,
+        ),
         steps={name: np.zeros(1) for name in STEP_SCHEMA.names[1:]},
         evals={name: np.zeros(1) for name in EVAL_SCHEMA.names[1:]},
     )
@@ -42,8 +42,10 @@ def result(trial, outcome: Outcome) -> Result:
 
 def make_folder(folder, space: Space, trials: list[tuple[Trial, Outcome]], failed: list[Trial]):
     conditions = list(dict.fromkeys([t.condition for t, _ in trials] + [t.condition for t in failed]))
-    columns = space.option_columns() | probes.columns()
-    recorder = Records(folder, space.definition(), conditions, columns, {"git_commit": "abc123"})
+    recorder = Writer(
+        folder, space.definition(), conditions,
+        options=space.option_columns(), measures=probes.columns(), provenance={"git_commit": "abc123"},
+    )  # fmt: skip
     for trial, outcome in trials:
         recorder.write_pack(Pack((trial,)), [result(trial, outcome)])
     if failed:

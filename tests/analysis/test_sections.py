@@ -23,8 +23,8 @@ from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
 from harness.planning.space import Space
 from harness.probes.events import COLUMNS as EVENT_COLUMNS
 from harness.results.schema import EVAL_SCHEMA, STEP_SCHEMA
-from harness.results.writer import Records
-from tests.conftest import make_trial
+from harness.results.writer import Writer
+from tests.conftest import make_summary, make_trial
 
 
 def a_result(trial, outcome=Outcome.STABLE, events=(), **summary) -> Result:
@@ -33,7 +33,7 @@ def a_result(trial, outcome=Outcome.STABLE, events=(), **summary) -> Result:
     return Result(
         trial=trial,
         outcome=outcome,
-        summary={"objective": 0.3, "steps": 500, "seconds": 1.0, "drops": len(rows)} | summary,
+        summary=make_summary(objective=0.3, steps=500, seconds=1.0, drops=len(rows)) | summary,
         steps={name: np.zeros(1) for name in STEP_SCHEMA.names[1:]},
         evals={name: np.zeros(1) for name in EVAL_SCHEMA.names[1:]},
         events={name: [row[i] for row in rows] for i, name in enumerate(EVENT_COLUMNS)},
@@ -42,11 +42,13 @@ def a_result(trial, outcome=Outcome.STABLE, events=(), **summary) -> Result:
 
 def make_folder(folder, space: Space, results: list[Result], moment_columns=()):
     conditions = list(dict.fromkeys(r.trial.condition for r in results))
-    columns = space.option_columns() | probes.columns()
-    recorder = Records(folder, space.definition(), conditions, columns, {}, moment_columns)
+    writer = Writer(
+        folder, space.definition(), conditions, options=space.option_columns(), measures=probes.columns(),
+        provenance={}, moment_columns=moment_columns,
+    )  # fmt: skip
     for result in results:
-        recorder.write_pack(Pack((result.trial,)), [result])
-    recorder.close()
+        writer.write_pack(Pack((result.trial,)), [result])
+    writer.close()
     return folder
 
 

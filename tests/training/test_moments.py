@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from harness import probes
 from harness.clip_rules import clip_rules
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.models import models
@@ -15,7 +16,7 @@ from harness.planning.space import Space
 from harness.probes import MOMENT_PROBES, PROBE_SIZE, moment_columns
 from harness.probes.gradient_flow import state_gradients
 from harness.results.reader import read
-from harness.results.writer import Records
+from harness.results.writer import Writer
 from harness.tasks import Stream, heldout_set, tasks
 from harness.training.loop import build_task, train
 from harness.training.moments import probe_batch
@@ -169,9 +170,12 @@ def test_events_moments_and_profiles_are_written_and_read(tmp_path):
     pack = Pack(make_pack(2, learning_rate=1e3, max_norm=math.inf, max_steps=400).trials, FEW)
     results = train(pack)
     conditions = [make_condition()]
-    recorder = Records(tmp_path, {"name": "x"}, conditions, {}, {}, moment_columns(FEW))
-    recorder.write_pack(pack, results)
-    recorder.close()
+    writer = Writer(
+        tmp_path, {"name": "x"}, conditions,
+        options={}, measures=probes.columns(), provenance={}, moment_columns=moment_columns(FEW),
+    )  # fmt: skip
+    writer.write_pack(pack, results)
+    writer.close()
     events, moments, profiles = (read(tmp_path, table) for table in ("events", "moments", "profiles"))
     assert set(events["trial_id"]) == set(moments["trial_id"]) == {t.trial_id for t in pack.trials}
     assert (events["kind"] == "divergence").sum() == 2

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -13,14 +14,18 @@ from harness.planning.growth import check_growth
 from harness.planning.space import Space
 from harness.results import reader
 from harness.results.reader import read
-from harness.results.writer import Records
-from tests.conftest import make_condition, make_pack, make_trial
+from harness.results.schema import TRIAL_COLUMNS
+from harness.results.writer import Writer
+from tests.conftest import make_condition, make_pack, make_summary, make_trial
 
-EXTRA = {"encoding": str, "init": str, "forget_bias": float} | probes.columns()
+OPTIONS = {"encoding": str, "init": str, "forget_bias": float}
 
 
-def open_records(folder) -> Records:
-    return Records(folder, definition(), [make_condition()], EXTRA, {"git_commit": "abc"})
+def open_writer(folder) -> Writer:
+    return Writer(
+        folder, definition(), [make_condition()],
+        options=OPTIONS, measures=probes.columns(), provenance={"git_commit": "abc"},
+    )  # fmt: skip
 
 
 def fake(pack: Pack) -> list[Result]:
@@ -28,7 +33,7 @@ def fake(pack: Pack) -> list[Result]:
         Result(
             trial=trial,
             outcome=Outcome.DIVERGED,
-            summary={"objective": 1.0, "grad_norm_max": math.inf, "final_loss": math.nan, "diverged_step": 3},
+            summary=make_summary(objective=1.0, grad_norm_max=math.inf, final_loss=math.nan, diverged_step=3),
             steps={
                 "step": np.arange(1, 4),
                 "loss": np.array([2.0, 1e30, np.nan], dtype=np.float32),
@@ -46,16 +51,21 @@ def fake(pack: Pack) -> list[Result]:
     ]
 
 
+def files(folder) -> list[str]:
+    """All files below a folder but its lock."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != ".lock")
+
+
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "results" / "test"
 
 
 def test_tables_are_read_by_plain_pandas_and_nan_and_inf_survive(folder):
-    recorder = open_records(folder)
+    writer = open_writer(folder)
     for length in (5, 6):
         pack = make_pack(2, length=length)
-        recorder.write_pack(pack, fake(pack))
+        writer.write_pack(pack, fake(pack))
     trials = pd.read_parquet(folder / "trials")
     assert len(trials) == 4
     assert set(trials["outcome"]) == {"diverged"}
@@ -80,34 +90,69 @@ grad_norm_p50, grad_norm_p99, grad_norm_max, clipped_share, drops, seconds"""
 
 def test_trials_have_their_columns(folder):
     pack = make_pack()
-    open_records(folder).write_pack(pack, fake(pack))
+    open_writer(folder).write_pack(pack, fake(pack))
     assert {name.strip() for name in NEEDED.split(",")} <= set(read(folder, "trials").columns)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"los": 0.1}, "has los: a result fills no such column of the trials table; known: above_baseline, "),
+        ({"seed": 1}, "has seed: "),  # the trial's own
+        ({"forget_bias": 1.0}, "has forget_bias: "),  # an option, so the condition's own
+    ],
+)
+def test_a_summary_with_a_value_that_is_no_column_is_refused_and_nothing_is_written(folder, change, said):
+    writer, pack = open_writer(folder), make_pack(2)
+    first, second = fake(pack)
+    with pytest.raises(ValueError, match=f"the summary of trial {second.trial.trial_id} {said}"):
+        writer.write_pack(pack, [first, dataclasses.replace(second, summary=second.summary | change)])
+    assert files(folder) == []
+
+
+def test_a_summary_without_a_column_is_refused_and_an_option_that_a_condition_has_not_is_null(folder):
+    writer, pack = open_writer(folder), make_pack()
+    (result,) = fake(pack)
+    less = {name: value for name, value in result.summary.items() if name not in ("drops", "steps")}
+    with pytest.raises(ValueError, match=r"lacks drops, steps; None says"):
+        writer.write_pack(pack, [dataclasses.replace(result, summary=less)])
+    writer.write_pack(pack, [result])
+    assert read(folder, "trials")["forget_bias"].isna().all()
+
+
+def test_columns_stand_in_their_order_whatever_the_order_of_the_summary(folder):
+    writer, pack = open_writer(folder), make_pack()
+    (result,) = fake(pack)
+    turned = dict(reversed(result.summary.items()))
+    writer.write_pack(pack, [dataclasses.replace(result, summary=turned)])
+    columns = [*TRIAL_COLUMNS, *OPTIONS, *probes.columns()]
+    assert pq.read_table(folder / "trials").column_names == columns
 
 
 def test_provenance_is_in_every_footer(folder):
     pack = make_pack()
-    open_records(folder).write_pack(pack, fake(pack))
+    open_writer(folder).write_pack(pack, fake(pack))
     assert reader.provenance(folder) == [{"git_commit": "abc"}]
 
 
 def test_a_pack_without_its_trials_file_does_not_exist_and_is_cleared_away(folder):
-    recorder = open_records(folder)
+    writer = open_writer(folder)
     kept, cut = make_pack(length=5), make_pack(length=6)
-    recorder.write_pack(kept, fake(kept))
-    recorder.write_pack(cut, fake(cut))
+    writer.write_pack(kept, fake(kept))
+    writer.write_pack(cut, fake(cut))
     (folder / "trials" / f"{cut.pack_id}.parquet").unlink()  # killed just before the last file
     (folder / "steps" / ".x.parquet.part").write_bytes(b"half")
     assert len(read(folder, "steps")) == 3
     for table in ("steps", "evals", "events", "moments", "profiles"):
         assert reader.committed_files(folder, table) == [f"{table}/{kept.pack_id}.parquet"]
-    recorder.close()
-    open_records(folder)
+    writer.close()
+    open_writer(folder)
     for table in ("steps", "evals", "events", "moments", "profiles"):
         assert sorted(p.name for p in (folder / table).iterdir()) == [f"{kept.pack_id}.parquet"]
 
 
 def test_a_write_that_fails_leaves_nothing_behind(folder, monkeypatch):
-    recorder, pack = open_records(folder), make_pack()
+    writer, pack = open_writer(folder), make_pack()
 
     def disk_full(table, file, **options):
         file.write(b"half of it")
@@ -115,39 +160,39 @@ def test_a_write_that_fails_leaves_nothing_behind(folder, monkeypatch):
 
     monkeypatch.setattr(pq, "write_table", disk_full)
     with pytest.raises(OSError, match="No space left"):
-        recorder.write_pack(pack, fake(pack))
-    assert [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"] == []
+        writer.write_pack(pack, fake(pack))
+    assert files(folder) == []
     assert reader.read_definition(folder) is None, "nothing is held to a definition that recorded nothing"
 
 
 def test_two_runs_cannot_write_to_one_folder(folder):
-    recorder = open_records(folder)
+    writer = open_writer(folder)
     with pytest.raises(RecordsError, match="another run is writing"):
-        open_records(folder)
-    recorder.close()
-    open_records(folder)
+        open_writer(folder)
+    writer.close()
+    open_writer(folder)
 
 
 def test_failures_are_named_counted_and_cleared_once_made_good(folder):
-    recorder, pack = open_records(folder), make_pack(2)
+    writer, pack = open_writer(folder), make_pack(2)
     for attempts in (1, 2):
-        recorder.write_failure(pack, "RuntimeError: no luck")
+        writer.write_failure(pack, "RuntimeError: no luck")
         failures = pd.read_parquet(folder / "failures")
         assert failures["attempts"].tolist() == [attempts] * 2
         assert failures["trial_id"].tolist() == [t.trial_id for t in pack.trials]
         assert set(failures["error"]) == {"RuntimeError: no luck"}
-    recorder.write_pack(pack, fake(pack))
+    writer.write_pack(pack, fake(pack))
     assert len(read(folder, "failures")) == 0
 
 
 def test_failures_made_good_in_other_packs_are_cleared_on_opening(folder):
-    recorder, pack = open_records(folder), make_pack(2)
-    recorder.write_failure(pack, "x")
+    writer, pack = open_writer(folder), make_pack(2)
+    writer.write_failure(pack, "x")
     for seed in (0, 1):
         single = Pack((make_trial(seed),))
-        recorder.write_pack(single, fake(single))
-    recorder.close()
-    open_records(folder)
+        writer.write_pack(single, fake(single))
+    writer.close()
+    open_writer(folder)
     assert len(read(folder, "failures")) == 0
 
 
