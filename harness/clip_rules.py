@@ -32,7 +32,7 @@ class ClipRule(Protocol):
         """Clipped gradients, coefficient and new state; nothing is changed in place."""
 
 
-clip_rules: Registry[ClipRule] = Registry("clip rule", given=())
+clip_rules: Registry[ClipRule] = Registry("clip_rule", given=())
 
 
 def coefficients(norm_R1: Tensor, limit_R1: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 Standard library only, so that analysis can use the nouns without importing torch.
 """
 
+import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -34,24 +35,31 @@ SOLVED = frozenset({Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST})
 class Condition:
     """One point of the grid: what a conclusion is about.
 
-    `clip_rule` says how gradients are clipped; `max_norm` is the threshold of rule 'norm' on the global L2
-    norm, inf means no clipping. Other rules have their thresholds among the options, and max_norm None.
-    `learning_rate` is a number when the space fixes it, None when it is tuned for this condition.
-    `options` are (name, value) pairs, sorted by name, of everything the task, the model, the optimizer
-    and the clipping rule add, defaults included. An option that counts by the content of a file is a hash
-    here; `files` are (option, path) pairs that say where it was read, and identify nothing.
+    A field with an `axis` is a part: it names a registered class, or one by its import path. The axis is the
+    field of Space that holds the part's values, and the module of `harness` whose registry knows their names.
+    A further part is one such field here, the axis in Space, and its module. Its default is what every
+    condition had before the part existed.
+
+    `clip_rule` says how gradients are clipped. `max_norm` is the threshold of a rule that uses one, on the
+    global L2 norm; inf means no clipping, and None belongs to the rules without. `learning_rate` is a number
+    when the space fixes it, None when it is tuned for this condition.
+
+    `options` are (name, value) pairs, sorted by name, of everything that the parts add, defaults included;
+    `at_default` names the options that have their default. An option that counts by the content of a file
+    is a hash here; `files` are (option, path) pairs that say where it was read, and identify nothing.
     """
 
-    task: str
-    model: str
-    optimizer: str
-    clip_rule: str = "norm"
+    task: str = field(metadata={"axis": "tasks"})
+    model: str = field(metadata={"axis": "models"})
+    optimizer: str = field(metadata={"axis": "optimizers"})
+    clip_rule: str = field(default="norm", metadata={"axis": "clip_rules"})
     length: int
     max_norm: float | None
     hidden_size: int
     batch_size: int
     learning_rate: float | None = None
     options: tuple[tuple[str, Value], ...] = ()
+    at_default: frozenset[str] = frozenset()
     files: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
@@ -59,38 +67,52 @@ class Condition:
         """The options as constructors take them: files by their paths."""
         return {**dict(self.options), **dict(self.files)}
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """The name of each part's class: {"task": "palindrome", ...}."""
+        return {part: getattr(self, part) for part in PARTS}
+
     def fields(self) -> dict[str, Value | None]:
         """Every field and option under its column name."""
-        own = {name: getattr(self, name) for name in CONDITION_FIELDS}
+        own = {name: getattr(self, name) for name in CONDITION_COLUMNS}
         return {**own, **dict(self.options)}
+
+    def defaults_taken(self) -> frozenset[str]:
+        """The fields and options that have their default."""
+        return (_fields_at_default(self) & CONDITION_COLUMNS.keys()) | self.at_default
+
+    def identity(self) -> dict[str, Value | None]:
+        """The fields and options that are not at their default: a new one with a default renames nothing."""
+        left_out = self.defaults_taken()
+        return {name: value for name, value in self.fields().items() if name not in left_out}
 
     @property
     def condition_id(self) -> str:
-        """Content hash of every field: 16 hexadecimal digits."""
-        return content_hash(self.fields())
+        """Content hash of `identity()`: 16 hexadecimal digits."""
+        return content_hash(self.identity())
 
     def siblings_key(self) -> tuple[tuple[str, Value | None], ...]:
         """Equal for conditions that differ only in max_norm and learning_rate."""
         return tuple((k, v) for k, v in self.fields().items() if k not in ("max_norm", "learning_rate"))
 
     def __str__(self) -> str:
+        """Such as 'palindrome rnn sgd T=5 max_norm=1': a part that has its default goes without saying."""
+        always = [name for part, name in self.parts.items() if part not in _defaults(type(self))]
+        chosen = [name for part, name in self.parts.items() if name != _defaults(type(self)).get(part, name)]
         threshold = [] if self.max_norm is None else [f"max_norm={self.max_norm:g}"]
-        clipping = " ".join([*([self.clip_rule] if self.clip_rule != "norm" else []), *threshold])
-        name = f"{self.task} {self.model} {self.optimizer} T={self.length} {clipping}"
-        return name if self.learning_rate is None else f"{name} lr={self.learning_rate:g}"
+        rate = [] if self.learning_rate is None else [f"lr={self.learning_rate:g}"]
+        return " ".join([*always, f"T={self.length}", *chosen, *threshold, *rate])
 
 
-CONDITION_FIELDS = (
-    "task",
-    "model",
-    "optimizer",
-    "clip_rule",
-    "length",
-    "max_norm",
-    "hidden_size",
-    "batch_size",
-    "learning_rate",
-)
+PARTS: dict[str, str] = {f.name: f.metadata["axis"] for f in fields(Condition) if "axis" in f.metadata}
+"""The parts of a condition, and the axis of each: {"task": "tasks", "model": "models", ...}."""
+
+CONDITION_COLUMNS: dict[str, type] = {
+    name: (typing.get_args(hint) or (hint,))[0]  # of `float | None`, float
+    for name, hint in typing.get_type_hints(Condition).items()
+    if name not in ("options", "at_default", "files")
+}
+"""The fields of a condition that are columns of tables, and their types."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,18 +128,20 @@ class Trial:
 
     def fields(self) -> dict[str, Value | None]:
         """Every field that can change the numbers, the condition's included, under its column name."""
-        return self.condition.fields() | {
-            "learning_rate": self.learning_rate,
-            "seed": self.seed,
-            "max_steps": self.max_steps,
-            "observe": self.observe,
-            "eval_every": self.eval_every,
-        }
+        return self.condition.fields() | self._own()
 
     @property
     def trial_id(self) -> str:
-        """Content hash: 16 hexadecimal digits, the same whether the learning rate was tuned or fixed."""
-        return content_hash(self.fields())
+        """Content hash of all that is not at its default: 16 hexadecimal digits.
+
+        It is the same whether the learning rate was tuned or fixed.
+        """
+        left_out = _fields_at_default(self)
+        own = {name: value for name, value in self._own().items() if name not in left_out}
+        return content_hash(self.condition.identity() | own)
+
+    def _own(self) -> dict[str, Value | None]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "condition"}
 
     @property
     def phase(self) -> str:
@@ -128,6 +152,16 @@ class Trial:
     def heldout_split(self) -> str:
         """Tuning is judged on the validation set; the report never sees the set that chose its rates."""
         return "validation" if self.phase == "tune" else "test"
+
+
+def _defaults(cls: type[Any]) -> dict[str, Any]:
+    """The fields of a dataclass that have a default."""
+    return {f.name: f.default for f in fields(cls) if f.default is not MISSING}
+
+
+def _fields_at_default(value: Condition | Trial) -> frozenset[str]:
+    """The fields that have their default."""
+    return frozenset(n for n, default in _defaults(type(value)).items() if getattr(value, n) == default)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ SEED_RULE = (
     "Training batches: ['data', task, length, seed]. Weights: ['weights', task, length, seed]. "
     "Held-out sets: ['heldout', task, length, 'validation' | 'test' | 'control' | 'probe']. "
     "Graph of graph_signal: ['graph', nodes, homophily, degree]. "
-    "TPE batch b: ['tpe', condition_id, b]. Sampled texts: ['samples', task, length, seed, step]."
+    "TPE round b: ['tpe', content hash of the condition's fields and options, b]; what has its default "
+    "enters if version 2 of the tables had it. "
+    "Sampled texts: ['samples', task, length, seed, step]."
 )
 
 

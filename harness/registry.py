@@ -78,14 +78,14 @@ class Option:
 
 
 class Registry(Generic[T]):
-    """Names to classes of one kind.
+    """Names to classes of one part of a condition, such as 'model'.
 
     `given` are the arguments that every constructor is passed, `offered` those that it is passed if it
     takes them.
     """
 
-    def __init__(self, kind: str, given: tuple[str, ...], offered: tuple[str, ...] = ()) -> None:
-        self.kind = kind
+    def __init__(self, part: str, given: tuple[str, ...], offered: tuple[str, ...] = ()) -> None:
+        self.part = part
         self.given = given
         self.offered = offered
         self._classes: dict[str, type[T]] = {}
@@ -95,7 +95,7 @@ class Registry(Generic[T]):
 
         def add(cls: type[T]) -> type[T]:
             if name in self._classes:
-                raise ValueError(f"two {self.kind}s named {name!r}")
+                raise ValueError(f"two {self.part}s named {name!r}")
             self._classes[name] = cls
             return cls
 
@@ -111,7 +111,7 @@ class Registry(Generic[T]):
             return self._import(name)
         if name not in self._classes:
             raise UserError(
-                f"no {self.kind} named {name!r}; known: {', '.join(self.names())}, or package.module:Class"
+                f"no {self.part} named {name!r}; known: {', '.join(self.names())}, or package.module:Class"
             )
         return self._classes[name]
 
@@ -120,13 +120,13 @@ class Registry(Generic[T]):
         home = self.get(name).__module__
         if ":" not in name and not home.startswith("harness."):
             raise UserError(
-                f"{self.kind} {name!r} is registered in {home}, which other processes do not import; "
+                f"{self.part} {name!r} is registered in {home}, which other processes do not import; "
                 f"name it by its import path, such as {home}:{self.get(name).__name__}"
             )
 
-    def summary(self, name: str) -> str:
+    def first_line(self, name: str) -> str:
         """First line of the docstring of `name`."""
-        return summary_of(self.get(name))
+        return first_line(self.get(name))
 
     def options(self, name: str) -> dict[str, Option]:
         """The options of `name`, read off its constructor."""
@@ -135,7 +135,7 @@ class Registry(Generic[T]):
             hints = typing.get_type_hints(cls.__init__, include_extras=True)
             parameters = inspect.signature(cls).parameters.values()
         except (NameError, TypeError, ValueError) as error:
-            raise UserError(f"{self.kind} {name!r}: cannot read its constructor: {error}") from None
+            raise UserError(f"{self.part} {name!r}: cannot read its constructor: {error}") from None
         found = {}
         for parameter in parameters:
             passed = parameter.name in (*self.given, *self.offered)
@@ -147,10 +147,10 @@ class Registry(Generic[T]):
                 content = next((mark for mark in hint.__metadata__ if isinstance(mark, Content)), None)
                 hint = hint.__origin__
             choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else None
-            kind = type(choices[0]) if choices else hint
-            if kind in (bool, int, float, str):
+            value_type = type(choices[0]) if choices else hint
+            if value_type in (bool, int, float, str):
                 found[parameter.name] = Option(
-                    parameter.name, kind, choices, kind(parameter.default), content
+                    parameter.name, value_type, choices, value_type(parameter.default), content
                 )
         return found
 
@@ -167,13 +167,13 @@ class Registry(Generic[T]):
         try:
             cls = getattr(importlib.import_module(module_name), class_name)
         except Exception as error:  # a user's module may raise anything; it is reported as theirs
-            raise UserError(f"cannot import {self.kind} {path!r}: {type(error).__name__}: {error}") from None
+            raise UserError(f"cannot import {self.part} {path!r}: {type(error).__name__}: {error}") from None
         if not inspect.isclass(cls):
-            raise UserError(f"{self.kind} {path!r} is not a class")
+            raise UserError(f"{self.part} {path!r} is not a class")
         return typing.cast("type[T]", cls)
 
 
-def summary_of(documented: object) -> str:
+def first_line(documented: object) -> str:
     """First line of a docstring."""
     return (inspect.getdoc(documented) or "").partition("\n")[0]
 

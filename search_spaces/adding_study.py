@@ -5,7 +5,7 @@ from harness import Space
 SPACE = Space(
     name="adding_study",
     summary="RNN and LSTM on the adding problem of growing length, with and without clipping; rates tuned.",
-    task="adding",
+    tasks=("adding",),
     models=("rnn", "lstm"),
     optimizers=("adam",),
     lengths=(10, 20, 30, 40),

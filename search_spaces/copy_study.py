@@ -5,7 +5,7 @@ from harness import Space
 SPACE = Space(
     name="copy_study",
     summary="RNN and LSTM on copy memory with growing pauses; learning rates tuned.",
-    task="copy",
+    tasks=("copy",),
     models=("rnn", "lstm"),
     optimizers=("adam",),
     lengths=(1, 2, 4, 8),

@@ -5,7 +5,7 @@ from harness import Space
 SPACE = Space(
     name="depth_study",
     summary="GCN and GAT of 1 to 32 layers on block-model graphs, with and without residuals and PairNorm.",
-    task="sbm",  # --set task=karate --set batch_size=1 for the karate club
+    tasks=("sbm",),  # --set tasks=karate --set batch_size=1 for the karate club
     models=("gcn", "gat"),
     optimizers=("adam",),
     lengths=(1, 2, 4, 8, 16, 32),

@@ -5,7 +5,7 @@ from harness import Space
 SPACE = Space(
     name="digits_study",
     summary="RNN and LSTM on scikit-learn's digits, a row at a time: clipping thresholds; rates tuned.",
-    task="digits",
+    tasks=("digits",),
     models=("rnn", "lstm"),
     optimizers=("rmsprop", "adam"),
     lengths=(8,),

@@ -5,7 +5,7 @@ from harness import Space
 SPACE = Space(
     name="graph_study",
     summary="RNN, LSTM, GCN, GCN-RNN, GCN-LSTM, and the last two without graph or memory, on graph_signal.",
-    task="graph_signal",
+    tasks=("graph_signal",),
     models=("rnn", "lstm", "gcn", "gcn_rnn", "gcn_lstm"),
     optimizers=("adam",),
     lengths=(3, 6, 12),

@@ -5,7 +5,7 @@ from harness import Space
 SPACE = Space(
     name="text_study",
     summary="RNN and LSTM on the text that ships with Python, by unroll; rates tuned, texts sampled.",
-    task="text",
+    tasks=("text",),
     models=("rnn", "lstm"),
     optimizers=("adam",),
     lengths=(15, 30, 60),

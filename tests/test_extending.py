@@ -60,7 +60,7 @@ def test_the_clipping_rule_and_the_optimizer_of_the_page_are_trained(my_parts, t
 
 def test_the_task_of_the_page_is_trained_and_probed(my_parts, tmp_path):
     results = tmp_path / "results"
-    assert run(results, task="my_parts:Latch", models="rnn,lstm", optimizers="sgd") == 0
+    assert run(results, tasks="my_parts:Latch", models="rnn,lstm", optimizers="sgd") == 0
     trials = read(results / "smoke", "trials")
     assert set(trials["task"]) == {"my_parts:Latch"}
     assert (trials["initial_loss"] - math.log(4)).abs().max() < 0.3
@@ -69,9 +69,9 @@ def test_the_task_of_the_page_is_trained_and_probed(my_parts, tmp_path):
 
 def test_a_task_whose_constructor_fails_is_refused_in_one_line(my_parts, tmp_path, capsys):
     my_parts.write_text(my_parts.read_text() + "\n\nclass Timeless(Generated):\n    pass\n")
-    assert run(tmp_path / "results", task="my_parts:Timeless", models="rnn", optimizers="sgd") == 2
+    assert run(tmp_path / "results", tasks="my_parts:Timeless", models="rnn", optimizers="sgd") == 2
     error = capsys.readouterr().err
-    assert "task 'my_parts:Timeless' cannot be built for lengths=4: TypeError" in error
+    assert "task 'my_parts:Timeless' cannot be built for length=4: TypeError" in error
     assert error.count("\n") == 1
 
 
@@ -159,8 +159,8 @@ class Crashing(LeakyRNN):
 @pytest.mark.parametrize(
     ("name", "kind", "said"),
     [
-        ("Mean", "task", "the task's loss has shape (); expected one per sequence, (8,)"),
-        ("Lawless", "task", "'Lawless' object has no attribute 'solved_at'"),
+        ("Mean", "tasks", "the task's loss has shape (); expected one per sequence, (8,)"),
+        ("Lawless", "tasks", "'Lawless' object has no attribute 'solved_at'"),
         ("NoState", "clip_rules", "has no attribute 'init'"),
         ("Backwards", "models", "probe gradient_flow cannot measure this model"),
         ("Single", "models", "float64"),

@@ -54,7 +54,7 @@ def results(tmp_path_factory) -> Path:
 def space(tmp_path) -> Space:
     (tmp_path / "corpus.txt").write_text(letters(2_000))
     return Space(
-        name="test", summary="", task="text", models=("lstm",), lengths=(8,), hidden_size=8, batch_size=8,
+        name="test", summary="", tasks=("text",), models=("lstm",), lengths=(8,), hidden_size=8, batch_size=8,
         learning_rate=(0.03,), max_steps=40, observe=0, eval_every=20,
         options={"corpus": str(tmp_path / "corpus.txt")},
     )  # fmt: skip

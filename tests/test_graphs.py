@@ -100,15 +100,15 @@ def test_graph_models_fit_graphs_and_sequence_models_fit_sequences(task):
 @pytest.mark.parametrize(
     ("task", "model", "said"),
     [
-        ("karate", "rnn", r"models=rnn does not fit task=karate; models that do: gat, gcn; .* palindrome"),
+        ("karate", "rnn", r"models=rnn does not fit tasks=karate; models that do: gat, gcn; .* palindrome"),
         ("palindrome", "gcn_rnn", r"models that do: gat, gcn, .*; tasks that fit gcn_rnn: graph_signal$"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_with_what_does(task, model, said):
     with pytest.raises(UserError, match=said):
-        Space(name="x", summary="", task=task, models=(model,), batch_size=1)
+        Space(name="x", summary="", tasks=(task,), models=(model,), batch_size=1)
 
 
 def test_karate_is_trained_whole():
-    with pytest.raises(UserError, match=r"batch_size=32 does not fit task=karate.*expected 1"):
-        Space(name="x", summary="", task="karate", models=("gcn",), batch_size=32)
+    with pytest.raises(UserError, match=r"batch_size=32 does not fit tasks=karate.*expected 1"):
+        Space(name="x", summary="", tasks=("karate",), models=("gcn",), batch_size=32)

@@ -58,13 +58,13 @@ class GivesPictures(tasks.get("parity")):
 
 
 def space(model: str, task: str) -> Space:
-    return Space(name="pairs", summary="", models=(model,), task=task)
+    return Space(name="pairs", summary="", models=(model,), tasks=(task,))
 
 
 def test_a_model_that_does_not_read_what_the_task_gives_is_refused_naming_what_fits():
     reads, gives = "tests.test_pairs:ReadsPictures", "tests.test_pairs:GivesPictures"
     with pytest.raises(
-        UserError, match=r"ReadsPictures does not fit task=parity; models that do: .*lstm"
+        UserError, match=r"ReadsPictures does not fit tasks=parity; models that do: .*lstm"
     ) as error:
         space(reads, "parity")
     assert "\n" not in str(error.value)

@@ -4,7 +4,7 @@ import random
 import pytest
 
 from harness.condition import Outcome, Pack, Result
-from harness.planning.plan import Plan, later_batches
+from harness.planning.plan import Plan, later_rounds
 from harness.planning.space import Space
 
 
@@ -143,6 +143,6 @@ def test_packs_hold_siblings_sorted_by_max_norm_rate_and_seed():
         ({"lr_trials": 4, "learning_rate": {"low": 1e-2, "high": 2e-2}, "lr_batch": 1}, [2, 1, 1]),
     ],
 )
-def test_batches_start_with_the_grid_and_add_up_to_lr_trials(changes, sizes):
+def test_rounds_start_with_the_grid_and_add_up_to_lr_trials(changes, sizes):
     this = space(**changes)
-    assert [len(this.first_grid("rmsprop")), *later_batches(this, "rmsprop")] == sizes
+    assert [len(this.first_grid("rmsprop")), *later_rounds(this, "rmsprop")] == sizes

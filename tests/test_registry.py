@@ -91,7 +91,7 @@ def test_options_of_one_name_have_one_type_everywhere():
     assert all(len(kinds) == 1 for kinds in types.values())
 
 
-@pytest.mark.parametrize("registry", [tasks, models, optimizers], ids=lambda r: r.kind)
+@pytest.mark.parametrize("registry", [tasks, models, optimizers], ids=lambda r: r.part)
 def test_everything_registered_says_what_it_is_in_a_line(registry):
     for name in registry.names():
-        assert 10 < len(registry.summary(name)) < 110
+        assert 10 < len(registry.first_line(name)) < 110

@@ -228,7 +228,7 @@ def test_axes_and_report_seeds_may_grow(grown, tmp_path):
         ({"tuning_seeds": 3}, "tuning_seeds: 2 here, 3 asked for"),
         ({"lr_trials": 9}, "lr_trials: 8 here, 9"),
         ({"max_steps": 999}, "max_steps: 1000 here, 999"),
-        ({"lengths": (5, 10)}, r"lengths: \[5, 10, 20\] here, \[5, 10\]"),
+        ({"lengths": (5, 10)}, r'lengths: {"palindrome": \[5, 10, 20\]} here, {"palindrome": \[5, 10\]}'),
         ({"learning_rate": (0.1,)}, r"learning_rate: null here, \[0.1\]"),
         ({"options": {"forget_bias": (0.0,)}}, "options: .*forget_bias"),
         ({"pack_size": 8}, "pack_size: 32 here, 8"),

@@ -19,10 +19,10 @@ def space(**changes) -> Space:
 
 
 REFUSED = {
-    "lengthz=3": "unknown field 'lengthz'; known:",
+    "lengthz=3": "unknown field 'lengthz' .did you mean lengths..; known:",
     "models=lstn": "no model named 'lstn'; known: .*lstm.*rnn",
     "optimizers=sdg": "no optimizer named 'sdg'; known: .*sgd",
-    "task=palindrom": "no task named 'palindrom'; known: .*palindrome",
+    "tasks=palindrom": "no task named 'palindrom'; known: .*palindrome",
     "lengths=": "lengths is empty",
     "lengths=5,5": "lengths repeats 5",
     "lengths=-3": "lengths=-3",

@@ -4,12 +4,13 @@ import numpy as np
 import optuna
 import pytest
 
-from harness.planning.study import Study, export
+from harness.planning.space import Space
+from harness.planning.study import Study, export, proposal_seed
 from tests.conftest import make_condition
 
 GRID = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
 LATER = [3, 2]
-BATCHES = [len(GRID), *LATER]
+ROUNDS = [len(GRID), *LATER]
 
 
 def bowl(rate: float) -> float:
@@ -17,7 +18,7 @@ def bowl(rate: float) -> float:
     return min(1.0, abs(math.log10(rate / 3e-3)) / 3)
 
 
-def run_study(condition=None, objective=bowl, until: int = len(BATCHES)) -> tuple[Study, list[list[float]]]:
+def run_study(condition=None, objective=bowl, until: int = len(ROUNDS)) -> tuple[Study, list[list[float]]]:
     study = Study(condition or make_condition(), GRID, LATER)
     asked = []
     for number in range(until):
@@ -26,16 +27,16 @@ def run_study(condition=None, objective=bowl, until: int = len(BATCHES)) -> tupl
     return study, asked
 
 
-def test_the_first_batch_is_the_grid():
+def test_the_first_round_is_the_grid():
     _, asked = run_study(until=1)
     assert asked[0] == GRID
 
 
-def test_later_batches_are_proposed_within_the_range_and_batches_have_their_sizes():
+def test_later_rounds_are_proposed_within_the_range_and_rounds_have_their_sizes():
     _, asked = run_study()
-    assert [len(batch) for batch in asked] == BATCHES
-    assert all(1e-5 <= rate <= 1e-1 for batch in asked for rate in batch)
-    assert len({rate for batch in asked for rate in batch}) == sum(BATCHES)
+    assert [len(round) for round in asked] == ROUNDS
+    assert all(1e-5 <= rate <= 1e-1 for round in asked for rate in round)
+    assert len({rate for round in asked for rate in round}) == sum(ROUNDS)
 
 
 def test_proposals_are_a_function_of_condition_and_objectives():
@@ -61,7 +62,7 @@ def test_best_is_the_lowest_objective():
 
 def test_among_equals_the_lowest_rate_is_best():
     study, asked = run_study(objective=lambda _rate: 1.0)
-    assert study.best == min(rate for batch in asked for rate in batch)
+    assert study.best == min(rate for round in asked for rate in round)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -81,5 +82,58 @@ def test_the_export_opens_as_optuna_studies(tmp_path):
     names = optuna.get_all_study_names(storage)
     assert [name.rpartition(" ")[2] for name in names] == [f"({c.condition_id})" for c in conditions]
     loaded = optuna.load_study(study_name=names[0], storage=storage)
-    assert len(loaded.trials) == sum(BATCHES)
+    assert len(loaded.trials) == sum(ROUNDS)
     assert loaded.best_params["learning_rate"] == run_study()[0].best
+
+
+SEEDS = [  # of rounds 1 and 2, as the first version of the studies had them
+    (
+        dict(models=("rnn",), optimizers=("adam",), lengths=(5,), max_norms=(1.0,)),
+        [8555832525383275116, 8517555229688158345],
+    ),
+    (
+        dict(
+            models=("lstm",),
+            optimizers=("rmsprop",),
+            clip_rules=("zclip",),
+            lengths=(10,),
+            hidden_size=64,
+            options={"forget_bias": (0.0,)},
+        ),
+        [5194751283270294099, 4901497555953149564],
+    ),
+    (
+        dict(
+            tasks=("graph_signal",),
+            models=("gcn_lstm",),
+            optimizers=("sgd",),
+            lengths=(6,),
+            options={"nodes": (60,)},
+        ),
+        [1964621708951614825, 1304276737657242831],
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "seeds"), SEEDS)
+def test_the_seeds_of_proposals_never_change(fields, seeds):
+    """Else a study that was begun with one seed would go on with another."""
+    (condition,) = Space(name="test", summary="", **fields).conditions()
+    assert [proposal_seed(condition, number) for number in (1, 2)] == seeds
+
+
+def test_an_option_that_came_later_enters_the_seed_only_when_it_is_set():
+    plain = make_condition()
+    later = (*plain.options, ("heat", 0.5))
+    assert proposal_seed(make_condition(options=later, at_default=frozenset({"heat"})), 1) == proposal_seed(
+        plain, 1
+    )
+    assert proposal_seed(make_condition(options=later), 1) != proposal_seed(plain, 1)
+
+
+def test_an_option_of_the_first_version_enters_the_seed_also_at_its_default():
+    plain = make_condition()  # it names encoding and init
+    assert proposal_seed(make_condition(at_default=frozenset({"encoding", "init"})), 1) == proposal_seed(
+        plain, 1
+    )
+    assert proposal_seed(make_condition(options=()), 1) != proposal_seed(plain, 1)

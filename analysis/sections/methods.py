@@ -13,7 +13,7 @@ from analysis.sections import Section
 from harness.results.provenance import git_commit
 
 DESIGN = {
-    "task": "task",
+    "tasks": "tasks",
     "scale": "scale",
     "models": "models",
     "optimizers": "optimizers",

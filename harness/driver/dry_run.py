@@ -21,13 +21,15 @@ def print_dry_run(
     """Print what `run_space(space, results, **how)` would do, as "text" or "json"."""
     with one_thread(), err.status("timing a short pack of every model and length"):
         found = dry_run(space, results, how)
+    for pair in space.skipped:
+        err.print(f"skipped: {pair}")
     if style == "json":
         out.print(json.dumps(found, indent=1))
         return
     rows = found["by_model_and_length"]
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        drawn.add_column(name.replace("_", " "), justify="left" if name == "model" else "right")
+        drawn.add_column(name.replace("_", " "), justify="left" if name in ("task", "model") else "right")
     for row in rows:
         drawn.add_row(*(str(value) for value in row.values()))
     out.print(drawn)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from harness.condition import Condition, Pack, Trial
-from harness.planning.plan import Kind, Plan, kind_of, make_trial
+from harness.planning.plan import Plan, Workload, make_trial
 from harness.planning.space import Space
 from harness.training.loop import Training
 
@@ -15,29 +15,28 @@ TIMED_WORK = 2_000_000
 
 
 def estimate(space: Space, plan: Plan, device: str) -> list[dict[str, Any]]:
-    """Per model and length: conditions, trials left, and core-minutes to train them.
+    """Per task, model and length: conditions, trials left, and core-minutes to train them.
 
     `core_minutes` takes every trial to run for max_steps; `core_minutes_at_most` adds the observation
     window that a solved trial may go on for. One core (or one GPU share) works on a pack at a time.
     """
     left = plan.left()
     rows = []
-    by_kind: dict[Kind, list[Condition]] = {}
+    by_workload: dict[Workload, list[Condition]] = {}
     for condition in space.conditions():
-        by_kind.setdefault(kind_of(condition), []).append(condition)
-    for kind, conditions in by_kind.items():
+        by_workload.setdefault(Workload.of(condition), []).append(condition)
+    for workload, conditions in by_workload.items():
         sizes = {(c.hidden_size, c.batch_size): c for c in conditions}.values()
         timed = [time_one(space, condition, device) for condition in sizes]
         per_step = sum(step + evaluation / space.eval_every for step, evaluation in timed) / len(timed)
         rows.append(
             {
-                "model": kind[0],
-                "length": kind[1],
+                **workload._asdict(),
                 "conditions": len(conditions),
-                "trials_left": left[kind],
-                "core_minutes": _rounded(left[kind] * space.max_steps * per_step / 60),
+                "trials_left": left[workload],
+                "core_minutes": _rounded(left[workload] * space.max_steps * per_step / 60),
                 "core_minutes_at_most": _rounded(
-                    left[kind] * (space.max_steps + space.observe) * per_step / 60
+                    left[workload] * (space.max_steps + space.observe) * per_step / 60
                 ),
             }
         )

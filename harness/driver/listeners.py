@@ -13,7 +13,7 @@ from typing import Protocol
 
 from harness.condition import Pack, Result
 from harness.executors.base import Failure
-from harness.planning.plan import Kind
+from harness.planning.plan import Workload
 from harness.planning.space import Space
 
 
@@ -22,13 +22,13 @@ class Start:
     """What is to be done when a run starts.
 
     `folder` holds the results, `recorded` is the number of trials that it already holds, `left` those still
-    to be trained, by model and length.
+    to be trained, by task, model and length.
     """
 
     space: Space
     folder: Path
     recorded: int
-    left: Mapping[Kind, int]
+    left: Mapping[Workload, int]
 
     @property
     def total(self) -> int:

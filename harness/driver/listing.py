@@ -7,13 +7,10 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import probes
-from harness.clip_rules import clip_rules
-from harness.models import models
-from harness.optimizers import optimizers
+from harness.condition import PARTS
 from harness.planning.load import BUILT_IN, built_in_spaces
-from harness.planning.space import REGISTRIES
-from harness.registry import summary_of
-from harness.tasks import tasks
+from harness.planning.parts import REGISTRIES
+from harness.registry import first_line
 
 
 def print_listing(style: str, out: Console) -> None:
@@ -32,11 +29,11 @@ def make_listing() -> dict[str, dict[str, str]]:
     """By kind and name: a line on every space, task, model, optimizer, clip rule, probe and option."""
     return {
         "spaces": {name: summary_of_space(BUILT_IN / f"{name}.py") for name in built_in_spaces()},
-        "tasks": {name: tasks.summary(name) for name in tasks.names()},
-        "models": {name: models.summary(name) for name in models.names()},
-        "optimizers": {name: optimizers.summary(name) for name in optimizers.names()},
-        "clip_rules": {name: clip_rules.summary(name) for name in clip_rules.names()},
-        "probes": {name: summary_of(probe.measure) for name, probe in probes.MOMENT_PROBES.items()},
+        **{
+            axis: {name: REGISTRIES[part].first_line(name) for name in REGISTRIES[part].names()}
+            for part, axis in PARTS.items()
+        },
+        "probes": {name: first_line(probe.measure) for name, probe in probes.MOMENT_PROBES.items()},
         "options": list_options(),
     }
 
@@ -52,10 +49,10 @@ def summary_of_space(path: Path) -> str:
 def list_options() -> dict[str, str]:
     """Every option of everything built in: its type or choices, its default, and whose it is."""
     found: dict[str, str] = {}
-    for registry in REGISTRIES:
+    for part, registry in REGISTRIES.items():
         for component in registry.names():
             for name, option in registry.options(component).items():
                 kind = " | ".join(map(str, option.choices)) if option.choices else option.type.__name__
-                line = f"{kind}, default {option.default}, of {registry.kind} {component}"
+                line = f"{kind}, default {option.default}, of {part} {component}"
                 found[name] = f"{found[name]}, {component}" if name in found else line
     return found

@@ -49,7 +49,7 @@ def check_job(
     """The job as it will be done, its device chosen; UserError or RecordsError if it cannot be done."""
     check_executor(space, executor, workers, address)
     device = choose_device(device, address)
-    folder = Path(str(Folder.to_write(results, "results"))) / space.folder_name
+    folder = Path(str(Folder.to_write(results))) / space.folder_name
     definition = {"device": device, **space.definition()}
     held = reader.read_definition(folder)
     if held is not None:
@@ -100,7 +100,7 @@ def try_out(space: Space, device: str) -> None:
     built_in: dict[tuple[object, ...], Condition] = {}
     own: dict[tuple[object, ...], Condition] = {}
     for condition in sorted(space.conditions(), key=lambda c: c.length):
-        parts = (condition.task, condition.model, condition.optimizer, condition.clip_rule)
+        parts = tuple(condition.parts.values())
         if any(":" in part for part in parts):
             own.setdefault((parts, condition.options), condition)
         else:

@@ -9,29 +9,29 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column
 
 from harness.condition import Outcome, Result
-from harness.planning.plan import Kind, kind_of
+from harness.planning.plan import Workload
 
 PLAIN_EVERY = 15.0
 """Seconds between lines when the output is not a terminal."""
 
 
 class Cost:
-    """Seconds of work per trial by model and length, learnt from the trials that have ended."""
+    """Seconds of work per trial by task, model and length, learnt from the trials that have ended."""
 
     def __init__(self) -> None:
-        self._seconds: dict[Kind, list[float]] = {}
+        self._seconds: dict[Workload, list[float]] = {}
 
     def learn(self, result: Result) -> None:
         """Take one trial into account."""
-        self._seconds.setdefault(kind_of(result.trial.condition), []).append(result.summary["seconds"])
+        self._seconds.setdefault(Workload.of(result.trial.condition), []).append(result.summary["seconds"])
 
-    def of(self, kind: Kind) -> float:
-        """Expected seconds of one trial: of its kind, else of the same model by length, else of any."""
-        if kind in self._seconds:
-            return sum(self._seconds[kind]) / len(self._seconds[kind])
-        same_model = [k for k in self._seconds if k[0] == kind[0]]
+    def of(self, workload: Workload) -> float:
+        """Expected seconds of one trial: of its workload, else of the same model by length, else of any."""
+        if workload in self._seconds:
+            return sum(self._seconds[workload]) / len(self._seconds[workload])
+        same_model = [w for w in self._seconds if w.model == workload.model]
         known = same_model or list(self._seconds)
-        return sum(self.of(k) / k[1] for k in known) / len(known) * kind[1]
+        return sum(self.of(w) / w.length for w in known) / len(known) * workload.length
 
     @property
     def total(self) -> float:
@@ -42,8 +42,8 @@ class Cost:
 class RunProgress:
     """Counts trials and outcomes, and shows them with trials per minute and the time left."""
 
-    def __init__(self, left: Mapping[Kind, int], done: int, console: Console) -> None:
-        """Show the bar. `left` are the trials to be trained, by kind; `done` the number recorded before."""
+    def __init__(self, left: Mapping[Workload, int], done: int, console: Console) -> None:
+        """Show the bar. `left` are the trials to train, by workload; `done` is the number recorded before."""
         self._left = Counter(left)
         self._done = done
         self._total = done + self._left.total()
@@ -81,7 +81,7 @@ class RunProgress:
     def add(self, results: Iterable[Result]) -> None:
         """These trials have ended and are recorded."""
         for result in results:
-            self._left[kind_of(result.trial.condition)] -= 1
+            self._left[Workload.of(result.trial.condition)] -= 1
             self._outcomes[result.outcome] += 1
             self._cost.learn(result)
             self._new += 1
@@ -105,7 +105,7 @@ class RunProgress:
     def _eta(self, elapsed: float) -> str:
         if not self._new:
             return "time left unknown"
-        work = sum(count * self._cost.of(kind) for kind, count in self._left.items() if count > 0)
+        work = sum(count * self._cost.of(workload) for workload, count in self._left.items() if count > 0)
         seconds = work * elapsed / self._cost.total
         return f"about {duration(seconds)} left"
 

@@ -28,6 +28,8 @@ class Terminal(Listener):
 
     def started(self, start: Start) -> None:
         """Say what is to be done, and show the bar."""
+        for pair in start.space.skipped:
+            self._err.print(f"skipped: {pair}")
         self._err.print(
             f"{start.space.name}: {len(start.space.conditions())} conditions, {start.total} trials, "
             f"{start.recorded} already done; results in {start.folder}"

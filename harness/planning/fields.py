@@ -1,17 +1,17 @@
 """The fields of a space: their types, their limits, and how they are read from text."""
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.condition import FIRST_TUNING_SEED
+from harness import probes
+from harness.condition import FIRST_TUNING_SEED, PARTS
 from harness.errors import UserError
 from harness.registry import FLAGS, import_path
 
 AXES: dict[str, type] = {
-    "models": str,
-    "optimizers": str,
-    "clip_rules": str,
+    **dict.fromkeys(PARTS.values(), str),
     "lengths": int,
     "max_norms": float,
     "hidden_size": int,
@@ -32,7 +32,11 @@ BUDGET = {
 }
 """Fields that hold one whole number, and the least it may be."""
 
-SETTABLE = ("task", *AXES, "learning_rate", *BUDGET, "probes", "checkpoints")
+SETTABLE = (*AXES, "learning_rate", *BUDGET, "probes", "checkpoints")
+"""Fields that a command line or a paper scale may replace."""
+
+Lengths = tuple[int, ...] | Mapping[str, tuple[int, ...]]
+"""Lengths of every task, or by task."""
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
@@ -46,7 +50,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
         if name in values:
             raise UserError(f"{name} is set twice")
         items = tuple(item.strip() for item in text.split(",")) if text.strip() else ()
-        single = name in BUDGET or name in ("task", "checkpoints")
+        single = name in BUDGET or name == "checkpoints"
         values[name] = items[0] if single and len(items) == 1 else items
         if name == "learning_rate" and len(items) == 1 and ":" in items[0]:
             low, _, high = items[0].partition(":")
@@ -54,22 +58,57 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+def closest(name: str, known: Iterable[str]) -> str:
+    """Such as ' (did you mean tasks?)'; nothing if no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
 def as_axis(values: Any) -> tuple[Any, ...]:
     """Several values as they are, one as an axis of one."""
     return tuple(values) if isinstance(values, list | tuple) else (values,)
 
 
-def checked_axis(name: str, values: Any) -> tuple[Any, ...]:
+def checked_axis(name: str, values: Any, value_type: type) -> tuple[Any, ...]:
     """The values of an axis, typed; UserError if one is not allowed, repeated, or none is given."""
-    kind = AXES[name]
     axis: tuple[Any, ...]
-    if kind is str:
+    if value_type is str:
         axis = tuple(import_path(name, value) for value in as_axis(values))
-    elif kind is int:
+    elif value_type is int:
         axis = tuple(checked_whole(name, value, 1) for value in as_axis(values))
     else:
         axis = tuple(_positive(name, value, "inf for no clipping") for value in as_axis(values))
     return without_repeats(name, axis)
+
+
+def checked_lengths(values: Any, tasks: tuple[str, ...]) -> Lengths:
+    """Lengths of every task, or {task: lengths}; UserError if a task has none or is not one of `tasks`."""
+    if not isinstance(values, Mapping):
+        return checked_axis("lengths", values, int)
+    known = ", ".join(tasks)
+    for task in values:
+        if task not in tasks:
+            raise UserError(f"lengths.{task}: the space has no task {task!r}; known: {known}")
+    for task in tasks:
+        if task not in values:
+            raise UserError(f"lengths has no value for task {task}; give lengths.{task}, or lengths for all")
+    return {task: checked_axis(f"lengths.{task}", values[task], int) for task in tasks}
+
+
+def replaced_lengths(lengths: Any, tasks: Iterable[str], replaced: Mapping[str, Any]) -> dict[str, Any]:
+    """`lengths` by task, with those of some tasks replaced."""
+    by_task = lengths if isinstance(lengths, Mapping) else dict.fromkeys(tasks, lengths)
+    return {**by_task, **replaced}
+
+
+def checked_probes(names: Any) -> tuple[str, ...]:
+    """The names of moment probes, sorted; UserError if one is not known."""
+    known = probes.MOMENT_PROBES
+    chosen = () if names in ("none", ("none",)) else tuple(str(name) for name in as_axis(names))
+    for name in chosen:
+        if name not in known:
+            raise UserError(f"probes={name} is not known; known: {', '.join(sorted(known))}, or none")
+    return tuple(sorted(without_repeats("probes", chosen))) if chosen else ()
 
 
 def without_repeats(name: str, axis: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,41 +1,86 @@
-"""Which models can be trained on which tasks."""
+"""What fits together: which models read which tasks, in which batches; the pairs that do not are skipped."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from harness import capabilities
+from harness.clip_rules import clip_rules
 from harness.errors import UserError
 from harness.models import models
 from harness.tasks import tasks
 
-SEQUENCE = "sequence"
-"""The kind of inputs that tasks give and models read if they do not say: (batch, time, input)."""
-
-WHOLE_SEQUENCE = "whole sequence"
-"""One with an answer at its end only: a model may look at all of it at once."""
-
-
-def kinds_given(task: str) -> tuple[str, ...]:
-    """The kinds of inputs as which a task's can be read: its `gives`, or those of a plain sequence."""
-    cls = tasks.get(task)
-    plain = (SEQUENCE,) if getattr(cls, "every_step", False) else (SEQUENCE, WHOLE_SEQUENCE)
-    given: tuple[str, ...] = getattr(cls, "gives", plain)
-    return given
-
 
 def fits(model: str, task: str) -> bool:
-    """Whether the model reads a kind of inputs that the task gives: a plain sequence, unless they say."""
-    return not set(kinds_given(task)).isdisjoint(getattr(models.get(model), "reads", (SEQUENCE,)))
+    """Whether the model reads something that the task gives."""
+    given = capabilities.inputs_given(tasks.get(task))
+    return not set(given).isdisjoint(capabilities.inputs_read(models.get(model)))
 
 
-def check_fit(task: str, chosen: Iterable[str], batch_sizes: tuple[int, ...]) -> None:
-    """Raise UserError if a model does not fit the task, naming what does, or the batch size does not."""
-    for model in chosen:
-        if not fits(model, task):
-            fitting = ", ".join(name for name in models.names() if fits(name, task))
-            others = ", ".join(name for name in tasks.names() if fits(model, name))
+def fits_batch_size(task: str, batch_size: int) -> bool:
+    """Whether the task gives batches of this size: one whose only sequence is the data gives 1."""
+    return batch_size == 1 or not capabilities.has_one_sequence(tasks.get(task))
+
+
+def has_text(task: str) -> bool:
+    """Whether texts can be sampled from models of the task."""
+    return isinstance(tasks.get(task), capabilities.HasText)
+
+
+def uses_max_norm(clip_rule: str) -> bool:
+    """Whether the rule clips at `max_norm`."""
+    return capabilities.uses_max_norm(clip_rules.get(clip_rule))
+
+
+def skipped_pairs(
+    chosen_tasks: Sequence[str], chosen_models: Sequence[str], batch_sizes: Sequence[int]
+) -> list[str]:
+    """The pairs that do not fit, a line each: 'model gcn_rnn does not fit task palindrome'."""
+    unread = [
+        f"model {m} does not fit task {t}" for t in chosen_tasks for m in chosen_models if not fits(m, t)
+    ]
+    uneven = [
+        f"batch_size {size} does not fit task {task}, which has one sequence"
+        for task in chosen_tasks
+        for size in batch_sizes
+        if not fits_batch_size(task, size)
+    ]
+    return unread + uneven
+
+
+def check_fits(chosen_tasks: Sequence[str], chosen_models: Sequence[str], batch_sizes: Sequence[int]) -> None:
+    """Raise UserError for a model, a task or a batch size that fits nothing, naming what would."""
+    for model in chosen_models:
+        if not any(fits(model, task) for task in chosen_tasks):
             raise UserError(
-                f"models={model} does not fit task={task}; models that do: {fitting or 'none built in'}; "
-                f"tasks that fit {model}: {others or 'none built in'}"
+                f"models={model} does not fit tasks={_text(chosen_tasks)}; models that do: "
+                f"{_models_for(chosen_tasks)}; tasks that fit {model}: {_tasks_for([model])}"
             )
-    if getattr(tasks.get(task), "full_batch", False) and batch_sizes != (1,):
-        sizes = ",".join(map(str, batch_sizes))
-        raise UserError(f"batch_size={sizes} does not fit task={task}, which has one sequence; expected 1")
+    for task in chosen_tasks:
+        if not any(fits(model, task) for model in chosen_models):
+            raise UserError(
+                f"tasks={task} does not fit models={_text(chosen_models)}; tasks that do: "
+                f"{_tasks_for(chosen_models)}; models that fit {task}: {_models_for([task])}"
+            )
+        if not any(fits_batch_size(task, size) for size in batch_sizes):
+            raise UserError(_no_batches([task], batch_sizes))
+    for size in batch_sizes:
+        if not any(fits_batch_size(task, size) for task in chosen_tasks):
+            raise UserError(_no_batches(chosen_tasks, [size]))
+
+
+def _models_for(chosen_tasks: Sequence[str]) -> str:
+    fitting = [name for name in models.names() if any(fits(name, task) for task in chosen_tasks)]
+    return ", ".join(fitting) or "none built in"
+
+
+def _tasks_for(chosen_models: Sequence[str]) -> str:
+    fitting = [name for name in tasks.names() if any(fits(model, name) for model in chosen_models)]
+    return ", ".join(fitting) or "none built in"
+
+
+def _no_batches(chosen_tasks: Sequence[str], sizes: Sequence[int]) -> str:
+    misfit = f"batch_size={_text(sizes)} does not fit tasks={_text(chosen_tasks)}"
+    return f"{misfit}, which has one sequence; expected 1"
+
+
+def _text(values: Sequence[object]) -> str:
+    return ",".join(map(str, values))

@@ -1,9 +1,12 @@
 """Spaces by name or by file."""
 
+import dataclasses
 import importlib.util
+import re
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.planning.fields import closest
 from harness.planning.space import Space
 
 BUILT_IN = Path(__file__).parents[2] / "search_spaces"
@@ -27,11 +30,18 @@ def load_space(name: str) -> Space:
     except UserError:
         raise
     except Exception as error:  # a user's file may raise anything; it is reported as theirs
-        raise UserError(f"space file {path} cannot be loaded: {type(error).__name__}: {error}") from error
+        message = f"space file {path} cannot be loaded: {type(error).__name__}: {error}{_meant(error)}"
+        raise UserError(message) from error
     space = getattr(module, "SPACE", None)
     if not isinstance(space, Space):
         raise UserError(f"space file {path} binds no SPACE = Space(...)")
     return space
+
+
+def _meant(error: Exception) -> str:
+    """The field of Space that is near to one that it does not have."""
+    unknown = re.search(r"Space\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    return closest(unknown[1], [field.name for field in dataclasses.fields(Space)]) if unknown else ""
 
 
 def built_in_spaces() -> list[str]:

@@ -1,57 +1,70 @@
 """What is left to train, asked for pack by pack and told as results come in.
 
 Conditions that differ only in max_norm (or in a fixed learning rate) are siblings and go together, as one
-cohort: batch by batch through tuning, then the report seeds. Which trials share a pack depends on
-the space and on what is recorded, never on timing.
+cohort: round by round through tuning, then the report seeds. A round is asked for and told as a whole. Which
+trials share a pack depends on the space and on what is recorded, never on timing.
 """
 
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.condition import FIRST_TUNING_SEED, Condition, Pack, Result, Trial
+from harness.planning.fits import has_text
 from harness.planning.space import Space
 
 if TYPE_CHECKING:
     from harness.planning.study import Study
 
-Batch = list[Trial]
+Round = list[Trial]
 Objectives = Mapping[str, float]  # by trial_id
-Kind = tuple[str, int]  # model and length: what the cost of a trial mostly depends on
+
+
+class Workload(NamedTuple):
+    """What the cost of a trial mostly depends on."""
+
+    task: str
+    model: str
+    length: int
+
+    @classmethod
+    def of(cls, condition: Condition) -> "Workload":
+        """The workload of every trial of a condition."""
+        return cls(condition.task, condition.model, condition.length)
 
 
 class Cohort:
-    """Siblings on their way through tuning and report, one batch of trials at a time."""
+    """Siblings on their way through tuning and report, one round of trials at a time."""
 
     def __init__(self, space: Space, conditions: Sequence[Condition]) -> None:
         self.space = space
         self.conditions = list(conditions)
         self.studies = make_studies(space, self.conditions) if space.tuned else []
-        self.done = 0  # trials of the batches that are behind
-        self.packs_out = 0  # packs of the current batch that are queued or being trained
+        self.done = 0  # trials of the rounds that are behind
+        self.packs_out = 0  # packs of the current round that are queued or being trained
         self.failed = False
-        self._batches = self._make_batches()
-        self.batch: Batch | None = next(self._batches)  # None when all is done
+        self._rounds = self._make_rounds()
+        self.round: Round | None = next(self._rounds)  # None when all is done
 
     def advance(self, objectives: Objectives) -> None:
-        """Go on to the first batch that `objectives` do not cover."""
-        while self.batch is not None and not self.missing(objectives):
-            self.done += len(self.batch)
+        """Go on to the first round that `objectives` do not cover."""
+        while self.round is not None and not self.missing(objectives):
+            self.done += len(self.round)
             try:
-                self.batch = self._batches.send(objectives)
+                self.round = self._rounds.send(objectives)
             except StopIteration:
-                self.batch = None
+                self.round = None
 
-    def missing(self, objectives: Objectives) -> Batch:
-        """Trials of the current batch that are not recorded, by max_norm, learning rate and seed."""
-        missing = [trial for trial in self.batch or [] if trial.trial_id not in objectives]
+    def missing(self, objectives: Objectives) -> Round:
+        """Trials of the current round that are not recorded, by max_norm, learning rate and seed."""
+        missing = [trial for trial in self.round or [] if trial.trial_id not in objectives]
         return sorted(missing, key=lambda t: (t.condition.max_norm or 0, t.learning_rate, t.seed))
 
-    def _make_batches(self) -> Generator[Batch, Objectives, None]:
-        """Yield each batch; expect the objectives of at least its trials in return."""
+    def _make_rounds(self) -> Generator[Round, Objectives, None]:
+        """Yield each round; expect the objectives of at least its trials in return."""
         space = self.space
         if self.studies:
-            for number in range(1 + len(later_batches(space, self.conditions[0].optimizer))):
+            for number in range(1 + len(later_rounds(space, self.conditions[0].optimizer))):
                 tries = [
                     (study, rate, tuning_trials(space, study.condition, rate))
                     for study in self.studies
@@ -101,13 +114,13 @@ class Plan:
         """Trials of the plan that are recorded."""
         return self.total - self.left().total()
 
-    def left(self) -> Counter[Kind]:
-        """Trials that are not recorded, by model and length."""
-        left: Counter[Kind] = Counter()
+    def left(self) -> Counter[Workload]:
+        """Trials that are not recorded, by task, model and length."""
+        left: Counter[Workload] = Counter()
         for cohort in self.cohorts:
-            recorded = cohort.done + len(cohort.batch or []) - len(cohort.missing(self._objectives))
+            recorded = cohort.done + len(cohort.round or []) - len(cohort.missing(self._objectives))
             total = len(cohort.conditions) * self.space.trials_per_condition
-            left[kind_of(cohort.conditions[0])] += total - recorded
+            left[Workload.of(cohort.conditions[0])] += total - recorded
         return left
 
     @property
@@ -143,14 +156,9 @@ class Plan:
         cohort.advance(self._objectives)
         trials = cohort.missing(self._objectives)
         for begin in range(0, len(trials), self.space.pack_size):
-            batch = tuple(trials[begin : begin + self.space.pack_size])
-            self._queue.append((cohort, make_pack(self.space, batch)))
+            chunk = tuple(trials[begin : begin + self.space.pack_size])
+            self._queue.append((cohort, make_pack(self.space, chunk)))
             cohort.packs_out += 1
-
-
-def kind_of(condition: Condition) -> Kind:
-    """Model and length of a condition."""
-    return condition.model, condition.length
 
 
 def make_trial(space: Space, condition: Condition, learning_rate: float, seed: int) -> Trial:
@@ -169,17 +177,18 @@ def make_pack(space: Space, trials: tuple[Trial, ...]) -> Pack:
     """A pack of this space: only of report trials more is kept than their curves."""
     if trials[0].phase == "tune":
         return Pack(trials)
-    return Pack(trials, space.probes, space.checkpoints, space.sample_every)
+    sample_every = space.sample_every if has_text(trials[0].condition.task) else 0
+    return Pack(trials, space.probes, space.checkpoints, sample_every)
 
 
-def tuning_trials(space: Space, condition: Condition, learning_rate: float) -> Batch:
+def tuning_trials(space: Space, condition: Condition, learning_rate: float) -> Round:
     """The trials that judge one learning rate: one for each tuning seed."""
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + space.tuning_seeds)
     return [make_trial(space, condition, learning_rate, seed) for seed in seeds]
 
 
-def later_batches(space: Space, optimizer: str) -> list[int]:
-    """Learning rates per batch after the first grid: lr_batch at a time."""
+def later_rounds(space: Space, optimizer: str) -> list[int]:
+    """Learning rates per round after the first grid: lr_batch at a time."""
     left = space.lr_trials - len(space.first_grid(optimizer))
     return [min(space.lr_batch, left - done) for done in range(0, left, space.lr_batch)]
 
@@ -189,10 +198,10 @@ def make_studies(space: Space, conditions: Sequence[Condition]) -> "list[Study]"
     from harness.planning.study import Study
 
     optimizer = conditions[0].optimizer
-    grid, batches = space.first_grid(optimizer), later_batches(space, optimizer)
-    return [Study(condition, grid, batches) for condition in conditions]
+    grid, rounds = space.first_grid(optimizer), later_rounds(space, optimizer)
+    return [Study(condition, grid, rounds) for condition in conditions]
 
 
-def mean_objective(trials: Batch, objectives: Objectives) -> float:
+def mean_objective(trials: Round, objectives: Objectives) -> float:
     """Mean tuning objective of these trials."""
     return sum(objectives[trial.trial_id] for trial in trials) / len(trials)

@@ -1,40 +1,35 @@
-"""A Space: axes and a budget, as data. It loads, takes overrides, checks itself and yields Conditions."""
+"""A Space: axes and a budget, as data. It takes overrides, checks itself and yields Conditions."""
 
 import dataclasses
-import importlib
-import importlib.util
-import inspect
-import itertools
 import math
 import re
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness import probes
-from harness.clip_rules import clip_rules
 from harness.condition import Condition
 from harness.errors import UserError
-from harness.identity import Value, content_hash
-from harness.models import models
 from harness.optimizers import optimizers
+from harness.planning import parts
+from harness.planning.conditions import conditions_of
+from harness.planning.definition import definition_of
 from harness.planning.fields import (
     AXES,
     BUDGET,
     SETTABLE,
+    Lengths,
     as_axis,
     checked_axis,
     checked_flag,
     checked_learning_rate,
+    checked_lengths,
+    checked_probes,
     checked_whole,
-    without_repeats,
+    replaced_lengths,
 )
-from harness.planning.fits import check_fit
+from harness.planning.fits import check_fits, has_text, skipped_pairs
 from harness.planning.rates import grid_size, log_grid
-from harness.registry import Option
-from harness.results.schema import SCHEMA_VERSION, TRIAL_COLUMNS
-from harness.tasks import tasks
 
 Range = tuple[float, float]
 
@@ -43,6 +38,9 @@ Range = tuple[float, float]
 class Space:
     """Axes (tuples) and a budget (numbers). One file per space binds one of these to SPACE.
 
+    `tasks`, `models`, `optimizers` and `clip_rules` hold names, or import paths `package.module:Class`. Every
+    task is trained with every model and batch size that fits it; `skipped` names the pairs that do not.
+    `lengths` are the same for every task, or given by task: {"palindrome": (5, 10), "adding": (20,)}.
     `learning_rate` is None (every optimizer tunes over its own range), {"low": a, "high": b} (tuned
     over this range), or a tuple of fixed values (nothing is tuned; the learning rate is an axis).
     `max_norms` are the thresholds of clip rule 'norm'; another rule is one arm beside them, or several if its
@@ -55,11 +53,11 @@ class Space:
 
     name: str
     summary: str
-    task: str = "palindrome"
+    tasks: tuple[str, ...] = ("palindrome",)
     models: tuple[str, ...] = ("rnn", "lstm")
     optimizers: tuple[str, ...] = ("rmsprop",)
     clip_rules: tuple[str, ...] = ("norm",)
-    lengths: tuple[int, ...] = (5, 10, 20)
+    lengths: Lengths = (5, 10, 20)
     max_norms: tuple[float, ...] = (math.inf,)
     hidden_size: tuple[int, ...] | int = (32,)
     batch_size: tuple[int, ...] | int = (32,)
@@ -82,29 +80,28 @@ class Space:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
             raise UserError(f"name={self.name!r} names a folder; expected letters, digits, '_', '-' and '.'")
-        for name in AXES:
-            object.__setattr__(self, name, checked_axis(name, getattr(self, name)))
-        for name, least in BUDGET.items():
-            object.__setattr__(self, name, checked_whole(name, getattr(self, name), least))
-        object.__setattr__(self, "checkpoints", checked_flag("checkpoints", self.checkpoints))
-        object.__setattr__(self, "learning_rate", checked_learning_rate(self.learning_rate))
-        chosen: list[tuple[Any, str]] = [(tasks, self.task)]
-        chosen += [(models, name) for name in self.models] + [(optimizers, name) for name in self.optimizers]
-        chosen += [(clip_rules, name) for name in self.clip_rules]
-        for registry, name in chosen:
-            registry.check_findable(name)
-        check_fit(self.task, self.models, as_axis(self.batch_size))
-        object.__setattr__(self, "probes", _checked_probes(self.probes))
-        object.__setattr__(self, "options", self._checked_options())
+        self._check_fields()
+        for part, name in parts.components(self):
+            parts.REGISTRIES[part].check_findable(name)
+        check_fits(self.tasks, self.models, as_axis(self.batch_size))
+        self._set("options", parts.checked_options(self))
         self._check_first_grid()
         self._check_samples()
-        conditions = self.conditions()
-        for condition in {(c.length, c.options): c for c in conditions}.values():
-            _build_task(self.task, condition.arguments, condition.length)
-        for optimizer, options in dict.fromkeys((c.optimizer, c.options) for c in conditions):
-            optimizers.build(optimizer, dict(options))
-        for rule, options in dict.fromkeys((c.clip_rule, c.options) for c in conditions):
-            clip_rules.build(rule, dict(options))
+        parts.try_building(self.conditions())
+
+    def _check_fields(self) -> None:
+        for name, value_type in AXES.items():
+            if name != "lengths":
+                self._set(name, checked_axis(name, getattr(self, name), value_type))
+        self._set("lengths", checked_lengths(self.lengths, self.tasks))
+        for name, least in BUDGET.items():
+            self._set(name, checked_whole(name, getattr(self, name), least))
+        self._set("checkpoints", checked_flag("checkpoints", self.checkpoints))
+        self._set("learning_rate", checked_learning_rate(self.learning_rate))
+        self._set("probes", checked_probes(self.probes))
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     @property
     def folder_name(self) -> str:
@@ -132,81 +129,44 @@ class Space:
         low, high = self.range_of(optimizer)
         return log_grid(low, high, min(self.lr_trials, max(self.lr_batch, grid_size(low, high))))
 
+    def lengths_of(self, task: str) -> tuple[int, ...]:
+        """The lengths at which this task is trained."""
+        return self.lengths[task] if isinstance(self.lengths, Mapping) else self.lengths
+
     def conditions(self) -> list[Condition]:
         """Every point of the grid, in the order of the axes."""
-        rates = self.learning_rate if isinstance(self.learning_rate, tuple) else (None,)
-        sizes = itertools.product(as_axis(self.hidden_size), as_axis(self.batch_size))
-        counted = self._contents()
-        return [
-            Condition(
-                task=self.task,
-                model=model,
-                optimizer=optimizer,
-                clip_rule=rule,
-                length=length,
-                max_norm=max_norm,
-                hidden_size=hidden_size,
-                batch_size=batch_size,
-                learning_rate=rate,
-                options=tuple((name, counted.get((name, value), value)) for name, value in options),
-                files=tuple((name, str(value)) for name, value in options if (name, value) in counted),
-            )
-            for (hidden_size, batch_size), model, optimizer, rule in itertools.product(
-                sizes, self.models, self.optimizers, self.clip_rules
-            )
-            for options in self._option_points(model, optimizer, rule)
-            for length, max_norm, rate in itertools.product(self.lengths, self.max_norms_of(rule), rates)
-        ]
+        return conditions_of(self)
 
-    def max_norms_of(self, clip_rule: str) -> tuple[float | None, ...]:
-        """The values of max_norm at which conditions with this rule are trained."""
-        return self.max_norms if getattr(clip_rules.get(clip_rule), "uses_max_norm", False) else (None,)
+    @property
+    def skipped(self) -> list[str]:
+        """The pairs that are not trained because they do not fit, a line each."""
+        return skipped_pairs(self.tasks, self.models, as_axis(self.batch_size))
 
     def definition(self) -> dict[str, Any]:
-        """Everything that defines the results, as JSON values; inf is the text 'inf'.
-
-        Options appear as {component: {option: [values]}}, defaults included, files as hashes. Classes
-        named by import path appear with a hash of their module's source, so that results of an edited
-        class are not mixed.
-        """
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        for name in ("summary", "paper"):
-            del values[name]
-        values["schema_version"] = SCHEMA_VERSION
-        values["options"] = {
-            component: {
-                name: tuple(map(option.identity, self.options.get(name, (option.default,))))
-                for name, option in options.items()
-            }
-            for component, options in self._component_options().items()
-        }
-        tuned = self.optimizers if self.tuned else ()
-        values["first_grids"] = {name: tuple(self.first_grid(name)) for name in tuned}
-        named = (self.task, *self.models, *self.optimizers, *self.clip_rules)
-        paths = [name for name in named if ":" in name]
-        values["sources"] = {path: _source_hash(path) for path in paths}
-        typed: dict[str, Any] = _json(values)
-        return typed
+        """Everything that defines the results, as JSON values: see `harness.planning.definition`."""
+        return definition_of(self)
 
     def option_columns(self) -> dict[str, type]:
         """Columns for the options of everything registered, and of what this space imports by path."""
-        every = [r.options(name) for r in REGISTRIES for name in r.names()]
-        every += self._component_options().values()
-        return {name: option.type for options in every for name, option in options.items()}
+        return parts.option_columns(self)
 
     def override(self, values: Mapping[str, Any]) -> "Space":
-        """A copy with these fields replaced; options are given by their own names.
+        """A copy with these fields replaced, such as {"seeds": 3, "lengths.adding": (20, 40)}.
 
-        Raises UserError for an unknown field, naming those that are known.
+        Options are given by their own names. `lengths.TASK` replaces the lengths of one task. Raises
+        UserError for an unknown field, naming what is known.
         """
-        fields: dict[str, Any] = {}
-        options = dict(self.options)
-        for name, value in values.items():
-            if name in SETTABLE:
-                fields[name] = value
-            else:
-                options[name] = value
-        return dataclasses.replace(self, **fields, options=options)
+        by_task = {n.removeprefix("lengths."): values[n] for n in values if n.startswith("lengths.")}
+        fields = {name: value for name, value in values.items() if name in SETTABLE}
+        options = {n: values[n] for n in values if n not in SETTABLE and not n.startswith("lengths.")}
+        tasks = as_axis(fields.get("tasks", self.tasks))
+        if "lengths" not in fields and isinstance(
+            self.lengths, Mapping
+        ):  # a task that goes takes its own along
+            fields["lengths"] = {task: self.lengths[task] for task in tasks if task in self.lengths}
+        if by_task:
+            fields["lengths"] = replaced_lengths(fields.get("lengths", self.lengths), tasks, by_task)
+        return dataclasses.replace(self, **fields, options={**self.options, **options})
 
     def at_scale(self, scale: str) -> "Space":
         """The space at its laptop or its paper scale."""
@@ -216,49 +176,8 @@ class Space:
             raise UserError(f"space {self.name} has no {scale} scale; it sets no `paper` fields")
         return dataclasses.replace(self.override(self.paper), scale=scale)
 
-    def _component_options(self) -> dict[str, dict[str, Option]]:
-        """Options of the task, of each model, optimizer and clip rule, by component."""
-        found = {f"task {self.task}": tasks.options(self.task)}
-        found |= {f"model {name}": models.options(name) for name in self.models}
-        found |= {f"optimizer {name}": optimizers.options(name) for name in self.optimizers}
-        found |= {f"clip_rule {name}": clip_rules.options(name) for name in self.clip_rules}
-        return found
-
-    def _checked_options(self) -> dict[str, tuple[Value, ...]]:
-        components = self._component_options()
-        _check_option_names(components)
-        known = {name: option for options in components.values() for name, option in options.items()}
-        checked = {}
-        for name, values in self.options.items():
-            if name not in known:
-                raise UserError(_unknown_field(name, sorted([*SETTABLE, *known])))
-            axis = tuple(known[name].parse(value) for value in as_axis(values))
-            checked[name] = without_repeats(name, axis)
-            without_repeats(f"content of {name}", tuple(map(known[name].identity, axis)))
-        return checked
-
-    def _contents(self) -> dict[tuple[str, Value], Value]:
-        """The hash that counts for each value of an option that names a text, by (option, value)."""
-        return {
-            (name, value): option.identity(value)
-            for name, option in tasks.options(self.task).items()
-            if option.content is not None
-            for value in self.options.get(name, (option.default,))
-        }
-
-    def _option_points(
-        self, model: str, optimizer: str, rule: str
-    ) -> Iterable[tuple[tuple[str, Value], ...]]:
-        """Every combination of the options that this model, optimizer and clip rule and the task have."""
-        known = tasks.options(self.task) | models.options(model)
-        known |= optimizers.options(optimizer) | clip_rules.options(rule)
-        names = sorted(known)
-        axes = [self.options.get(name, (known[name].default,)) for name in names]
-        for values in itertools.product(*axes):
-            yield tuple(zip(names, values, strict=True))
-
     def _check_first_grid(self) -> None:
-        """The first batch of learning rates must be a grid no coarser than one per decade."""
+        """The first round of learning rates is a grid no coarser than one per decade."""
         if not self.tuned:
             return
         for optimizer in self.optimizers:
@@ -272,81 +191,15 @@ class Space:
                 )
 
     def _check_samples(self) -> None:
-        """Texts are sampled from a task that has characters, when it is evaluated."""
+        """Texts are sampled from tasks that have characters, when they are evaluated."""
         if not self.sample_every:
             return
-        if not hasattr(tasks.get(self.task), "vocabulary"):
-            raise UserError(f"sample_every={self.sample_every}: task {self.task} has no text; expected 0")
+        if not any(map(has_text, self.tasks)):
+            raise UserError(
+                f"sample_every={self.sample_every}: no text in tasks={','.join(self.tasks)}; expected 0"
+            )
         if self.sample_every % self.eval_every:
             raise UserError(
                 f"sample_every={self.sample_every} is not a multiple of eval_every={self.eval_every}, "
                 f"at which texts are sampled"
             )
-
-
-REGISTRIES: tuple[typing.Any, ...] = (tasks, models, optimizers, clip_rules)
-
-RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *probes.columns()}
-"""Names that an option may not have: its column would hide another."""
-
-
-def _check_option_names(components: Mapping[str, Mapping[str, Option]]) -> None:
-    """Raise UserError if an option hides a column, or components of different kinds share one."""
-    owner: dict[str, str] = {}
-    for component, options in components.items():
-        kind = component.partition(" ")[0]
-        for name in options:
-            if owner.setdefault(name, component).partition(" ")[0] != kind:
-                raise UserError(
-                    f"{owner[name]} and {component} both have an option named {name!r}; rename one"
-                )
-        taken = sorted(options.keys() & RESERVED)
-        if taken:
-            raise UserError(f"{component} has an option named {taken[0]!r}, which is a column of its own")
-
-
-def _build_task(name: str, options: dict[str, Value], length: int) -> None:
-    """Raise UserError if the task cannot be built, also for what a class of the user's own raises."""
-    try:
-        tasks.build(name, options, length=length)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"task {name!r} cannot be built for lengths={length}: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _checked_probes(names: Any) -> tuple[str, ...]:
-    """The names of moment probes; UserError if one is not known."""
-    known = probes.MOMENT_PROBES
-    chosen = () if names in ("none", ("none",)) else tuple(str(name) for name in as_axis(names))
-    for name in chosen:
-        if name not in known:
-            raise UserError(f"probes={name} is not known; known: {', '.join(sorted(known))}, or none")
-    return tuple(sorted(without_repeats("probes", chosen))) if chosen else ()
-
-
-def _unknown_field(name: str, known: list[str]) -> str:
-    owners = [
-        f"{registry.kind} {component}"
-        for registry in REGISTRIES
-        for component in registry.names()
-        if name in registry.options(component)
-    ]
-    belongs = f" (it belongs to {', '.join(owners)}, not in this space)" if owners else ""
-    return f"unknown field {name!r}{belongs}; known: {', '.join(known)}"
-
-
-def _source_hash(path: str) -> str:
-    """16 hexadecimal digits of the source of the module in an import path."""
-    source = inspect.getsource(importlib.import_module(path.partition(":")[0]))
-    return content_hash([source])
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _json(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_json(item) for item in value]
-    return str(value) if isinstance(value, float) and math.isinf(value) else value

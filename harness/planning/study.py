@@ -1,4 +1,4 @@
-"""Tuning the learning rate of one condition: ask for a batch, tell it whole. The only Optuna import."""
+"""Tuning the learning rate of one condition: ask for a round, tell it whole. The only Optuna import."""
 
 import math
 import tempfile
@@ -10,7 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from harness.condition import Condition
-from harness.identity import stream_seed
+from harness.identity import content_hash, stream_seed
 from harness.planning.rates import rounded
 from harness.results.folder import Folder
 
@@ -21,34 +21,83 @@ PARAMETER = "learning_rate"
 JOURNAL = "optuna.journal"
 """The export's name in a results folder."""
 
+SEEDED_FIELDS = frozenset({
+    "task", "model", "optimizer", "clip_rule", "length", "max_norm", "hidden_size", "batch_size",
+    "learning_rate",
+})  # fmt: skip
+"""Fields that enter the seed of proposals also at their default. Closed: no name is added."""
+
+SEEDED_OPTIONS: dict[str, str] = {
+    "digits": "order",
+    "graph_signal": "homophily nodes noise",
+    "palindrome": "encoding",
+    "recall": "pairs vocabulary",
+    "sbm": "homophily nodes noise",
+    "text": "corpus",
+    "gat": "init norm residual",
+    "gcn": "init norm residual",
+    "gcn_lstm": "forget_bias init use_graph use_memory",
+    "gcn_rnn": "init use_graph use_memory",
+    "gru": "bidirectional init layer_norm layers",
+    "irnn": "bidirectional layer_norm layers",
+    "lru": "max_phase r_max r_min",
+    "lstm": "bidirectional forget_bias init layer_norm layers",
+    "mgu": "bidirectional init layer_norm layers",
+    "min_gru": "init layers",
+    "min_lstm": "init layers",
+    "rnn": "bidirectional init layer_norm layers",
+    "transformer": "heads init layers",
+    "adam": "beta1 beta2 eps",
+    "momentum": "momentum",
+    "rmsprop": "alpha eps",
+    "autoclip": "percentile",
+    "value": "max_value",
+    "zclip": "z_threshold zclip_alpha zclip_warmup",
+}
+"""By built-in class, options that enter the seed of proposals also at their default. Closed likewise."""
+
+
+def proposal_seed(condition: Condition, number: int) -> int:
+    """The seed of TPE's generator for round `number` of a condition's study.
+
+    It is made from the condition's fields and options, not from its `condition_id`. What has its default does
+    not enter, so that a field or an option added later changes no proposal of a study that leaves it alone.
+    SEEDED_FIELDS and SEEDED_OPTIONS enter all the same: they entered when the first studies were made, and
+    what was proposed then is proposed today.
+    """
+    seeded = SEEDED_FIELDS.union(*(SEEDED_OPTIONS.get(name, "").split() for name in condition.parts.values()))
+    left_out = condition.defaults_taken() - seeded
+    entering = {name: value for name, value in condition.fields().items() if name not in left_out}
+    return stream_seed("tpe", content_hash(entering), number)
+
 
 class Study:
     """The search for the learning rate of one condition, on a log scale, minimising the objective.
 
-    The first batch is a log grid over the whole range, ends included; later batches are proposed by
-    TPE, its generator seeded by the condition and the number of the batch. So the proposals are a
+    The first round is a log grid over the whole range, ends included. Later rounds are proposed by TPE, its
+    generator seeded by the condition and the number of the round: see `proposal_seed`. So the proposals are a
     function of what was told, and a study rebuilt from recorded objectives goes on as the first one
     would have. Proposals are rounded to six digits, so that they do not hang on the last bit of a
     machine's arithmetic.
     """
 
-    def __init__(self, condition: Condition, grid: list[float], later_batches: list[int]) -> None:
-        """`grid` is the first batch, over the whole range; `later_batches` are the sizes of the others."""
+    def __init__(self, condition: Condition, grid: list[float], later_rounds: list[int]) -> None:
+        """`grid` is the first round, over the whole range; `later_rounds` are the sizes of the others."""
         self.condition = condition
         self._grid = grid
-        self._later_batches = later_batches
+        self._later_rounds = later_rounds
         self._distribution = optuna.distributions.FloatDistribution(grid[0], grid[-1], log=True)
         self._told: dict[float, float] = {}
 
-    def ask(self, batch: int) -> list[float]:
-        """The learning rates of batch number `batch`; each batch is asked for once, in order."""
-        if batch == 0:
+    def ask(self, number: int) -> list[float]:
+        """The learning rates of round `number`, from 0; each round is asked for once, in order."""
+        if number == 0:
             return self._grid
-        size = self._later_batches[batch - 1]
+        size = self._later_rounds[number - 1]
         low, high = self._distribution.low, self._distribution.high
         study = self.as_optuna()
         study.sampler = optuna.samplers.TPESampler(
-            seed=stream_seed("tpe", self.condition.condition_id, batch) % 2**32,
+            seed=proposal_seed(self.condition, number) % 2**32,
             n_startup_trials=len(self._grid),
             constant_liar=True,
         )
@@ -56,7 +105,7 @@ class Study:
         return [min(max(rounded(rate), low), high) for rate in asked]
 
     def tell(self, objectives: Mapping[float, float]) -> None:
-        """The objectives of the whole batch, in the order asked: finite, from 0 (best) to 1."""
+        """The objectives of the whole round, in the order asked: finite, from 0 (best) to 1."""
         for rate, value in objectives.items():
             if not math.isfinite(value):
                 raise ValueError(f"the objective of learning rate {rate:g} is {value}; it must be finite")

@@ -2,7 +2,9 @@
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+from harness.condition import CONDITION_COLUMNS
+
+SCHEMA_VERSION = 3
 
 TABLES = ("trials", "steps", "evals", "events", "moments", "profiles", "samples", "failures")
 
@@ -31,15 +33,7 @@ TRIAL_COLUMNS: dict[str, type] = {
     "pack_id": str,
     "phase": str,
     "space": str,
-    "task": str,
-    "model": str,
-    "optimizer": str,
-    "clip_rule": str,
-    "length": int,
-    "max_norm": float,
-    "hidden_size": int,
-    "batch_size": int,
-    "learning_rate": float,
+    **CONDITION_COLUMNS,
     "seed": int,
     "max_steps": int,
     "observe": int,

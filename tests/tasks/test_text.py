@@ -36,7 +36,7 @@ def space(**changes) -> Space:
     return Space(
         name="test",
         summary="",
-        task="text",
+        tasks=("text",),
         **dict(models=("lstm",), lengths=(8,), hidden_size=8, learning_rate=(0.01,)) | changes,
     )
 

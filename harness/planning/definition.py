@@ -1,0 +1,57 @@
+"""What defines the results of a space, as JSON values: what a results folder holds, and what may grow."""
+
+import dataclasses
+import importlib
+import inspect
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.identity import content_hash
+from harness.planning.parts import components, options_of
+from harness.results.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from harness.planning.space import Space
+
+UNRECORDED = ("summary", "paper")
+"""Fields of a space that do not define its results."""
+
+
+def definition_of(space: "Space") -> dict[str, Any]:
+    """Everything that defines the results, as JSON values; inf is the text 'inf'.
+
+    Lengths appear as {task: [lengths]}. Options appear as {component: {option: [values]}}, such as
+    {"model lstm": {"layers": [1, 2]}}, defaults included, files as hashes. Classes named by import path
+    appear with a hash of their module's source, so that results of an edited class are not mixed.
+    """
+    values = {f.name: getattr(space, f.name) for f in dataclasses.fields(space) if f.name not in UNRECORDED}
+    chosen = components(space)
+    values["schema_version"] = SCHEMA_VERSION
+    values["lengths"] = {task: space.lengths_of(task) for task in space.tasks}
+    values["options"] = {
+        " ".join(component): {
+            name: tuple(map(option.identity, space.options.get(name, (option.default,))))
+            for name, option in options.items()
+        }
+        for component, options in options_of(chosen).items()
+    }
+    tuned = space.optimizers if space.tuned else ()
+    values["first_grids"] = {name: tuple(space.first_grid(name)) for name in tuned}
+    values["sources"] = {name: _source_hash(name) for _, name in chosen if ":" in name}
+    typed: dict[str, Any] = _json(values)
+    return typed
+
+
+def _source_hash(path: str) -> str:
+    """16 hexadecimal digits of the source of the module in an import path."""
+    source = inspect.getsource(importlib.import_module(path.partition(":")[0]))
+    return content_hash([source])
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_json(item) for item in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value

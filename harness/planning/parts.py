@@ -1,0 +1,127 @@
+"""The parts of a condition in a space: their registries, their options, and what is refused of both.
+
+Everything here loops over PARTS, so that a further part needs nothing here.
+"""
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from harness import probes
+from harness.condition import CONDITION_COLUMNS, PARTS, Condition
+from harness.errors import UserError
+from harness.identity import Value
+from harness.planning.fields import SETTABLE, as_axis, closest, without_repeats
+from harness.registry import Option, Registry
+from harness.results.schema import TRIAL_COLUMNS
+
+if TYPE_CHECKING:
+    from harness.planning.space import Space
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    part: getattr(import_module(f"harness.{axis}"), axis) for part, axis in PARTS.items()
+}
+"""The registry of each part: that of `model` is `harness.models.models`."""
+
+Component = tuple[str, str]
+"""A part and the name of one of its classes: ("model", "lstm")."""
+
+RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *probes.columns()}
+"""Names that an option may not have: its column would hide another."""
+
+
+def components(space: "Space") -> list[Component]:
+    """Every class that the space names, part by part."""
+    return [(part, name) for part, axis in PARTS.items() for name in getattr(space, axis)]
+
+
+def options_of(chosen: Iterable[Component]) -> dict[Component, dict[str, Option]]:
+    """The options of each of these components."""
+    return {(part, name): REGISTRIES[part].options(name) for part, name in chosen}
+
+
+def option_columns(space: "Space") -> dict[str, type]:
+    """Columns for the options of everything registered, and of what this space imports by path."""
+    registered = [(part, name) for part, registry in REGISTRIES.items() for name in registry.names()]
+    every = options_of([*registered, *components(space)]).values()
+    return {name: option.type for options in every for name, option in options.items()}
+
+
+def checked_options(space: "Space") -> dict[str, tuple[Value, ...]]:
+    """The options of a space, typed, each a tuple; UserError names what is not allowed or not known."""
+    found = options_of(components(space))
+    _check_option_names(found)
+    checked = {}
+    for name, values in space.options.items():
+        owners = [options[name] for options in found.values() if name in options]
+        if not owners:
+            raise UserError(
+                _unknown_field(name, [*SETTABLE, *sorted({n for o in found.values() for n in o})])
+            )
+        axis = as_axis(values)
+        for option in owners:
+            axis = tuple(option.parse(value) for value in axis)
+            without_repeats(f"content of {name}", tuple(map(option.identity, axis)))
+        checked[name] = without_repeats(name, axis)
+    return checked
+
+
+def try_building(conditions: Iterable[Condition]) -> None:
+    """Raise UserError for a component that cannot be built with its options, naming it.
+
+    A model is left out: it needs the sizes of its task, and is tried out before a run.
+    """
+    tried = set()
+    for condition in conditions:
+        for part, name in condition.parts.items():
+            registry = REGISTRIES[part]
+            if not CONDITION_COLUMNS.keys() >= set(registry.given):
+                continue
+            given = {field: getattr(condition, field) for field in registry.given}
+            known = registry.options(name)
+            options = {option: value for option, value in condition.arguments.items() if option in known}
+            key = (part, name, *given.items(), *options.items())
+            if key not in tried:
+                tried.add(key)
+                _build(part, name, options, given)
+
+
+def _build(part: str, name: str, options: dict[str, Value], given: Mapping[str, Any]) -> None:
+    try:
+        REGISTRIES[part].build(name, options, **given)
+    except UserError as error:
+        raise UserError(f"{part} {name}: {error}") from None
+    except Exception as error:
+        where = "".join(f" for {field}={value}" for field, value in given.items())
+        raise UserError(f"{part} {name!r} cannot be built{where}: {type(error).__name__}: {error}") from error
+
+
+def _check_option_names(found: Mapping[Component, Mapping[str, Option]]) -> None:
+    """Raise UserError if an option hides a column, or components of different parts share one."""
+    owner: dict[str, Component] = {}
+    for component, options in found.items():
+        for name in options:
+            first = owner.setdefault(name, component)
+            if first[0] != component[0]:
+                raise UserError(
+                    f"{' '.join(first)} and {' '.join(component)} both have an option named {name!r}; "
+                    f"rename one"
+                )
+        taken = sorted(options.keys() & RESERVED)
+        if taken:
+            raise UserError(
+                f"{' '.join(component)} has an option named {taken[0]!r}, which is a column of its own"
+            )
+
+
+def _unknown_field(name: str, known: list[str]) -> str:
+    """One line: whose option it is, or else what may have been meant, and all that is known."""
+    owners = [
+        f"{part} {component}"
+        for part, registry in REGISTRIES.items()
+        for component in registry.names()
+        if name in registry.options(component)
+    ]
+    belongs = f" (it belongs to {', '.join(owners)}, not in this space)"
+    hint = belongs if owners else closest(name, known)
+    return f"unknown field {name!r}{hint}; known: {', '.join(known)}"
