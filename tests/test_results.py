@@ -1,6 +1,8 @@
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -194,6 +196,17 @@ def test_failures_made_good_in_other_packs_are_cleared_on_opening(folder):
     writer.close()
     open_writer(folder)
     assert len(read(folder, "failures")) == 0
+
+
+def test_read_is_public_and_the_columns_are_known_without_pandas_or_torch():
+    program = (
+        "import sys, harness.results.schema\n"
+        "assert not {'pandas', 'torch'} & set(sys.modules)\n"
+        "from harness.results import read\n"
+        "from harness.results.reader import read as same\n"
+        "assert read is same and 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_reading_a_folder_that_is_not_there_gives_no_rows(tmp_path):

@@ -18,3 +18,19 @@ They are Parquet tables, one file per pack and table, each written whole or not 
 
 `schema` has the columns, `reader` reads, `writer` writes, and `folder` alone touches the disk.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.results.reader import read
+
+__all__ = ["read"]
+
+
+def __getattr__(name: str) -> Any:
+    """`read`, imported when first used: the names of columns alone do not wait for pandas."""
+    if name != "read":
+        raise AttributeError(f"module 'harness.results' has no attribute {name!r}")
+    from harness.results.reader import read
+
+    return read
