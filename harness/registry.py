@@ -176,3 +176,31 @@ class Registry(Generic[T]):
 def first_line(documented: object) -> str:
     """First line of a docstring."""
     return (inspect.getdoc(documented) or "").partition("\n")[0]
+
+
+def import_path(field: str, part: object) -> str:
+    """The name of a part as a space stores it: a class becomes its import path `package.module:Class`.
+
+    Raises UserError, naming the space's `field`, for a class that other processes cannot import.
+    """
+    path = f"{part.__module__}:{part.__qualname__}" if isinstance(part, type) else str(part)
+    home, _, name = path.partition(":")
+    if home == "__main__":
+        fault = "is defined in the notebook or script that runs"
+    elif not isinstance(part, type) or _imported(home, name) is part:
+        return path
+    else:
+        fault = f"is not what {home} has under this name when it is imported"
+    own = name.rpartition(".")[2]
+    raise UserError(
+        f"{field}={path} {fault}, so other processes cannot import it; "
+        f"write {own} at the top of a file such as mycells.py, and give {field}=mycells:{own}"
+    )
+
+
+def _imported(module: str, name: str) -> object:
+    """What other processes find under this import path, or None."""
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None

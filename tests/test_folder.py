@@ -171,7 +171,7 @@ def test_a_file_is_no_folder_to_write_to(tmp_path):
 @pytest.mark.parametrize("uri", ["s3://bucket/results", "s3:/bucket/results", "file:///tmp/results"])
 def test_a_run_refuses_a_uri_in_one_line_and_starts_nothing(uri, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("harness.run.try_out", lambda *_: pytest.fail("started"))
+    monkeypatch.setattr("harness.driver.preflight.try_out", lambda *_: pytest.fail("started"))
     for more in ([], ["--dry-run"]):
         assert main(["--space", "smoke", "--results", uri, *more]) == 2
         error = capsys.readouterr().err

@@ -280,7 +280,7 @@ def test_bad_input_is_one_line_and_exit_status_2(results, capsys, arguments, sai
 def test_sampling_is_refused_where_it_cannot_be(space):
     with pytest.raises(UserError, match="sample_every=30 is not a multiple of eval_every=20"):
         space.override({"sample_every": "30"})
-    with pytest.raises(UserError, match="sample_every=100: task palindrome has no text"):
+    with pytest.raises(UserError, match="sample_every=100: no text in tasks=palindrome"):
         Space(name="test", summary="", sample_every=100)
     with pytest.raises(UserError, match="checkpoints=maybe is not allowed; expected true or false"):
         space.override({"checkpoints": "maybe"})

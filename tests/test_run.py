@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.driver.listing import make_listing
+from harness.planning.load import built_in_spaces, load_space
 from harness.results.reader import read, read_conditions
 from harness.run import main
 
@@ -155,6 +157,31 @@ def test_list_names_everything(capsys):
     assert all(line for lines in listing.values() for line in lines.values())
     assert main(["--list"]) == 0
     assert "palindrome" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argument", "unneeded"),
+    [
+        ("--help", {"torch", "numpy", "rich"}),
+        ("--list", {"pydoc_data"}),  # the text of text_study
+    ],
+)
+def test_what_a_question_needs_not_is_not_imported(argument, unneeded):
+    unneeded |= {"scipy", "sklearn", "matplotlib", "jinja2", "pandas", "ray", "optuna", "torch_geometric"}
+    program = (
+        "import sys\n"
+        "from harness.run import main\n"
+        "try:\n"
+        f"    main([{argument!r}])\n"
+        "finally:\n"
+        f"    print(sorted({unneeded!r} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_the_list_gives_every_space_its_summary():
+    assert make_listing()["spaces"] == {name: load_space(name).summary for name in built_in_spaces()}
 
 
 def test_dry_run_says_what_is_to_be_done_and_starts_nothing(whole, tmp_path, capsys):

@@ -1,6 +1,10 @@
-"""Interruptions: what is being written is finished first, and SIGTERM counts as Ctrl-C."""
+"""Interruptions: what is being written is finished first, and SIGTERM counts as Ctrl-C.
+
+Python delivers signals to the main thread only. In any other thread these blocks do nothing.
+"""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -9,6 +13,9 @@ from types import FrameType
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let what is being written be finished: Ctrl-C and SIGTERM count after the block."""
+    if not in_main_thread():
+        yield
+        return
     received: list[int] = []
 
     def remember(number: int, _frame: FrameType | None) -> None:
@@ -27,6 +34,9 @@ def uninterrupted() -> Iterator[None]:
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
     """Take SIGTERM, as batch systems send it, like Ctrl-C."""
+    if not in_main_thread():
+        yield
+        return
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -36,3 +46,8 @@ def terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def in_main_thread() -> bool:
+    """Whether signals reach this thread."""
+    return threading.current_thread() is threading.main_thread()

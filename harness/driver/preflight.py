@@ -1,15 +1,95 @@
-"""One step of everything of the user's own before anything starts: a bug shows at once, not in an hour."""
+"""What is checked before anything starts: the job as a whole, and one step of everything of the user's own.
+
+So a bug shows at once, not in an hour.
+"""
 
 import dataclasses
 import math
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
 
 from harness.condition import Condition
 from harness.errors import UserError
 from harness.executors.base import Failure, attempt
+from harness.planning.growth import check_growth
 from harness.planning.plan import make_pack, make_trial
 from harness.planning.space import Space
+from harness.results import reader
+from harness.results.folder import Folder
 from harness.training.loop import build_task
 from harness.training.replicas import build_model
+
+EXECUTORS = ("ray", "serial")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run that may start: its space is sound, and its folder holds this definition, a smaller one, or none.
+
+    `workers` and `address` are for executor "ray"; None is its default.
+    """
+
+    space: Space
+    folder: Path
+    definition: dict[str, Any]
+    executor: str
+    workers: int | None
+    address: str | None
+    device: str
+
+
+def check_job(
+    space: Space, results: str | Path, *, executor: str, workers: int | None, address: str | None, device: str
+) -> Job:
+    """The job as it will be done, its device chosen; UserError or RecordsError if it cannot be done."""
+    check_executor(space, executor, workers, address)
+    device = choose_device(device, address)
+    folder = Path(str(Folder.to_write(results))) / space.folder_name
+    definition = {"device": device, **space.definition()}
+    held = reader.read_definition(folder)
+    if held is not None:
+        check_growth(held, definition, folder)
+    try_out(space, "cpu")
+    return Job(
+        space=space,
+        folder=folder,
+        definition=definition,
+        executor=executor,
+        workers=workers,
+        address=address,
+        device=device,
+    )
+
+
+def choose_device(wanted: str, address: str | None) -> str:
+    """The device to train on; 'auto' is this machine's GPU if there is one."""
+    if wanted not in DEVICES:
+        raise UserError(f"device={wanted} is not known; known: {', '.join(DEVICES)}")
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available and address is None:  # a cluster's GPUs may be on other hosts
+        raise UserError("device=cuda: torch sees no GPU here; known: cpu")
+    return wanted if wanted != "auto" else "cuda" if available else "cpu"
+
+
+def check_executor(space: Space, executor: str, workers: int | None, address: str | None) -> None:
+    """Raise UserError if a package that this run needs is missing, or an argument would be ignored."""
+    if executor not in EXECUTORS:
+        raise UserError(f"executor={executor} is not known; known: {', '.join(EXECUTORS)}")
+    if workers is not None and workers < 1:
+        raise UserError(f"workers={workers} is not allowed; expected a whole number >= 1")
+    if executor == "serial":
+        for name, value in (("workers", workers), ("address", address)):
+            if value is not None:
+                raise UserError(f"{name}={value} is for executor=ray; executor=serial runs in this process")
+    if executor == "ray" and find_spec("ray") is None:
+        raise UserError("executor=ray: Ray is not installed; install 'ray[tune]' or use executor=serial")
+    if space.tuned and find_spec("optuna") is None:
+        raise UserError("tuning needs Optuna, which is not installed; install 'optuna' or fix learning_rate")
 
 
 def try_out(space: Space, device: str) -> None:

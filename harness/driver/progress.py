@@ -2,9 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -44,11 +42,11 @@ class Cost:
 class RunProgress:
     """Counts trials and outcomes, and shows them with trials per minute and the time left."""
 
-    def __init__(self, left: Counter[Workload], done: int, console: Console) -> None:
-        """`left` are the trials still to be trained, by workload; `done` those recorded before this run."""
-        self._left = left
+    def __init__(self, left: Mapping[Workload, int], done: int, console: Console) -> None:
+        """Show the bar. `left` are the trials to train, by workload; `done` is the number recorded before."""
+        self._left = Counter(left)
         self._done = done
-        self._total = done + left.total()
+        self._total = done + self._left.total()
         self._new = 0
         self._outcomes: Counter[str] = Counter()
         self._cost = Cost()
@@ -67,14 +65,15 @@ class RunProgress:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("trials", total=self._total, completed=done, state="starting")
-
-    def __enter__(self) -> Self:
         self._bar.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    @property
+    def recorded(self) -> int:
+        """Trials that are recorded, before this run and in it."""
+        return self._done + self._new
+
+    def stop(self) -> None:
+        """Take the bar away; elsewhere than on a terminal, leave a last line."""
         self._bar.stop()
         if self._new and not self._console.is_terminal:
             self._console.print(self.line(), soft_wrap=True, highlight=False)
@@ -95,7 +94,7 @@ class RunProgress:
 
     def line(self) -> str:
         """The state in one line."""
-        return f"{self._done + self._new} of {self._total} trials; {self._state()}"
+        return f"{self.recorded} of {self._total} trials; {self._state()}"
 
     def _state(self) -> str:
         elapsed = time.monotonic() - self._started
@@ -111,7 +110,7 @@ class RunProgress:
         return f"about {duration(seconds)} left"
 
     def _show(self) -> None:
-        self._bar.update(self._task, completed=self._done + self._new, state=self._state())
+        self._bar.update(self._task, completed=self.recorded, state=self._state())
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line > PLAIN_EVERY:
             self._last_line = now

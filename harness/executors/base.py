@@ -1,8 +1,12 @@
 """What an executor does: take packs from a source, train them, hand back what came of them."""
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
+
+import torch
 
 from harness.condition import Pack, Result
 from harness.training.loop import train
@@ -13,6 +17,12 @@ class Failure:
     """A fault while training a pack: the last line names it, the whole is the traceback."""
 
     error: str
+
+    @property
+    def reason(self) -> str:
+        """What went wrong, on one line: the traceback without its frames."""
+        lines = [line for line in self.error.splitlines() if line and not line[0].isspace()]
+        return " ".join(lines).removeprefix("Traceback (most recent call last): ")
 
 
 class Source(Protocol):
@@ -42,3 +52,14 @@ def attempt(pack: Pack, device: str) -> list[Result] | Failure:
                 "If the model cannot be mapped by torch.func.vmap, set vectorizable = False on it."
             )
         return Failure(traceback.format_exc())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: at these sizes more are slower. Leave torch as it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import tempfile
+import threading
 from typing import Any
 
 QUIET = {
@@ -118,10 +119,28 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
 
     With an address ('auto' or host:port) a running cluster is joined and left as it is; else Ray is
     started on this machine, bound to loopback, and stopped at the end. On GPUs each holds
-    ceil(workers / GPUs) packs, by fractional resources.
+    ceil(workers / GPUs) packs, by fractional resources. Raises UserError if Ray cannot be reached or started.
     """
+    if ray.is_initialized():
+        raise UserError("Ray already runs in this process; call ray.shutdown() first, or use executor=serial")
+    connect(workers, address)
+    handover = Handover(source)
+    try:
+        searcher = PackSearcher(source, device)
+        tune_packs(handover, searcher, resources(device, workers), workers if address else None)
+    except Exception:
+        if handover.error is not None:
+            raise handover.error from None
+        raise
+    finally:
+        ray.shutdown()
+
+
+def connect(workers: int | None, address: str | None) -> None:
+    """Join the cluster at `address`, or start a Ray of our own; keep it quiet, and signals as they are."""
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     on_terminate = signal.getsignal(signal.SIGTERM)
+    silence()
     try:
         if address:
             check_reachable(address)
@@ -134,38 +153,42 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
                 **quiet,
             )
     except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"Ray cannot be reached or started (--address {address}): {error}") from None
-    signal.signal(signal.SIGTERM, on_terminate)  # Ray puts its own in place
+        raise UserError(f"Ray cannot be reached or started (address={address}): {error}") from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_terminate)  # Ray puts its own in place
+    silence()
+
+
+def silence() -> None:
+    """Let Ray log nothing: a lost worker is retried, then reported by us."""
     for name in ("ray", "ray.tune", "ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost worker is retried, then reported by us
-    handover = Handover(source)
-    try:
-        with tempfile.TemporaryDirectory(prefix="stability-tune-") as scratch:
-            tune.Tuner(
-                tune.with_resources(PackTrainable, resources(device, workers)),
-                tune_config=tune.TuneConfig(
-                    search_alg=PackSearcher(source, device),
-                    num_samples=-1,
-                    reuse_actors=True,
-                    max_concurrent_trials=workers if address else None,
-                    trial_name_creator=lambda trial: str(trial.config["pack"]),
-                    trial_dirname_creator=lambda trial: str(trial.config["pack"]),
-                ),
-                run_config=tune.RunConfig(
-                    name="packs",
-                    storage_path=scratch,
-                    callbacks=[handover],
-                    failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    verbose=0,
-                ),
-            ).fit()
-    except Exception:
-        if handover.error is not None:
-            raise handover.error from None
-        raise
-    finally:
-        ray.shutdown()
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def tune_packs(
+    handover: Handover, searcher: PackSearcher, per_pack: dict[str, float], at_a_time: int | None
+) -> None:
+    """One Tuner for all packs, which leaves nothing on the disk."""
+    with tempfile.TemporaryDirectory(prefix="stability-tune-") as scratch:
+        tune.Tuner(
+            tune.with_resources(PackTrainable, per_pack),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                num_samples=-1,
+                reuse_actors=True,
+                max_concurrent_trials=at_a_time,
+                trial_name_creator=lambda trial: str(trial.config["pack"]),
+                trial_dirname_creator=lambda trial: str(trial.config["pack"]),
+            ),
+            run_config=tune.RunConfig(
+                name="packs",
+                storage_path=scratch,
+                callbacks=[handover],
+                failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                verbose=0,
+            ),
+        ).fit()
 
 
 def check_reachable(address: str) -> None:

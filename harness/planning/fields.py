@@ -8,7 +8,7 @@ from typing import Any
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, PARTS
 from harness.errors import UserError
-from harness.registry import FLAGS
+from harness.registry import FLAGS, import_path
 
 AXES: dict[str, type] = {
     **dict.fromkeys(PARTS.values(), str),
@@ -73,7 +73,7 @@ def checked_axis(name: str, values: Any, value_type: type) -> tuple[Any, ...]:
     """The values of an axis, typed; UserError if one is not allowed, repeated, or none is given."""
     axis: tuple[Any, ...]
     if value_type is str:
-        axis = tuple(str(value) for value in as_axis(values))
+        axis = tuple(import_path(name, value) for value in as_axis(values))
     elif value_type is int:
         axis = tuple(checked_whole(name, value, 1) for value in as_axis(values))
     else:

@@ -3,8 +3,7 @@
 import os
 import platform
 import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,13 @@ from harness.identity import SEED_RULE
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy", "safetensors")
 
 
-def provenance(definition: Mapping[str, Any], executor: str, device: str, gpu: str | None) -> dict[str, Any]:
-    """Everything needed to make the numbers again, as JSON values; `gpu` is the name of this machine's."""
+def provenance(
+    definition: Mapping[str, Any], executor: str, device: str, gpu: str | None, argv: Sequence[str] | None
+) -> dict[str, Any]:
+    """Everything needed to make the numbers again, as JSON values.
+
+    `gpu` is the name of this machine's; `argv` is the command line, None for a call from Python.
+    """
     return {
         "harness": __version__,
         "git_commit": git_commit(),
@@ -29,7 +33,7 @@ def provenance(definition: Mapping[str, Any], executor: str, device: str, gpu: s
         "gpu": gpu,
         "threads_per_trial": 1,
         "executor": executor,
-        "argv": sys.argv[1:],
+        "argv": None if argv is None else list(argv),
         "definition": dict(definition),
         "seed_rule": SEED_RULE,
     }

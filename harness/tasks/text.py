@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from pydoc_data.topics import topics
 from typing import Annotated, ClassVar
 
 import torch
@@ -34,6 +33,8 @@ PROMPT_SIZE = 20
 def read_corpus(corpus: str) -> str:
     """The text named `pydoc_topics`, or the text of a UTF-8 file. UserError if it cannot be read as text."""
     if corpus == PYDOC:
+        from pydoc_data.topics import topics  # half a megabyte that other tasks need not read
+
         return "\n".join(topics[name] for name in sorted(topics))
     try:
         text = Path(corpus).read_text(encoding="utf-8")

@@ -1,0 +1,155 @@
+"""One call from a space to a finished results folder: plan, executor, records and listeners put together."""
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import torch
+
+from harness import probes
+from harness.condition import Pack, Result
+from harness.driver.interrupts import terminated_as_interrupted, uninterrupted
+from harness.driver.listeners import Audience, Listener, Start
+from harness.driver.preflight import Job, check_job
+from harness.errors import FailedTrials
+from harness.executors.base import Failure, one_thread
+from harness.executors.serial import run_serial
+from harness.planning.plan import Plan
+from harness.planning.space import Space
+from harness.results import reader
+from harness.results.provenance import provenance
+from harness.results.writer import Writer
+from harness.training.loop import build_task
+
+
+def run_space(
+    space: Space,
+    results: str | Path = "results",
+    *,
+    executor: str = "ray",
+    workers: int | None = None,
+    address: str | None = None,
+    device: str = "auto",
+    listeners: Iterable[Listener] = (),
+    argv: Sequence[str] | None = None,
+) -> Path:
+    """Train what is missing of a space, and return the folder of its results, below `results`.
+
+    `executor` is "ray" (`workers` packs at a time, by default one per core; `address` "auto" or host:port
+    joins a running cluster) or "serial" (in this process, one pack after the other). `device` is "cpu",
+    "cuda", or "auto": this machine's GPU if it has one. The same call again does only what is missing.
+    Nothing is printed: `listeners` are told what goes on. No report is written:
+    `analysis.report.write_report(analysis.load.load(folder))` does that. `argv` is the command line that this
+    call stands for, which is recorded with the results.
+
+    Raises UserError or RecordsError, in one line, for what you can mend: nothing was started. Raises
+    KeyboardInterrupt after Ctrl-C, and FailedTrials if trials failed; what was finished is recorded by then.
+    OSError comes from the disk, any other exception from a listener.
+    """
+    with one_thread():
+        job = check_job(space, results, executor=executor, workers=workers, address=address, device=device)
+        return carry_out(job, Audience(listeners), argv)
+
+
+def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
+    """Train what a checked job lacks; see `run_space`."""
+    with closing(open_records(job, argv)) as recorder:
+        plan = Plan(job.space, reader.objectives(job.folder))
+        driver = Driver(plan, recorder, audience)
+        start = Start(space=job.space, folder=job.folder, recorded=plan.done, left=plan.left())
+        with audience.following(start):
+            try:
+                with terminated_as_interrupted():
+                    execute(driver, job)
+            finally:
+                if job.space.tuned:
+                    write_studies(plan, job.folder)
+    if audience.error is not None:
+        raise audience.error
+    if driver.failed_trials:
+        raise FailedTrials(job.folder, driver.failed_trials, driver.first_failure)
+    return job.folder
+
+
+def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
+    """The job's folder, open for writing by this process alone."""
+    space = job.space
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    where = provenance(job.definition, job.executor, job.device, gpu, argv)
+    return Writer(
+        job.folder,
+        job.definition,
+        space.conditions(),
+        options=space.option_columns(),
+        measures=probes.columns(),
+        provenance=where,
+        moment_columns=probes.moment_columns(space.probes),
+        levels=levels(space),
+    )
+
+
+LEVELS = ("chance", "baseline_loss", "solved_at", "drop_at", "recovered_at")
+
+
+def levels(space: Space) -> dict[str, dict[str, float]]:
+    """By condition_id: the levels of its task at its length and options, for the conditions table."""
+    found = {}
+    for condition in space.conditions():
+        task = build_task(condition)
+        found[condition.condition_id] = {name: float(getattr(task, name)) for name in LEVELS}
+    return found
+
+
+def execute(driver: "Driver", job: Job) -> None:
+    """Hand the driver's packs to the chosen executor."""
+    if driver.finished:
+        return
+    if job.executor == "serial":
+        run_serial(driver, job.device)
+        return
+    if job.address is None:  # read when Ray is imported: a Ray of our own listens on loopback only
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    from harness.executors.ray_tune import run_ray
+
+    run_ray(driver, job.device, job.workers, job.address)
+
+
+class Driver:
+    """Between plan, records and listeners: the source that executors draw from, the only writer."""
+
+    def __init__(self, plan: Plan, recorder: Writer, audience: Audience) -> None:
+        self._plan = plan
+        self._recorder = recorder
+        self._audience = audience
+        self.failed_trials = 0
+        self.first_failure = ""
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more will be asked for."""
+        return self._plan.finished
+
+    def ask(self) -> Pack | None:
+        """The next pack, if one is ready."""
+        return self._plan.ask()
+
+    def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
+        """Record what came of a pack, count it as done only then, and tell the listeners last."""
+        with uninterrupted():
+            if isinstance(outcome, Failure):
+                self._recorder.write_failure(pack, outcome.error)
+                self._plan.fail(pack)
+                self.failed_trials += len(pack.trials)
+                self.first_failure = self.first_failure or f"{pack.trials[0].condition}: {outcome.reason}"
+            else:
+                self._recorder.write_pack(pack, outcome)
+                self._plan.tell(pack, outcome)
+            self._audience.done(pack, outcome)
+
+
+def write_studies(plan: Plan, folder: Path) -> None:
+    """Export the Optuna studies for Optuna Dashboard."""
+    from harness.planning.study import export
+
+    export([study for cohort in plan.cohorts for study in cohort.studies], folder)

@@ -1,0 +1,65 @@
+"""A run on a terminal: what is to be done, a progress bar, what failed, and the summary with its report."""
+
+import sys
+
+from rich.console import Console
+
+from harness.condition import Pack, Result
+from harness.driver.listeners import Listener, Start
+from harness.driver.progress import RunProgress
+from harness.executors.base import Failure
+
+
+def consoles() -> tuple[Console, Console]:
+    """Standard output and standard error, without markup: names may hold brackets."""
+    width = None if sys.stdout.isatty() else 120
+    out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True, width=width)
+    return out, Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+class Terminal(Listener):
+    """Shows a run on `err`, and its summary on `out`; writes the report at the end."""
+
+    def __init__(self, out: Console, err: Console) -> None:
+        self._out = out
+        self._err = err
+        self._failed = 0
+        self._start: Start | None = None
+
+    def started(self, start: Start) -> None:
+        """Say what is to be done, and show the bar."""
+        for pair in start.space.skipped:
+            self._err.print(f"skipped: {pair}")
+        self._err.print(
+            f"{start.space.name}: {len(start.space.conditions())} conditions, {start.total} trials, "
+            f"{start.recorded} already done; results in {start.folder}"
+        )
+        self._start = start
+        self._progress = RunProgress(start.left, start.recorded, self._err)
+
+    def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
+        """Move the bar; say what failed."""
+        if isinstance(outcome, Failure):
+            count = len(pack.trials)
+            self._failed += count
+            self._progress.add_failed(count)
+            self._err.print(f"failed: {count} trials, the first {pack.trials[0].condition}: {outcome.reason}")
+        else:
+            self._progress.add(outcome)
+
+    def closed(self, error: BaseException | None) -> None:
+        """Take the bar away; unless a fault ended the run, print the summary and write the report."""
+        if self._start is None:
+            return
+        self._progress.stop()
+        if error is None or isinstance(error, KeyboardInterrupt):
+            from harness.driver.summary import summarise  # half a second that a run need not wait for
+
+            summarise(self._start.space, self._start.folder, self._failed, self._out)
+
+    def interrupted(self) -> str:
+        """What to say after Ctrl-C: how much is recorded, and how to go on."""
+        if self._start is None:
+            return "Interrupted. What was finished is kept; the same command does the rest."
+        recorded = f"{self._progress.recorded} of {self._start.total} trials are recorded"
+        return f"Interrupted. {recorded}; the same command does the rest."
