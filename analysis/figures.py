@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.conditions import panel_title
+from analysis.table import panel_title
 
 PALETTE = ["#3b0f70", "#1f77b4", "#2a9d8f", "#c9a227", "#e07a1f", "#b5179e", "#5c677d", "#006d2c"]
 MARKERS = ["o", "s", "D", "^", "v", "P", "X", "*"]
