@@ -1,7 +1,7 @@
 """One row per condition: the table behind the terminal summary and the report."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,10 @@ from analysis.statistics import poisson, wilson
 from analysis.table import Table, shown_keys
 from analysis.trials import by_condition, median_steps_to_solve, reported_trials, solved
 from analysis.words import interval, k_of_n, text, two_digits
-from harness.condition import CONDITION_FIELDS, SOLVED, Outcome
+from harness.condition import CONDITION_FIELDS, SOLVED, Condition, Outcome
+
+FIELDS = tuple(CONDITION_FIELDS)
+"""The fields of a condition, in the order of the columns."""
 
 ALWAYS = ("model", "optimizer", RULE, "length", THRESHOLD, "hidden_size", "batch_size")
 """Fields that are keys of every table; any other field is one where it varies."""
@@ -29,7 +32,7 @@ def condition_keys(results: Results) -> list[str]:
     conditions = results.conditions
     fields = [
         name
-        for name in CONDITION_FIELDS
+        for name in FIELDS
         if name in ALWAYS
         or (name != "learning_rate" and name in conditions and conditions[name].nunique() > 1)
     ]
@@ -37,6 +40,15 @@ def condition_keys(results: Results) -> list[str]:
     axes = {name for options in components for name, values in options.items() if len(values) > 1}
     fixed = ["learning_rate"] if conditions["learning_rate"].notna().any() else []
     return [*fields, *sorted(axes), *fixed]
+
+
+def name_of(condition: Mapping[Any, Any], also: Sequence[str] = ()) -> str:
+    """A condition as the harness names it in messages, and whatever else varies."""
+    known = {name: condition[name] for name in FIELDS if name in condition}
+    fields: dict[str, Any] = {name: value if value == value else None for name, value in known.items()}
+    name = str(Condition(**fields | {"learning_rate": None}))
+    other = {key: condition[key] for key in also}
+    return " ".join([name, *(f"{k}={text(v)}" for k, v in other.items() if v == v)])
 
 
 @functools.lru_cache(maxsize=4)

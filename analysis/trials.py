@@ -27,7 +27,7 @@ def strata(trials: pd.DataFrame) -> list[tuple[str, int]]:
 
 @functools.lru_cache(maxsize=4)
 def reported_trials(results: Results) -> pd.DataFrame:
-    """The report trials that count: those of each condition at one learning rate (see `at_one_rate`)."""
+    """The report trials that count: of each condition, at one learning rate (see `at_one_rate`)."""
     trials = results.report_trials
     tuned = by_condition(results.tuning_trials)
     fixed = set(results.conditions.loc[results.conditions["learning_rate"].notna(), "condition_id"])

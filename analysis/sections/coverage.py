@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.arms import RULE, THRESHOLD
-from analysis.conditions import conditions_table
+from analysis.conditions import conditions_table, name_of
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, shown_keys, varies
 from analysis.trials import reported_trials
 from analysis.words import k_of_n, text
-from harness.condition import CONDITION_FIELDS, FIRST_TUNING_SEED, Condition
+from harness.condition import FIRST_TUNING_SEED
 
 NAMED = 12
 """Conditions named in a sentence, at most."""
@@ -40,8 +40,8 @@ class Seeds:
 class Coverage(Table):
     """A row per model, optimizer and option, and what `findings` and `warnings` word.
 
-    `incomplete` names the conditions that lack report trials, `failures` those with failed trials. `budgets`
-    are the distinct pairs of learning rates and tuning trials that a condition got.
+    `incomplete` names the conditions that lack report trials, and `failures` the conditions of failed trials.
+    `budgets` are the distinct pairs of learning rates and tuning trials that a condition got.
     """
 
     incomplete: list[str]
@@ -110,15 +110,6 @@ def given(group: pd.DataFrame) -> dict[str, Any]:
         "diverged": int(group["all_diverged"].sum()),
         "hours": float(group["seconds"].sum()) / 3600,
     }
-
-
-def name_of(condition: dict[Any, Any], also: Sequence[str] = ()) -> str:
-    """A condition as the harness names it in messages, and whatever else varies."""
-    known = {name: condition[name] for name in CONDITION_FIELDS if name in condition}
-    fields: dict[str, Any] = {name: value if value == value else None for name, value in known.items()}
-    name = str(Condition(**fields | {"learning_rate": None}))
-    other = {key: condition[key] for key in also}
-    return " ".join([name, *(f"{k}={text(v)}" for k, v in other.items() if v == v)])
 
 
 def first_errors(failures: pd.DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""What does a run of each kind look like? One example of every outcome, step by step, with its events."""
+"""What does a run of each outcome look like? One example, step by step, with its events."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -97,11 +97,17 @@ def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
 
 
 def worded(value: Any) -> str:
-    """A field of a definition as a person reads it: 5, 10 or low 0.001, high 1 or copy 5, 10; adding 50."""
+    """A field of a definition as a person reads it.
+
+    Examples are "5, 10", "low 0.001, high 1" and "palindrome 5, 10; adding 50". The lengths of a single task
+    stand without its name.
+    """
     if isinstance(value, (list, tuple)):
         return ", ".join(worded(item) for item in value)
     if isinstance(value, Mapping):
-        nested = any(isinstance(item, (list, tuple)) for item in value.values())
+        nested = all(isinstance(item, (list, tuple)) for item in value.values())
+        if nested and len(value) == 1:
+            return worded(*value.values())
         return ("; " if nested else ", ").join(f"{name} {worded(item)}" for name, item in value.items())
     return text(value)
 

@@ -34,7 +34,7 @@ def table(results: Results) -> Speeds:
     - budget: max_steps.
     - restricted_mean: mean of min(steps to solve, budget), Kaplan-Meier.
     - p_logrank: two-sided p of the log-rank test against the condition that is the same but without clipping.
-      It is NaN where there is no such condition, or nobody solved.
+      It is NaN where there is no such condition, or no trial solved.
     """
     recorded = recorded_conditions(results)
     trials = by_condition(reported_trials(results))
