@@ -1,81 +1,92 @@
 """Did anything change between two sets of results: python -m analysis.compare results/A results/B.
 
-Conditions are matched by identity, trials by condition and seed. For versions, machines, or an edited cell:
-its import path stays, so its conditions do.
+Conditions are matched by identity, and trials by condition and seed. Compare two versions, two machines, or a
+cell before and after an edit: its import path stays, and so do its conditions.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.conditions import condition_keys, k_of_n, reported_trials, shown_keys, text
+from analysis.conditions import condition_keys
 from analysis.load import LoadError, Results, load
 from analysis.paired import cluster_sums, holm, paired_difference, sign_flip_p
-from harness.condition import SOLVED, Outcome
+from analysis.table import Table, shown_keys
+from analysis.trials import reported_trials, solved, strata
+from analysis.words import k_of_n, signed_interval, two_digits
+from harness.condition import Outcome
 from harness.errors import RecordsError
 
 MEASURES = ("stable", "solved")
 
 
-def pairs(one: Results, other: Results) -> pd.DataFrame:
-    """One row per condition and seed with a report trial in both: what became of each, _a and _b."""
-    sides = []
-    for results in (one, other):
-        trials = reported_trials(results)
-        outcome = trials["outcome"]
-        sides.append(
-            trials[["condition_id", "length", "seed", "outcome", "final_loss", "steps"]].assign(
-                stable=outcome == Outcome.STABLE, solved=outcome.isin(list(SOLVED))
-            )
-        )
-    return sides[0].merge(sides[1], on=["condition_id", "length", "seed"], suffixes=("_a", "_b"))
-
-
-def table(one: Results, other: Results) -> pd.DataFrame:
-    """One row per condition with pairs, B against A.
-
-    Columns: the keys of A; pairs; same (pairs with equal outcome, number of steps and final loss, to the
-    bit); and for stable and solved: _a and _b (how many of the pairs), difference (B - A, of shares), its
-    95 % limits _low and _high, p (exact) and p_holm (adjusted for all rows). `attrs["overall"]` are the
-    differences over all pairs. See `analysis.paired.paired_difference` and `sign_flip_p`.
-    """
-    everything = pairs(one, other)
-    matched = dict(list(everything.groupby("condition_id")))
-    keys = condition_keys(one)
-    rows: list[dict[str, Any]] = []
-    for condition in one.conditions.to_dict("records"):
-        if condition["condition_id"] not in matched:
-            continue
-        group = matched[condition["condition_id"]]
-        row = {key: condition[key] for key in keys} | {
-            "pairs": len(group),
-            "same": int(identical(group).sum()),
-        }
-        rows.append(row | differences(group))
-    columns = [*keys, "pairs", "same", *(f"{m}_{end}" for m in MEASURES for end in ENDS)]
-    found = pd.DataFrame(rows, columns=columns).sort_values(keys, ignore_index=True)
-    for measure in MEASURES:
-        found[f"{measure}_p_holm"] = holm(found[f"{measure}_p"].tolist())
-    found.attrs |= {"keys": keys, "overall": differences(everything)}
-    return found
-
-
 ENDS = ("a", "b", "difference", "low", "high", "p")
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Comparison(Table):
+    """A row per condition of both, and in `overall` the differences over all pairs of trials."""
+
+    overall: dict[str, Any]
+
+
+def pairs(one: Results, other: Results) -> pd.DataFrame:
+    """One row per condition and seed with a report trial in both: what became of each, _a and _b."""
+    shared = ["condition_id", "task", "length", "seed"]
+    sides = []
+    for results in (one, other):
+        trials = reported_trials(results)
+        sides.append(
+            trials[[*shared, "outcome", "final_loss", "steps"]].assign(
+                stable=trials["outcome"] == Outcome.STABLE, solved=solved(trials)
+            )
+        )
+    return sides[0].merge(sides[1], on=shared, suffixes=("_a", "_b"))
+
+
+def table(one: Results, other: Results) -> Comparison:
+    """One row per condition with pairs, B against A.
+
+    The columns are the keys of A, pairs, and:
+
+    - same: pairs with equal outcome, number of steps and final loss, to the bit.
+    - stable_a, stable_b, solved_a, solved_b: how many of the pairs.
+    - stable_difference, solved_difference: B - A, of shares, with 95 % limits _low and _high.
+    - stable_p, solved_p: exact. With _holm: adjusted for all rows.
+
+    `analysis.paired` has the tests and intervals.
+    """
+    everything = pairs(one, other)
+    keys = condition_keys(one)
+    matched = dict(list(everything.groupby("condition_id")))
+    rows: list[dict[str, Any]] = []
+    for condition in one.conditions.to_dict("records"):
+        if condition["condition_id"] in matched:
+            group = matched[condition["condition_id"]]
+            row = {key: condition[key] for key in keys}
+            row |= {"pairs": len(group), "same": int(identical(group).sum())}
+            rows.append(row | differences(group))
+    columns = [*keys, "pairs", "same", *(f"{m}_{end}" for m in MEASURES for end in ENDS)]
+    frame = pd.DataFrame(rows, columns=columns).sort_values(keys, ignore_index=True)
+    for measure in MEASURES:
+        frame[f"{measure}_p_holm"] = holm(frame[f"{measure}_p"].tolist())
+    return Comparison(frame=frame, keys=keys, overall=differences(everything))
+
+
 def differences(group: pd.DataFrame) -> dict[str, Any]:
-    """The differences of some pairs: see `table`."""
+    """The differences of some pairs, under the names of the columns of `table`."""
     found: dict[str, Any] = {}
-    seeds, lengths = group["seed"].tolist(), group["length"].tolist()
+    seeds, stratum = group["seed"].tolist(), strata(group)
     for measure in MEASURES:
         a, b = (group[f"{measure}_{side}"].to_numpy(dtype=bool) for side in "ab")
         change = b.astype(np.float64) - a
-        sums, _, _ = cluster_sums(change, seeds, lengths)
-        difference, low, high = paired_difference(change, seeds, lengths)
+        sums, _, _ = cluster_sums(change, seeds, stratum)
+        difference, low, high = paired_difference(change, seeds, stratum)
         values = (int(a.sum()), int(b.sum()), difference, low, high, sign_flip_p(sums))
         found |= {f"{measure}_{end}": value for end, value in zip(ENDS, values, strict=True)}
     return found
@@ -88,21 +99,20 @@ def identical(group: pd.DataFrame) -> "pd.Series[bool]":
     return (group["outcome_a"] == group["outcome_b"]) & (group["steps_a"] == group["steps_b"]) & same_loss
 
 
-def readable(found: pd.DataFrame) -> pd.DataFrame:
+def readable(found: Comparison) -> pd.DataFrame:
     """The rows in which anything differs, as a person reads them."""
-    changed = found[found["same"] < found["pairs"]]
+    changed = found.frame[found.frame["same"] < found.frame["pairs"]]
     shown = {key: column[changed.index] for key, column in shown_keys(found).items()}
     shown["same"] = k_of_n(changed, "same", "pairs")
     for m in MEASURES:
         shown[f"{m} A, B"] = [f"{a}, {b}" for a, b in zip(changed[f"{m}_a"], changed[f"{m}_b"], strict=True)]
-        limits = zip(*(changed[f"{m}_{end}"] for end in ("difference", "low", "high")), strict=True)
-        shown[f"P({m}) B - A"] = [f"{d:+.2f} [{low:+.2f}, {high:+.2f}]" for d, low, high in limits]
-        shown[f"p ({m})"] = changed[f"{m}_p_holm"].map(lambda p: text(float(f"{p:.2g}")))
+        shown[f"P({m}) B - A"] = signed_interval(changed, m)
+        shown[f"p ({m})"] = changed[f"{m}_p_holm"].map(two_digits)
     return pd.DataFrame(shown)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: 0 within the tolerance, 1 beyond it or if trials are missing, 2 if nothing compares."""
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m analysis.compare", description=__doc__.splitlines()[0])
     parser.add_argument("a", help="results folder or URI")
     parser.add_argument("b", help="results folder or URI to hold against it")
@@ -118,23 +128,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="accept report trials that only one side has (default: exit code 1)",
     )
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line: 0 within the tolerance, 1 beyond it or if trials are missing, 2 if nothing compares."""
+    arguments = parsed(argv)
     try:
         one, other = load(arguments.a), load(arguments.b)
     except (LoadError, RecordsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     found = table(one, other)
-    if found.empty:
+    if found.frame.empty:
         print("error: no condition has a report trial of the same seed in both", file=sys.stderr)  # noqa: T201
         return 2
     if len(changed := readable(found)):
         print(changed.to_string(index=False))  # noqa: T201
-    print(summary(found, one, other))  # noqa: T201
-    overall = found.attrs["overall"]
-    beyond = [m for m in MEASURES if abs(overall[f"{m}_difference"]) > arguments.tolerance]
+    print(conclusion(found, one, other))  # noqa: T201
+    beyond = [m for m in MEASURES if abs(found.overall[f"{m}_difference"]) > arguments.tolerance]
     for measure in beyond:
-        change = overall[f"{measure}_difference"]
+        change = found.overall[f"{measure}_difference"]
         print(f"P({measure}) changed by {change:+.4f}: more than {arguments.tolerance:g}")  # noqa: T201
     missing = unmatched(one, other)
     if missing and not arguments.allow_missing:
@@ -156,16 +170,16 @@ def unmatched(one: Results, other: Results) -> int:
     return len(keys[0] ^ keys[1])
 
 
-def summary(found: pd.DataFrame, one: Results, other: Results) -> str:
+def conclusion(found: Comparison, one: Results, other: Results) -> str:
     """What was compared and what came of it, in a few lines."""
     alone = [
         f"{len(set(mine.conditions['condition_id']) - set(theirs.conditions['condition_id']))} only in {name}"
         for mine, theirs, name in ((one, other, "A"), (other, one, "B"))
     ]
-    overall = found.attrs["overall"]
+    frame, overall = found.frame, found.overall
     lines = [
-        f"A: {one.name}, B: {other.name}; {len(found)} conditions in both, {', '.join(alone)}",
-        f"{int(found['same'].sum())} of {int(found['pairs'].sum())} pairs of trials are the same to the bit",
+        f"A: {one.name}, B: {other.name}; {len(frame)} conditions in both, {', '.join(alone)}",
+        f"{int(frame['same'].sum())} of {int(frame['pairs'].sum())} pairs of trials are the same to the bit",
     ]
     for m in MEASURES:
         limits = f"[{overall[f'{m}_low']:+.3f}, {overall[f'{m}_high']:+.3f}]"

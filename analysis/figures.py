@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.conditions import panel_title
+from analysis.table import panel_title
 
 PALETTE = ["#3b0f70", "#1f77b4", "#2a9d8f", "#c9a227", "#e07a1f", "#b5179e", "#5c677d", "#006d2c"]
 MARKERS = ["o", "s", "D", "^", "v", "P", "X", "*"]
@@ -22,7 +22,7 @@ def color(number: int) -> str:
 
 
 def marker(number: int) -> str:
-    """The marker of a series; together with its colour, one of 64."""
+    """The marker of a series; colour and marker together tell 64 series apart."""
     return MARKERS[(number + number // len(PALETTE)) % len(MARKERS)]
 
 
@@ -36,7 +36,7 @@ def panels(
 ) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
     """A figure with a titled panel per value of `keys`, and each panel with its rows of the table.
 
-    At most six in a row, axes shared; those left over are not drawn.
+    At most six panels stand in a row, and all share their axes. Axes left over are hidden.
     """
     groups = list(table.groupby(keys, dropna=False))
     count = len(groups)
@@ -73,9 +73,10 @@ def legend(figure: Figure) -> None:
 
 
 def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], lengths: list[int]) -> None:
-    """A share against length in one panel, one dodged series per arm; all panels share `lengths`.
+    """A share against length in one panel: one series per arm, side by side at each length.
 
-    `panel` has the columns length, arm, and `measure` with its limits _low and _high.
+    `panel` has the columns length, arm, and `measure` with its limits _low and _high. All panels share
+    `lengths`.
     """
     position = {length: index for index, length in enumerate(lengths)}
     for number, arm in enumerate(arms):

@@ -1,8 +1,8 @@
 """The length up to which a model trains: logistic regression of success on log length, with Firth's penalty.
 
 P(success | T) = 1 / (1 + exp(-(a - b log T))). Plain maximum likelihood is infinite when successes and
-failures are separated, which is the rule for a model that trains up to some length and not beyond; Firth's
-(1993) penalty keeps it finite (Heinze & Schemper 2002). Letters: B data sets, L lengths, P coefficients.
+failures are separated, which is the rule for a model that trains up to some length and not beyond. Firth's
+(1993) penalty keeps the fit finite (Heinze & Schemper 2002). Letters: B data sets, L lengths, P coefficients.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,14 @@ RESAMPLES = 2_000
 class CriticalLength:
     """The length at which success has a given probability.
 
-    `length` and its 95 % limits `low`, `high` are of the Firth fit; where the fit does not fall, inf if
-    it is above that probability and 0 if below; NaN with a single length. If every run at every length
-    succeeded nothing is fitted: it is inf, at least the longest; if none did, 0, at most the shortest.
-    `all_succeed` is the longest length up to which every run succeeded (0 if none), `none_succeed` the
-    shortest from which none did (inf if none). `separated`: every success is at lengths below every
-    failure; the data then only bracket the critical length by those two.
+    `length` and its 95 % limits `low`, `high` are of the Firth fit. Where the fit does not fall, they are inf
+    if it lies above that probability and 0 if it lies below. With a single length they are NaN. If every run
+    succeeded, nothing is fitted: the length is inf, and at least the longest. If none succeeded, the length
+    is 0, and at most the shortest.
+
+    `all_succeed` is the longest length up to which every run succeeded, 0 if there is none. `none_succeed` is
+    the shortest length from which no run succeeded, inf if there is none. `separated` says that every success
+    is at a length below every failure: the data then only bracket the critical length by these two.
     """
 
     length: float
@@ -50,30 +52,19 @@ def critical_lengths(
 ) -> list[CriticalLength]:
     """The length at which P(success) is each of these, from the successes among the runs at each length.
 
-    The interval is a percentile bootstrap of 2,000 that resamples the runs of each length by themselves.
+    The interval is a percentile bootstrap of 2,000 resamples. It draws the runs of each length by themselves.
     """
     length_L, success_L, runs_L = (np.asarray(x) for x in (lengths, successes, runs))
     share_L = success_L / runs_L
-    failing, succeeding = length_L[share_L < 1], length_L[share_L > 0]
-    whole = length_L[length_L < failing.min()] if len(failing) else length_L
-    none = length_L[length_L > succeeding.max()] if len(succeeding) else length_L
-    falling = bool((np.diff(share_L[np.argsort(length_L)]) <= 0).all())
-    bracket = CriticalLength(
-        length=float("nan"),
-        low=float("nan"),
-        high=float("nan"),
-        all_succeed=float(whole.max()) if len(whole) else 0.0,
-        none_succeed=float(none.min()) if len(none) else float("inf"),
-        separated=falling and bool(np.isin(share_L, (0, 1)).all()),
-    )
+    known = bracket(length_L, share_L)
     if len(length_L) < 2:
-        return [bracket for _ in probabilities]
-    if not len(failing):
-        return [replace(bracket, length=float("inf"), low=float(length_L.max()), high=float("inf"))] * len(
-            probabilities
-        )
-    if not len(succeeding):
-        return [replace(bracket, length=0.0, low=0.0, high=float(length_L.min()))] * len(probabilities)
+        return [known for _ in probabilities]
+    if (share_L == 1).all():
+        always = replace(known, length=float("inf"), low=float(length_L.max()), high=float("inf"))
+        return [always for _ in probabilities]
+    if (share_L == 0).all():
+        never = replace(known, length=0.0, low=0.0, high=float(length_L.min()))
+        return [never for _ in probabilities]
     drawn_BL = generator.binomial(runs_L, share_L, (RESAMPLES, len(length_L)))
     distinct_BL, which = np.unique(np.vstack([success_L, drawn_BL]), axis=0, return_inverse=True)
     fits_BP, centre = fit(length_L, distinct_BL, runs_L)
@@ -82,12 +73,28 @@ def critical_lengths(
     for probability in probabilities:
         crossing_B = crossings(fits_BP, centre, probability)
         low, high = np.quantile(crossing_B[1:], [0.025, 0.975], method="inverted_cdf")
-        found.append(replace(bracket, length=float(crossing_B[0]), low=float(low), high=float(high)))
+        found.append(replace(known, length=float(crossing_B[0]), low=float(low), high=float(high)))
     return found
 
 
+def bracket(length_L: NDArray[np.int64], share_L: Floats) -> CriticalLength:
+    """What the shares of runs that succeeded say without a fit; its length and limits are NaN."""
+    failing, succeeding = length_L[share_L < 1], length_L[share_L > 0]
+    whole = length_L[length_L < failing.min()] if len(failing) else length_L
+    none = length_L[length_L > succeeding.max()] if len(succeeding) else length_L
+    falling = bool((np.diff(share_L[np.argsort(length_L)]) <= 0).all())
+    return CriticalLength(
+        length=float("nan"),
+        low=float("nan"),
+        high=float("nan"),
+        all_succeed=float(whole.max()) if len(whole) else 0.0,
+        none_succeed=float(none.min()) if len(none) else float("inf"),
+        separated=falling and bool(np.isin(share_L, (0, 1)).all()),
+    )
+
+
 def fit(length_L: NDArray[np.int64], success_BL: Floats, runs_L: Floats) -> tuple[Floats, float]:
-    """Coefficients of 1 and log length, which is centred: (B, 2) and the centre."""
+    """Coefficients of 1 and of centred log length, (B, 2), and the centre."""
     log_L = np.log(length_L)
     centre = float(np.average(log_L, weights=runs_L))
     return firth(np.stack([np.ones(len(log_L)), log_L - centre], axis=1), success_BL, runs_L), centre
@@ -107,8 +114,8 @@ def crossings(fits_BP: Floats, centre: float, probability: float) -> Floats:
 def firth(design_LP: Floats, success_BL: Floats, runs_L: Floats) -> Floats:
     """Coefficients of logistic regressions with Firth's penalty, one for each row of successes: (B, P).
 
-    Newton's method on the modified score X' (y - n p + h (1/2 - p)), h the hat diagonal, its steps halved as
-    long as they lower the penalised likelihood, log L + log |X' W X| / 2.
+    Newton's method finds the zero of the modified score X' (y - n p + h (1/2 - p)), h the hat diagonal. A
+    step is halved as long as it lowers the penalised likelihood, log L + log |X' W X| / 2.
     """
     success_BL = np.atleast_2d(np.asarray(success_BL, dtype=np.float64))
     beta_BP = np.zeros((len(success_BL), design_LP.shape[1]))

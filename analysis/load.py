@@ -1,4 +1,4 @@
-"""Results folders as DataFrames, with what a reader must know about their completeness."""
+"""Results folders as DataFrames, and where their numbers come from."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from harness.results.folder import Folder
 from harness.results.schema import SCHEMA_VERSION
 
 CODE = ("harness", "git_commit", "python", "versions", "device")
-"""What of a provenance record can change numbers beside the definition."""
+"""Fields of a provenance record that can change numbers, beside the definition."""
 
 
 class LoadError(ValueError):
@@ -24,11 +24,15 @@ class LoadError(ValueError):
 class Results:
     """One or several results folders: conditions, trials, failures, and where the numbers come from.
 
-    `folders` are local paths or URIs. `conditions` has, beside condition_id and the condition's fields:
-    `space`, `planned` (report seeds asked for), `planned_tuning` (tuning seeds per learning rate) and `grid`
-    (the learning rates tried first, as a tuple; empty if they were fixed). `options` are all values of
-    every component's options, `definitions` what each folder holds (its space.json), `sources` the provenance
-    records of each folder's files; `mixed` says that different code was allowed.
+    `folders` are local paths or URIs. `options` has by component, such as "model lstm", and by option all
+    values. `definitions` has the space.json of each folder. `sources` has the provenance records of each
+    folder's files. `mixed` says that different code was allowed.
+
+    `conditions` has condition_id, the fields and options of each condition, and:
+
+    - space: the name of its space.
+    - planned: report seeds asked for. planned_tuning: tuning seeds per learning rate.
+    - grid: the learning rates tried first, as a tuple; empty if they were fixed.
     """
 
     folders: tuple[str, ...]
@@ -53,13 +57,13 @@ class Results:
 
     @property
     def code(self) -> list[dict[str, Any]]:
-        """What can change numbers beside the definition, each combination once: see CODE."""
+        """The distinct combinations of the fields that CODE names."""
         every = [{name: record.get(name) for name in CODE} for record in self.provenance]
         return list({json.dumps(code, sort_keys=True): code for code in every}.values())
 
     @property
     def report_trials(self) -> pd.DataFrame:
-        """The trials whose numbers are reported; the tuning trials chose their learning rates."""
+        """The trials whose numbers are reported."""
         return self.trials[self.trials["phase"] == "report"]
 
     @property
@@ -70,10 +74,10 @@ class Results:
     def read(
         self, table: str, columns: Sequence[str] | None = None, trials: Iterable[str] | None = None
     ) -> pd.DataFrame:
-        """A table of histories: steps, evals, events, moments, profiles or samples. Read when asked for.
+        """A table of histories: steps, evals, events, moments, profiles or samples.
 
-        Only these columns, and only the files of the packs that hold these trials. A trial that is in several
-        folders is read from the first.
+        It reads only these columns, and only the files of the packs that hold these trials. A trial that is
+        in several folders is read from the first.
         """
         wanted = self.trials if trials is None else self.trials[self.trials["trial_id"].isin(list(trials))]
         wanted = wanted.drop_duplicates("trial_id")
@@ -87,13 +91,16 @@ class Results:
 
 
 def load(*folders: Path | str, mixed: bool = False) -> Results:
-    """Load results folders as one: the union of their conditions and trials, a trial_id counting once.
+    """Load results folders as one: the union of their conditions and trials, each trial_id once.
 
     A folder is a local path, or a URI that pyarrow or fsspec opens, such as s3://bucket/results/NAME. Step
-    histories stay on disk: see `Results.read`. Raises LoadError if a folder does not exist or holds no
-    recorded trials, if their tables are of other versions than this code reads, if folders give the same
-    conditions different budgets, or if several folders were made by different code or on different devices
-    and `mixed` does not allow it; RecordsError if a file is damaged.
+    histories stay on disk: see `Results.read`. RecordsError is raised if a file is damaged. LoadError is
+    raised:
+
+    - if a folder does not exist or holds no recorded trials;
+    - if its tables are of another version than this code reads;
+    - if folders give the same conditions different budgets;
+    - if folders were made by different code or on different devices, and `mixed` does not allow it.
     """
     if not folders:
         raise LoadError("no results folder is given")
@@ -186,7 +193,7 @@ def _conditions(folder: str, definition: dict[str, Any]) -> pd.DataFrame:
 
 
 def _options(definitions: Sequence[dict[str, Any]]) -> dict[str, dict[str, list[Any]]]:
-    """By component and option: all values of all definitions."""
+    """All values of all definitions, by component and option."""
     found: dict[str, dict[str, list[Any]]] = {}
     for definition in definitions:
         for component, options in definition["options"].items():
@@ -197,6 +204,6 @@ def _options(definitions: Sequence[dict[str, Any]]) -> dict[str, dict[str, list[
 
 
 def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Frames below each other; one without rows only gives its columns if there is no other."""
+    """Frames below each other; the columns of the first if none has rows."""
     filled = [frame for frame in frames if len(frame)]
     return pd.concat(filled, ignore_index=True) if filled else frames[0]

@@ -1,4 +1,4 @@
-"""Did it make a difference: contrasts between arms that share seeds, and averages that outliers do not rule.
+"""Did it make a difference: tests and intervals for runs that share seeds, and averages robust to outliers.
 
 Every resampling takes a Generator.
 """
@@ -17,7 +17,7 @@ Flags = NDArray[np.bool_]
 def mcnemar_p(one: Flags, other: Flags) -> float:
     """Exact two-sided p that two arms succeed equally often, from pairs of the same seed (McNemar 1947).
 
-    Only pairs that differ count; 1 if none does.
+    Only pairs that differ count. p is 1 if none does.
     """
     wins, losses = int(np.sum(one & ~other)), int(np.sum(~one & other))
     return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
@@ -42,11 +42,12 @@ def paired_difference(
 ) -> tuple[float, float, float]:
     """Mean of differences of two shares (-1, 0 or 1 per pair) and its 95 % interval.
 
-    Pairs of one cluster may depend on each other (runs that share a seed, and so data and weights); clusters
-    do not. Strata are fixed (lengths that were chosen). A t-interval over clusters within strata with
-    Satterthwaite's (1946) degrees of freedom, to which two pairs are added, one for each side, as Agresti &
-    Min (2005) do for pairs that all are independent: so pairs without any difference do not give an interval
-    without any width. Strata of one cluster are pooled. [-1, 1] with a single cluster; NaN without pairs.
+    Pairs of one cluster may depend on each other, as runs that share a seed, and so data and weights.
+    Clusters are independent. Strata are fixed, as lengths that were chosen. The interval is a t-interval over
+    clusters within strata with Satterthwaite's (1946) degrees of freedom. Two pairs are added, one for each
+    side, as Agresti & Min (2005) do for independent pairs: then pairs without any difference still give an
+    interval with some width. Strata of one cluster are pooled. The interval is [-1, 1] with a single cluster,
+    and all is NaN without pairs.
     """
     if not len(difference):
         return float("nan"), float("nan"), float("nan")
@@ -79,9 +80,9 @@ def groups(strata: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 def sign_flip_p(sums: Floats) -> float:
     """Exact two-sided p that clusters of paired wins and losses are as likely with the sides exchanged.
 
-    `sums` are whole numbers, wins minus losses of each cluster. Under the null hypothesis each could as well
-    have had the other sign (Fisher 1935); p is the chance of a total at least as far from 0. With one pair
-    per cluster this is McNemar's exact test. 1 if every sum is 0.
+    `sums` are whole numbers: wins minus losses of each cluster. Under the null hypothesis each could as well
+    have had the other sign (Fisher 1935). p is the chance of a total at least as far from 0, and 1 if every
+    sum is 0. With one pair per cluster this is McNemar's exact test.
     """
     whole = np.abs(np.asarray(sums)).astype(np.int64)
     chances = np.ones(1)
@@ -96,7 +97,7 @@ def sign_flip_p(sums: Floats) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for a family of tests (Holm 1979), in the order given; NaN stays, uncounted."""
+    """P-values adjusted for a family of tests (Holm 1979), in the order given; a NaN stays, uncounted."""
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(len(p), np.nan)
     order = [i for i in np.argsort(p) if np.isfinite(p[i])]
@@ -108,7 +109,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def interquartile_mean(values: Floats) -> float:
-    """Mean of the middle half: a quarter of the values is cut off at each end. NaN without values."""
+    """Mean of the middle half: a quarter of the values is cut off at each end. It is NaN without values."""
     return float(trim_mean(values, 0.25)) if len(values) else float("nan")
 
 
@@ -120,7 +121,7 @@ def stratified_bootstrap(
 ) -> tuple[float, float, float]:
     """A statistic of all values together and its 95 % percentile interval, each stratum resampled by itself.
 
-    As in Agarwal et al. 2021 (arXiv 2108.13264), strata being conditions and values their seeds.
+    Agarwal et al. 2021 (arXiv 2108.13264) do so with conditions as strata and the scores of seeds as values.
     """
     value = statistic(np.concatenate(list(strata)))
     drawn = [
@@ -132,9 +133,9 @@ def stratified_bootstrap(
 
 
 def probability_of_improvement(one: Floats, other: Floats) -> float:
-    """Chance that a run of `one` beats a run of `other`, ties counting half (Mann & Whitney 1947).
+    """Chance that a run of `one` beats a run of `other`; a tie counts half (Mann & Whitney 1947).
 
-    inf is larger than everything and equal to itself. NaN if either is empty.
+    inf is larger than everything and equal to itself. The chance is NaN if either is empty.
     """
     if not len(one) or not len(other):
         return float("nan")

@@ -7,7 +7,7 @@ from scipy.stats import CensoredData, binomtest, chi2, ecdf
 def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson score interval for a share of k in n (Wilson 1927): 5 of 5 gives [.57, 1].
 
-    n = 0 gives [0, 1]: nothing is known.
+    With n = 0 nothing is known: [0, 1].
     """
     if n == 0:
         return 0.0, 1.0
@@ -27,9 +27,9 @@ def rate_ratio(
 ) -> tuple[float, float, float]:
     """Ratio of two Poisson rates, count / exposure over the other's, and its exact interval.
 
-    Given the sum of the counts, the first is binomial; the limits are Clopper & Pearson's (1934) for its
-    share, turned into rates (Przyborowski & Wilenski 1940). inf where the other count is 0; NaN if both
-    are, or an exposure is not positive.
+    Given the sum of the counts, the first is binomial. The limits are Clopper & Pearson's (1934) for its
+    share, turned into rates (Przyborowski & Wilenski 1940). The ratio is inf where the other count is 0. It
+    is NaN if both counts are 0, or an exposure is not positive.
     """
     total = count + other_count
     if total == 0 or not (exposure > 0 and other_exposure > 0):
@@ -46,8 +46,8 @@ def rate_ratio(
 def censored_median(values: np.ndarray, censored: np.ndarray) -> float:
     """Kaplan-Meier median: the first value at which the share that lasts longer is at most one half.
 
-    `censored` says which values are only known to be larger. inf if that share stays above one half, NaN
-    without values.
+    `censored` says which values are only known to be larger. The median is inf if that share stays above one
+    half, and NaN without values.
     """
     if not len(values):
         return float("nan")

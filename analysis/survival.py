@@ -1,8 +1,8 @@
 """Steps to solve, with the runs that never solved: Kaplan-Meier, restricted means, the log-rank test.
 
 A run that is unsolved at its budget is censored there: it might have solved later. A run that diverged never
-will: it counts as unsolved for ever, which for every number here is the same as censored at or beyond the
-largest budget (infinity), never as censored when it diverged, which would take it out of the runs at risk.
+will, and counts as unsolved for ever: it is censored at infinity. To censor it at the step where it diverged
+would take it out of the runs at risk.
 """
 
 import warnings
@@ -17,14 +17,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Steps:
-    """Steps to solve of some runs: `step` is where each solved or, where `solved` is False, was last seen
-    unsolved (inf for a run that diverged)."""
+    """Steps to solve of some runs.
+
+    `step` is where each run solved. Where `solved` is False, it is where the run was last seen unsolved, and
+    inf for a run that diverged.
+    """
 
     step: Floats
     solved: NDArray[np.bool_]
 
     def censored(self, budget: float) -> CensoredData:
-        """The same as SciPy wants it, with everything after the budget unseen."""
+        """The same as SciPy wants it; what happened after the budget counts as unseen."""
         step = np.minimum(self.step, budget)
         unseen = ~self.solved | (self.step > budget)
         return CensoredData(uncensored=step[~unseen], right=step[unseen])
@@ -60,8 +63,8 @@ def kaplan_meier(steps: Steps, budget: float) -> Curve:
 def restricted_mean(steps: Steps, budget: float) -> float:
     """Mean of min(steps to solve, budget): the area under the Kaplan-Meier curve up to the budget.
 
-    Where every run was watched for the whole budget, that is the plain mean, a run that did not solve
-    counting as the budget. NaN without runs.
+    Where every run was watched for the whole budget, that is the plain mean, and a run that did not solve
+    counts with the budget. It is NaN without runs.
     """
     if not len(steps.step):
         return float("nan")
@@ -74,12 +77,12 @@ def restricted_mean(steps: Steps, budget: float) -> float:
 def logrank_p(one: Steps, other: Steps, budget: float) -> float:
     """Two-sided p of the log-rank test (Mantel 1966) that both groups solve equally fast.
 
-    NaN where nobody solved, or a group is empty.
+    It is NaN where no run solved, or a group is empty.
     """
     groups = (one.censored(budget), other.censored(budget))
     if not all(len(group) for group in groups) or not any(
         group.num_censored() < len(group) for group in groups
     ):
         return float("nan")
-    with np.errstate(invalid="ignore"):  # nothing to tell apart: NaN
+    with np.errstate(invalid="ignore"):  # NaN where nothing tells the groups apart
         return float(logrank(*groups).pvalue)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from analysis.conditions import conditions_table
 from analysis.load import load
 
-table = conditions_table(load(sys.argv[1]))
+table = conditions_table(load(sys.argv[1])).frame
 figure = Figure(layout="constrained")
 axis = figure.subplots(
     subplot_kw={"xlabel": "sequence length T", "ylabel": "share of seeds that solve the task"}

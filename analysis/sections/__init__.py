@@ -1,27 +1,30 @@
-"""What a section of the report is: one question; `table` computes, `render` draws, `readable` words it."""
+"""The sections of the report, in order. A new one is a file in this folder and a line here."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
-import pandas as pd
-from matplotlib.figure import Figure
+from analysis.sections.base import Section
+from analysis.sections.clipping import SECTION as CLIPPING
+from analysis.sections.coverage import SECTION as COVERAGE
+from analysis.sections.critical_length import SECTION as CRITICAL_LENGTH
+from analysis.sections.drops import SECTION as DROPS
+from analysis.sections.examples import SECTION as EXAMPLES
+from analysis.sections.gradient_flow import SECTION as GRADIENT_FLOW
+from analysis.sections.learning_rates import SECTION as LEARNING_RATES
+from analysis.sections.methods import SECTION as METHODS
+from analysis.sections.stability import SECTION as STABILITY
+from analysis.sections.steps_to_solve import SECTION as STEPS_TO_SOLVE
+from analysis.sections.verdict import SECTION as VERDICT
 
-from analysis.load import Results
-
-
-@dataclass(frozen=True)
-class Section:
-    """A question, the table that answers it, its picture (or none), and the table as a person reads it.
-
-    `findings` are sentences that say what the table shows, `warnings` those that a reader must know before.
-    """
-
-    title: str
-    question: str
-    table: Callable[[Results], pd.DataFrame]
-    render: Callable[[pd.DataFrame], Figure | None]
-    readable: Callable[[pd.DataFrame], pd.DataFrame]
-    note: str = ""
-    if_empty: str = "Nothing is recorded for this."
-    findings: Callable[[pd.DataFrame], list[str]] = lambda _: []
-    warnings: Callable[[pd.DataFrame], list[str]] = lambda _: []
+SECTIONS: list[Section[Any]] = [
+    VERDICT,
+    STABILITY,
+    CRITICAL_LENGTH,
+    STEPS_TO_SOLVE,
+    DROPS,
+    CLIPPING,
+    LEARNING_RATES,
+    GRADIENT_FLOW,
+    EXAMPLES,
+    COVERAGE,
+    METHODS,
+]

@@ -1,41 +1,40 @@
 """Did clipping act? A threshold that never acts is no clipping; one that always acts is another optimizer."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import (
-    arms,
-    conditions_table,
-    k_of_n,
-    panel_keys,
-    reported_trials,
-    shown_keys,
-    text,
-)
+from analysis.arms import NO_CLIPPING, arms
+from analysis.conditions import recorded_conditions
 from analysis.figures import draw_arms, legend, panels
 from analysis.load import Results
-from analysis.sections import Section
+from analysis.sections.base import Section
+from analysis.table import Table, panel_keys, shown_keys
+from analysis.trials import by_condition, reported_trials
+from analysis.words import k_of_n, text
 
 QUANTILES = ("grad_norm_p50", "grad_norm_p90", "grad_norm_p99", "grad_norm_max")
 
 
-def table(results: Results) -> pd.DataFrame:
+def table(results: Results) -> Table:
     """One row per condition with report trials.
 
-    Columns: the keys and arm; n; never_active and mostly_active (trials none, or more than half, of whose
-    steps were clipped); clipped_share, with the lowest and the highest of any trial _low and _high;
-    mean_clip_coefficient (mean over trials); grad_norm_p50, _p90, _p99, _max (medians over trials of the
-    quantiles of the norm before clipping). `attrs` as in `conditions_table`.
+    The columns are the keys, arm, n, and:
+
+    - never_active: trials of which no step was clipped. mostly_active: trials of which more than half were.
+    - clipped_share: mean over trials, with the lowest and the highest of any trial _low and _high.
+    - mean_clip_coefficient: mean over trials.
+    - grad_norm_p50, _p90, _p99, _max: medians over trials of the quantiles of the norm before clipping.
     """
-    conditions = conditions_table(results)
-    trials = dict(list(reported_trials(results).groupby("condition_id")))
+    conditions = recorded_conditions(results)
+    trials = by_condition(reported_trials(results))
     rows: list[dict[str, Any]] = []
-    for condition in conditions[conditions["n"] > 0].to_dict("records"):
+    for condition in conditions.frame.to_dict("records"):
         mine = trials[condition["condition_id"]]
         share = mine["clipped_share"].astype("float64")
-        row = {key: condition[key] for key in [*conditions.attrs["keys"], "arm", "n"]}
+        row = {key: condition[key] for key in [*conditions.keys, "arm", "n"]}
         row["never_active"] = int(mine["clip_never_active"].astype(bool).sum())
         row["mostly_active"] = int(mine["clip_mostly_active"].astype(bool).sum())
         row |= {
@@ -46,10 +45,7 @@ def table(results: Results) -> pd.DataFrame:
         row["mean_clip_coefficient"] = mine["mean_clip_coefficient"].astype("float64").mean()
         row |= {name: mine[name].astype("float64").median() for name in QUANTILES}
         rows.append(row)
-    columns = [*conditions.attrs["keys"], *COLUMNS]
-    found = pd.DataFrame(rows, columns=columns)
-    found.attrs |= conditions.attrs
-    return found
+    return replace(conditions, frame=pd.DataFrame(rows, columns=[*conditions.keys, *COLUMNS]))
 
 
 COLUMNS = (
@@ -58,33 +54,36 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def warnings(found: pd.DataFrame) -> list[str]:
-    """What a reader must know before comparing thresholds: arms that are none, and arms that rule."""
-    clipping = found[found["arm"] != "no clipping"]
-    never = clipping[clipping["never_active"] == clipping["n"]]
-    mostly = clipping[clipping["mostly_active"] == clipping["n"]]
+def warnings(found: Table) -> list[str]:
+    """What a reader must know before comparing thresholds: which never act, and which mostly do."""
+    clipping = found.where(found.frame["arm"] != NO_CLIPPING)
+    never, mostly = (
+        clipping.where(clipping.frame[name] == clipping.frame["n"])
+        for name in ("never_active", "mostly_active")
+    )
+    count = len(clipping.frame)
     said = []
-    if len(never):
+    if len(never.frame):
         said.append(
-            f"In {len(never)} of {len(clipping)} conditions with a threshold no step was ever clipped: "
+            f"In {len(never.frame)} of {count} conditions with a threshold no step was ever clipped: "
             f"these are runs without clipping ({', '.join(arms(never))})."
         )
-    if len(mostly):
+    if len(mostly.frame):
         said.append(
-            f"In {len(mostly)} of {len(clipping)} conditions more than half of the steps of every trial were "
+            f"In {len(mostly.frame)} of {count} conditions more than half of the steps of every trial were "
             f"clipped: the threshold sets the size of most updates ({', '.join(arms(mostly))})."
         )
     return said
 
 
-def render(found: pd.DataFrame) -> Figure | None:
+def render(found: Table) -> Figure | None:
     """Share of clipped steps against length: a panel per model, optimizer and option, a series per arm."""
-    shown = found[found["arm"] != "no clipping"]
-    if not len(shown):
+    shown = found.where(found.frame["arm"] != NO_CLIPPING)
+    if shown.frame.empty:
         return None
-    lengths = sorted(found["length"].unique())
+    lengths = sorted(found.frame["length"].unique())
     drawn = arms(shown)
-    figure, drawn_panels = panels(shown, panel_keys(found))
+    figure, drawn_panels = panels(shown.frame, panel_keys(found))
     for axis, group in drawn_panels:
         draw_arms(axis, group, "clipped_share", drawn, lengths)
         axis.set_xlabel("length T")
@@ -93,19 +92,20 @@ def render(found: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def readable(found: pd.DataFrame) -> pd.DataFrame:
+def readable(found: Table) -> pd.DataFrame:
     """The table as a person reads it."""
+    frame = found.frame
     shown = shown_keys(found)
     for name in ("never_active", "mostly_active"):
-        shown[name.replace("_", " ")] = k_of_n(found, name)
-    limits = zip(found["clipped_share"], found["clipped_share_low"], found["clipped_share_high"], strict=True)
+        shown[name.replace("_", " ")] = k_of_n(frame, name)
+    limits = zip(*(frame[f"clipped_share{end}"] for end in ("", "_low", "_high")), strict=True)
     shown["clipped % (lowest, highest)"] = [
         "-" if share != share else f"{100 * share:.1f} ({100 * low:.1f}, {100 * high:.1f})"
         for share, low, high in limits
     ]
-    shown["mean coefficient"] = found["mean_clip_coefficient"].map(lambda value: text(round(value, 3)))
+    shown["mean coefficient"] = frame["mean_clip_coefficient"].map(lambda value: text(round(value, 3)))
     for name in QUANTILES:
-        shown[name.replace("grad_norm_", "norm ")] = found[name].map(
+        shown[name.replace("grad_norm_", "norm ")] = frame[name].map(
             lambda value: text(float(f"{value:.3g}"))
         )
     return pd.DataFrame(shown)

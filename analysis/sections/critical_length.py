@@ -1,17 +1,22 @@
 """Up to which length does each model train?"""
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.conditions import arms, conditions_table, panel_keys, shown_keys, text
+from analysis.arms import arms
+from analysis.conditions import recorded_conditions
 from analysis.figures import color, legend, marker, panels, spread
 from analysis.firth import CriticalLength, critical_lengths
 from analysis.load import Results
-from analysis.sections import Section
+from analysis.sections.base import Section
+from analysis.table import Table, panel_keys, shown_keys
+from analysis.words import text
 
 MEASURES = ("solved", "stable")
 
@@ -22,19 +27,24 @@ SEED = 0
 
 
 @functools.lru_cache(maxsize=4)
-def table(results: Results) -> pd.DataFrame:
+def table(results: Results) -> Table:
     """One row per condition but for its length, where report trials of several lengths are recorded.
 
-    Columns: the keys but length; arm; lengths and n (how many); shortest and longest; and for `solved` and
-    `stable` the T50 and T90 of a Firth fit with their limits, named solved_T50, solved_T50_low, ..., the
-    bracket solved_all (longest length up to which every trial succeeded, 0 if none), solved_none (shortest
-    from which none did, inf if none), and solved_separated. See `analysis.firth`.
+    A row has the lengths of one task only. The columns are the keys but length, arm, and:
+
+    - lengths, n: how many lengths and report trials. shortest, longest: of the lengths.
+    - solved_T50, solved_T90 of a Firth fit, with their limits _low and _high.
+    - solved_all: the longest length up to which every trial succeeded, 0 if there is none.
+    - solved_none: the shortest length from which no trial succeeded, inf if there is none.
+    - solved_separated: the data only bracket the critical length by these two.
+    - the same for stable.
+
+    `analysis.firth` has the fit.
     """
-    conditions = conditions_table(results)
-    keys = [key for key in conditions.attrs["keys"] if key != "length"]
+    recorded = recorded_conditions(results)
+    keys = [key for key in recorded.keys if key != "length"]
     rows: list[dict[str, Any]] = []
-    recorded = conditions[conditions["n"] > 0]
-    for names, group in recorded.groupby(keys, dropna=False, sort=False):
+    for names, group in recorded.frame.groupby(keys, dropna=False, sort=False):
         if len(group) < 2:
             continue
         row = dict(zip(keys, names, strict=True)) | {"arm": group["arm"].iloc[0]}
@@ -46,9 +56,8 @@ def table(results: Results) -> pd.DataFrame:
             found = critical_lengths(lengths, successes, runs, list(PROBABILITIES.values()), generator)
             row |= columns_of(measure, found)
         rows.append(row)
-    made = pd.DataFrame(rows, columns=[*keys, "arm", "lengths", "n", "shortest", "longest", *COLUMNS])
-    made.attrs |= conditions.attrs | {"keys": keys}
-    return made
+    columns = [*keys, "arm", "lengths", "n", "shortest", "longest", *COLUMNS]
+    return replace(recorded, frame=pd.DataFrame(rows, columns=columns), keys=keys)
 
 
 def columns_of(measure: str, found: list[CriticalLength]) -> dict[str, Any]:
@@ -72,26 +81,20 @@ COLUMNS = tuple(
 )
 
 
-def render(found: pd.DataFrame) -> Figure | None:
+def render(found: Table) -> Figure | None:
     """T50 of solving: a panel per model, optimizer and option, a mark per arm; cut off at the edges."""
-    if found.empty:
+    frame = found.frame
+    if frame.empty:
         return None
     drawn = arms(found)
-    figure, drawn_panels = panels(found, panel_keys(found))
-    low, high = found["shortest"].min() / 1.5, found["longest"].max() * 1.5
+    figure, drawn_panels = panels(frame, panel_keys(found))
+    low, high = frame["shortest"].min() / 1.5, frame["longest"].max() * 1.5
     for axis, group in drawn_panels:
         for number, arm in enumerate(drawn):
             style: dict[str, Any] = {"color": color(number), "markersize": 5, "linestyle": ""}
             axis.plot([], [], marker=marker(number), label=arm, **style)
-            for _, row in group[group["arm"] == arm].iterrows():
-                ends = np.clip([row["solved_T50_low"], row["solved_T50_high"]], low, high)
-                axis.plot([number, number], ends, color=color(number), linewidth=1.2)
-                at, shape = row["solved_T50"], marker(number)
-                if at > row["longest"]:
-                    at, shape, style = high / 1.12, r"$\uparrow$", style | {"markersize": 8}
-                elif at < row["shortest"]:
-                    at, shape, style = low * 1.12, r"$\downarrow$", style | {"markersize": 8}
-                axis.plot(number, at, marker=shape, **style)
+            for row in group[group["arm"] == arm].to_dict("records"):
+                draw_length(axis, number, row, low, high)
         axis.set_yscale("log")
         axis.set_ylim(low, high)
         axis.yaxis.set_major_formatter("{x:g}")
@@ -103,15 +106,28 @@ def render(found: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def readable(found: pd.DataFrame) -> pd.DataFrame:
+def draw_length(axis: Axes, number: int, row: dict[Any, Any], low: float, high: float) -> None:
+    """One T50 with its interval; an arrow at the edge where it lies outside of the lengths tried."""
+    ends = np.clip([row["solved_T50_low"], row["solved_T50_high"]], low, high)
+    axis.plot([number, number], ends, color=color(number), linewidth=1.2)
+    at, shape, size = row["solved_T50"], marker(number), 5
+    if at > row["longest"]:
+        at, shape, size = high / 1.12, r"$\uparrow$", 8
+    elif at < row["shortest"]:
+        at, shape, size = low * 1.12, r"$\downarrow$", 8
+    axis.plot(number, at, marker=shape, color=color(number), markersize=size, linestyle="")
+
+
+def readable(found: Table) -> pd.DataFrame:
     """The table as a person reads it: the fit, or the bracket where the data are separated."""
+    frame = found.frame
     shown = shown_keys(found)
-    shown["lengths"], shown["trials"] = found["lengths"].map(text), found["n"].map(text)
+    shown["lengths"], shown["trials"] = frame["lengths"].map(text), frame["n"].map(text)
     for measure in MEASURES:
         for name in PROBABILITIES:
-            rows = found.to_dict("records")
+            rows = frame.to_dict("records")
             shown[f"{name} ({measure})"] = [worded(row, measure, name) for row in rows]
-        bracket = zip(found[f"{measure}_all"], found[f"{measure}_none"], strict=True)
+        bracket = zip(frame[f"{measure}_all"], frame[f"{measure}_none"], strict=True)
         shown[f"all / none {measure}"] = [f"{text(float(a))} / {text(float(b))}" for a, b in bracket]
     return pd.DataFrame(shown)
 
@@ -119,8 +135,8 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
 def worded(row: dict[Any, Any], measure: str, name: str) -> str:
     """One critical length in words: beyond or below what was tried, between two lengths, or the fit.
 
-    Outside of the lengths that were tried the fit is only mentioned; where success does not fall with length
-    there is none.
+    Outside of the lengths that were tried the fit is only mentioned. Where success does not fall with length
+    there is no fit.
     """
     length, low, high = (row[f"{measure}_{name}{end}"] for end in ("", "_low", "_high"))
     shortest, longest = row["shortest"], row["longest"]

@@ -1,70 +1,67 @@
 """How often does training fall apart after it has converged, how deep, and for how long?"""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.conditions import (
-    arms,
-    conditions_table,
-    interval,
-    k_of_n,
-    panel_title,
-    reported_trials,
-    shown_keys,
-    text,
-)
+from analysis.arms import arms
+from analysis.conditions import conditions_table
 from analysis.figures import color, legend, marker
 from analysis.load import Results
-from analysis.sections import Section
+from analysis.sections.base import Section
 from analysis.statistics import censored_median
+from analysis.table import Table, panel_title, shown_keys, varies
+from analysis.trials import by_condition, reported_trials
+from analysis.words import interval, k_of_n, text
 
 DRAWN_ROWS = 60
 """Rows of the figure, at most."""
 
 
-def table(results: Results) -> pd.DataFrame:
+def table(results: Results) -> Table:
     """One row per condition with watched steps.
 
-    Columns: the keys and arm; n (report trials); with_drops (those with at least one drop); drops;
-    watched_steps; drops_per_1000 with exact Poisson 95 % limits _low and _high; median_depth (solved
-    level minus lowest pooled score, over drops; NaN without any); median_recovery (steps from start to
-    recovery, Kaplan-Meier, a drop that the end or a divergence cut off being censored there; inf if half
-    never recovered, NaN without drops).
+    The columns are the keys, arm, and:
+
+    - n: report trials. with_drops: trials with at least one drop.
+    - drops, watched_steps: how many.
+    - drops_per_1000: rate, with exact Poisson 95 % limits _low and _high.
+    - median_depth: over drops, how far the pooled score fell below the score of solving; NaN without drops.
+    - median_recovery: Kaplan-Meier, steps from the start of a drop to its recovery. A drop that the end or a
+      divergence cut off is censored there. It is inf if half never recovered, NaN without drops.
     """
     conditions = conditions_table(results)
-    keys = conditions.attrs["keys"]
-    report = reported_trials(results)
-    drops = results.read("events", trials=report["trial_id"])
+    reported = reported_trials(results)
+    drops = results.read("events", trials=reported["trial_id"])
     drops = drops[drops["kind"] == "drop"].merge(
-        report[["trial_id", "condition_id", "steps"]], on="trial_id", how="inner"
+        reported[["trial_id", "condition_id", "steps"]], on="trial_id", how="inner"
     )
-    by_condition = dict(list(drops.groupby("condition_id")))
-    trials_of = dict(list(report.groupby("condition_id")))
+    drops_of, trials_of = by_condition(drops), by_condition(reported)
     rows: list[dict[str, Any]] = []
-    for condition in conditions.to_dict("records"):
+    for condition in conditions.frame.to_dict("records"):
         if math.isnan(condition["drops_per_1000"]):
             continue
         trials = trials_of[condition["condition_id"]]
-        found = by_condition.get(condition["condition_id"], drops.iloc[:0])
-        row = {key: condition[key] for key in [*keys, "arm", "n"]}
+        found = drops_of.get(condition["condition_id"], drops.iloc[:0])
+        row = {key: condition[key] for key in [*conditions.keys, "arm", "n"]}
         row["with_drops"] = int((trials["drops"] > 0).sum())
         row["drops"], row["watched_steps"] = int(trials["drops"].sum()), int(trials["watched_steps"].sum())
-        row |= {name: condition[name] for name in condition if str(name).startswith("drops_per_1000")}
+        row |= {name: condition[name] for name in RATE}
         row["median_depth"] = float(found["depth"].median())
         row["median_recovery"] = recovery(found)
         rows.append(row)
-    shown = pd.DataFrame(rows, columns=[*keys, *COLUMNS])
-    shown.attrs |= conditions.attrs
-    return shown
+    return replace(conditions, frame=pd.DataFrame(rows, columns=[*conditions.keys, *COLUMNS]))
 
+
+RATE = ("drops_per_1000", "drops_per_1000_low", "drops_per_1000_high")
 
 COLUMNS = (
-    "arm", "n", "with_drops", "drops", "watched_steps", "drops_per_1000", "drops_per_1000_low",
-    "drops_per_1000_high", "median_depth", "median_recovery",
+    "arm", "n", "with_drops", "drops", "watched_steps", *RATE, "median_depth", "median_recovery",
 )  # fmt: skip
 
 
@@ -76,56 +73,59 @@ def recovery(drops: pd.DataFrame) -> float:
     return censored_median(steps.to_numpy(dtype=np.float64), ~over.to_numpy(dtype=bool))
 
 
-def readable(found: pd.DataFrame) -> pd.DataFrame:
+def readable(found: Table) -> pd.DataFrame:
     """The table as a person reads it."""
+    frame = found.frame
     shown = shown_keys(found)
-    shown["trials with drops"] = k_of_n(found, "with_drops")
-    shown["drops"] = found["drops"].map(text)
-    shown["drops / 1,000 steps"] = interval(found, "drops_per_1000")
-    shown["median depth"] = found["median_depth"].map(lambda depth: text(round(depth, 2)))
-    shown["median steps to recover"] = found["median_recovery"].map(text)
+    shown["trials with drops"] = k_of_n(frame, "with_drops")
+    shown["drops"] = frame["drops"].map(text)
+    shown["drops / 1,000 steps"] = interval(frame, "drops_per_1000")
+    shown["median depth"] = frame["median_depth"].map(lambda depth: text(round(depth, 2)))
+    shown["median steps to recover"] = frame["median_recovery"].map(text)
     return pd.DataFrame(shown)
 
 
-def render(found: pd.DataFrame) -> Figure | None:
+def render(found: Table) -> Figure | None:
     """Drops per 1,000 steps: a row per condition but for clipping, a colour per arm; Poisson intervals."""
-    others = [key for key in found.attrs["keys"] if key not in found.attrs["clip_keys"]]
-    keys = [key for key in others if found[key].nunique(dropna=False) > 1] or ["model"]
-    groups = list(found.groupby(keys, dropna=False, sort=False))
-    if not found["drops"].any() or len(groups) > DRAWN_ROWS:
+    frame = found.frame
+    others = [key for key in found.keys if key not in found.clip_keys]
+    keys = [key for key in others if varies(frame, key)] or ["model"]
+    groups = list(frame.groupby(keys, dropna=False, sort=False))
+    if not frame["drops"].any() or len(groups) > DRAWN_ROWS:
         return None
     drawn = arms(found)
     figure = Figure(figsize=(8.4, 1.3 + 0.42 * len(groups)), layout="constrained")
     axis = figure.subplots()
     for number, arm in enumerate(drawn):
         shift = 0.6 * ((number + 0.5) / len(drawn) - 0.5)
-        rows = [(i, group[group["arm"] == arm]) for i, (_, group) in enumerate(groups)]
-        rows = [(i, row) for i, row in rows if len(row)]
-        rate, low, high = (
-            np.array([float(row[f"drops_per_1000{end}"].iloc[0]) for _, row in rows])
-            for end in ("", "_low", "_high")
-        )
-        axis.errorbar(
-            rate,
-            [i + shift for i, _ in rows],
-            xerr=[rate - low, high - rate],
-            fmt=marker(number),
-            color=color(number),
-            label=arm,
-            markersize=4,
-            linewidth=1.2,
-            clip_on=False,
-        )
+        draw_rates(axis, number, arm, [group[group["arm"] == arm] for _, group in groups], shift)
     axis.set_yticks(range(len(groups)), [panel_title(keys, values) for values, _ in groups], fontsize=9)
     axis.invert_yaxis()
     axis.set_xscale("symlog", linthresh=0.1, linscale=0.3)
     axis.xaxis.set_major_formatter("{x:g}")
-    axis.set_xlim(0, 1.3 * found["drops_per_1000_high"].max())
+    axis.set_xlim(0, 1.3 * frame["drops_per_1000_high"].max())
     axis.set_xlabel("drops per 1,000 watched steps (log scale above 0.1)")
     axis.grid(axis="x", alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     legend(figure)
     return figure
+
+
+def draw_rates(axis: Axes, number: int, arm: str, rows: list[pd.DataFrame], shift: float) -> None:
+    """The rates of one arm, each at the number of its row of the figure, moved by `shift`."""
+    known = [(i, row) for i, row in enumerate(rows) if len(row)]
+    rate, low, high = (np.array([float(row[name].iloc[0]) for _, row in known]) for name in RATE)
+    axis.errorbar(
+        rate,
+        [i + shift for i, _ in known],
+        xerr=[rate - low, high - rate],
+        fmt=marker(number),
+        color=color(number),
+        label=arm,
+        markersize=4,
+        linewidth=1.2,
+        clip_on=False,
+    )
 
 
 SECTION = Section(

@@ -1,5 +1,6 @@
-"""What does a run of each kind look like? One example of every outcome, step by step, with its events."""
+"""What does a run of each outcome look like? One example, step by step, with its events."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.conditions import condition_keys, conditions_table, reported_trials, shown_keys, text
+from analysis.conditions import condition_keys, conditions_table
 from analysis.figures import color
 from analysis.load import Results
-from analysis.sections import Section
+from analysis.sections.base import Section
+from analysis.table import Table, shown_keys
+from analysis.trials import reported_trials
+from analysis.words import text, two_digits
 from harness.condition import Outcome
 
 OUTCOMES = (Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST, Outcome.UNSOLVED, Outcome.DIVERGED)
@@ -20,81 +24,93 @@ CURVES = {"loss": "training loss", "score": "training score", "grad_norm": "grad
 DRAWN_POINTS = 1_500
 """Points of a curve, about, at most: beyond them each stretch is drawn by its lowest and highest value."""
 
+ENDED = ("seed", "steps", "solved_step", "diverged_step", "diverged_reason", "drops")
 
-def table(results: Results) -> pd.DataFrame:
+MARKS = ("baseline_loss", "solved_at", "chance")
+"""Losses and scores of the task that a curve is held against; NaN where a folder does not say."""
+
+LINES = {"loss": {"baseline_loss": ":"}, "score": {"solved_at": "-", "chance": ":"}}
+"""Marks that are drawn across a curve, and how."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Examples(Table):
+    """A row per example, and for `render` its `steps` and its `events`."""
+
+    steps: pd.DataFrame
+    events: pd.DataFrame
+
+
+def table(results: Results) -> Examples:
     """One row per outcome that occurred: an example of it.
 
-    The report trial of the condition that has most of this outcome (the first of equals), with the lowest
-    seed; a tuning trial if no report trial ended so. Columns: outcome, of (how many trials of its phase
-    ended so), trial_id, phase, name (of its condition), the keys, learning_rate, seed, steps, solved_step,
-    diverged_step, diverged_reason, drops, and of its task baseline_loss, solved_at and chance (NaN where a
-    folder does not say). `attrs["steps"]` and `attrs["events"]` are what `render` draws.
+    The example is a report trial, or a tuning trial if no report trial ended so. It is of the condition that
+    has most of this outcome (the first of equals), with the lowest seed. The columns are outcome and:
+
+    - of: how many trials of its phase ended so.
+    - trial_id, phase, name (of its condition, in words), the keys, learning_rate.
+    - seed, steps, solved_step, diverged_step, diverged_reason, drops: as in trials.
+    - baseline_loss, solved_at, chance: of its task, NaN where a folder does not say.
     """
     keys = [key for key in condition_keys(results) if key != "learning_rate"]
-    chosen = []
-    for outcome in OUTCOMES:
-        for trials in (reported_trials(results), results.tuning_trials):
-            ended = trials[trials["outcome"] == outcome]
-            if len(ended):
-                most = ended["condition_id"].value_counts(sort=False).idxmax()
-                example = ended[ended["condition_id"] == most].sort_values("seed").iloc[0]
-                chosen.append({**example.to_dict(), "of": len(ended)})
-                break
+    chosen = [example for outcome in OUTCOMES if (example := example_of(results, outcome))]
     columns = ["outcome", "of", "trial_id", "phase", "name", *keys, "learning_rate", *ENDED]
     found = pd.DataFrame(chosen).reindex(columns=columns)
-    levels = results.conditions.set_index("condition_id").reindex(columns=LEVELS)
-    found[list(LEVELS)] = [levels.loc[row["condition_id"]].tolist() for row in chosen]
-    names = conditions_table(results).set_index("condition_id")["arm"]
+    marks = results.conditions.set_index("condition_id").reindex(columns=MARKS)
+    found[list(MARKS)] = [marks.loc[row["condition_id"]].tolist() for row in chosen]
+    arms = conditions_table(results).frame.set_index("condition_id")["arm"]
+    tasks = "task" in keys
     found["name"] = [
-        f"{row['model']}, {row['optimizer']}, T = {row['length']}\n{names[row['condition_id']]}"
+        f"{row['task'] + ', ' if tasks else ''}{row['model']}, {row['optimizer']}, T = {row['length']}\n"
+        f"{arms[row['condition_id']]}"
         for row in chosen
     ]
     ids = found["trial_id"].tolist()
-    wanted = ["trial_id", "step", *CURVES]
-    found.attrs = {
-        "keys": keys,
-        "steps": results.read("steps", columns=wanted, trials=ids),
-        "events": results.read("events", trials=ids),
-    }
-    return found
+    return Examples(
+        frame=found,
+        keys=keys,
+        steps=results.read("steps", columns=["trial_id", "step", *CURVES], trials=ids),
+        events=results.read("events", trials=ids),
+    )
 
 
-LEVELS = ("baseline_loss", "solved_at", "chance")
+def example_of(results: Results, outcome: Outcome) -> dict[Any, Any]:
+    """The example of an outcome as its row of trials, and `of`; empty if no trial ended so."""
+    for trials in (reported_trials(results), results.tuning_trials):
+        ended = trials[trials["outcome"] == outcome]
+        if len(ended):
+            most = ended["condition_id"].value_counts(sort=False).idxmax()
+            example = ended[ended["condition_id"] == most].sort_values("seed").iloc[0]
+            return {**example.to_dict(), "of": len(ended)}
+    return {}
 
-LINES = {"loss": {"baseline_loss": ":"}, "score": {"solved_at": "-", "chance": ":"}}
-"""Levels of the task that are drawn across a curve, and how."""
 
-ENDED = ("seed", "steps", "solved_step", "diverged_step", "diverged_reason", "drops")
-
-
-def render(found: pd.DataFrame) -> Figure | None:
+def render(found: Examples) -> Figure | None:
     """Loss, score and gradient norm against step, a column per example; drops shaded, spikes marked."""
-    if found.empty:
+    if found.frame.empty:
         return None
-    figure = Figure(figsize=(3.1 * len(found) + 0.6, 6.4), layout="constrained")
-    axes = figure.subplots(len(CURVES), len(found), sharex="col", sharey="row", squeeze=False)
-    steps = dict(list(found.attrs["steps"].groupby("trial_id")))
-    events = dict(list(found.attrs["events"].groupby("trial_id")))
-    for column, example in enumerate(found.to_dict("records")):
-        curve = steps.get(example["trial_id"], found.attrs["steps"].iloc[:0]).sort_values("step")
-        own = events.get(example["trial_id"], found.attrs["events"].iloc[:0])
+    count = len(found.frame)
+    figure = Figure(figsize=(3.1 * count + 0.6, 6.4), layout="constrained")
+    axes = figure.subplots(len(CURVES), count, sharex="col", sharey="row", squeeze=False)
+    for column, example in enumerate(found.frame.to_dict("records")):
+        steps, events = (t[t["trial_id"] == example["trial_id"]] for t in (found.steps, found.events))
         for row, name in enumerate(CURVES):
-            draw_curve(axes[row, column], curve, name)
-            for level, style in LINES.get(name, {}).items():
-                if example[level] == example[level]:
-                    axes[row, column].axhline(example[level], color="0.5", linewidth=0.9, linestyle=style)
-            draw_events(axes[row, column], own, example, name)
+            draw_curve(axes[row, column], steps.sort_values("step"), name)
+            for mark, style in LINES.get(name, {}).items():
+                if example[mark] == example[mark]:
+                    axes[row, column].axhline(example[mark], color="0.5", linewidth=0.9, linestyle=style)
+            draw_events(axes[row, column], events, example, name)
         axes[0, column].set_title(f"{example['outcome']}\n{example['name']}", fontsize=9)
         axes[-1, column].set_xlabel("step")
     for row, (name, label) in enumerate(CURVES.items()):
         axes[row, 0].set_ylabel(label)
-        if name != "score" and (found.attrs["steps"][name] > 0).any():
+        if name != "score" and (found.steps[name] > 0).any():
             axes[row, 0].set_yscale("log")
     return figure
 
 
 def draw_curve(axis: Axes, curve: pd.DataFrame, name: str) -> None:
-    """One curve; a value that is not finite is left out, so that the line ends where a run blew up."""
+    """One curve; a value that is not finite is left out, and so the line ends where a trial blew up."""
     step, value = envelope(curve["step"].to_numpy(), curve[name].to_numpy(dtype=np.float64))
     axis.plot(step, np.where(np.isfinite(value), value, np.nan), color=color(1), linewidth=0.7)
     axis.grid(axis="y", alpha=0.25)
@@ -129,16 +145,17 @@ def envelope(step: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return step[kept], value[kept]
 
 
-def readable(found: pd.DataFrame) -> pd.DataFrame:
+def readable(found: Examples) -> pd.DataFrame:
     """The table as a person reads it."""
-    shown: dict[str, Any] = {"outcome": found["outcome"], "trial_id": found["trial_id"]}
+    frame = found.frame
+    shown: dict[str, Any] = {"outcome": frame["outcome"], "trial_id": frame["trial_id"]}
     shown |= shown_keys(found)
-    shown["learning rate"] = found["learning_rate"].map(lambda rate: text(float(f"{rate:.2g}")))
-    shown["seed"] = found["seed"].map(text)
-    shown["steps"], shown["solved at step"] = found["steps"].map(text), found["solved_step"].map(whole)
-    shown["drops"] = found["drops"].map(whole)
-    shown["diverged because"] = found["diverged_reason"].map(lambda reason: text(reason).replace("_", " "))
-    phases = zip(found["of"], found["phase"], strict=True)
+    shown["learning rate"] = frame["learning_rate"].map(two_digits)
+    shown["seed"] = frame["seed"].map(text)
+    shown["steps"], shown["solved at step"] = frame["steps"].map(text), frame["solved_step"].map(whole)
+    shown["drops"] = frame["drops"].map(whole)
+    shown["diverged because"] = frame["diverged_reason"].map(lambda reason: text(reason).replace("_", " "))
+    phases = zip(frame["of"], frame["phase"], strict=True)
     shown["one of"] = [f"{of} {'report' if phase == 'report' else 'tuning'} trials" for of, phase in phases]
     return pd.DataFrame(shown)
 

@@ -1,39 +1,51 @@
 """How far back does the loss's gradient reach, before training, when the task is solved, and at the end?"""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import conditions_table, panel_keys, reported_trials, text
+from analysis.conditions import conditions_table
 from analysis.figures import color, legend, panels
 from analysis.load import Results
-from analysis.sections import Section
+from analysis.sections.base import Section
+from analysis.table import Table, panel_keys
+from analysis.trials import reported_trials
+from analysis.words import text
 
 MOMENTS = ("init", "solved", "end")
 
 MEASURES = ("grad_state_rate", "grad_state_reach", "lyapunov_1", "spectral_radius", "sigma_max")
 
 
-def table(results: Results) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Flow(Table):
+    """A row per model, length and moment, and in `profiles` the norms by steps back, for `render`."""
+
+    profiles: pd.DataFrame
+
+
+def table(results: Results) -> Flow:
     """One row per model, optimizer, option, length and moment; all ways of clipping together.
 
-    Columns: the keys; moment; n (report trials that had this moment); and for grad_state_rate,
-    grad_state_reach, lyapunov_1, spectral_radius and sigma_max, as far as the space's probes measured
-    them: the median over trials and the quartiles _low and _high. NaN of a trial, as of a model without
-    what a probe reads, is left out; NaN if that leaves none. `attrs["profiles"]` is the table that
-    `render` draws.
+    The columns are the keys, moment, and:
+
+    - n: report trials that had this moment.
+    - grad_state_rate, grad_state_reach, lyapunov_1, spectral_radius, sigma_max, as far as the space's probes
+      measured them: the median over trials, and the quartiles _low and _high.
+
+    A trial without a value, as of a model that has not what a probe reads, is left out. A number is NaN where
+    that leaves no trial.
     """
     conditions = conditions_table(results)
     keys = [*panel_keys(conditions), "length"]
     trials = reported_trials(results)[["trial_id", "condition_id"]]
     moments = results.read("moments", trials=trials["trial_id"])
-    known = conditions[["condition_id", *keys]]
+    known = conditions.frame[["condition_id", *keys]]
     measured = [name for name in MEASURES if name in moments]
-    joined = moments.merge(trials[["trial_id", "condition_id"]], on="trial_id").merge(
-        known, on="condition_id"
-    )
+    joined = moments.merge(trials, on="trial_id").merge(known, on="condition_id")
     rows: list[dict[str, Any]] = []
     for names, group in joined.groupby([*keys, "moment"], dropna=False):
         row = dict(zip([*keys, "moment"], names, strict=True)) | {"n": len(group)}
@@ -44,9 +56,7 @@ def table(results: Results) -> pd.DataFrame:
     found = pd.DataFrame(rows, columns=columns)
     order = found["moment"].map({moment: i for i, moment in enumerate(MOMENTS)})
     found = found.assign(order=order).sort_values([*keys, "order"], ignore_index=True).drop(columns="order")
-    found.attrs["keys"] = keys
-    found.attrs["profiles"] = profiles(results, known, keys)
-    return found
+    return Flow(frame=found, keys=keys, profiles=profiles(results, known, keys))
 
 
 def quartiles(name: str, values: pd.Series) -> dict[str, float]:
@@ -59,30 +69,30 @@ def quartiles(name: str, values: pd.Series) -> dict[str, float]:
 
 
 def profiles(results: Results, conditions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Norm of the state's gradient at the longest length by keys, moment, steps back: median, quartiles."""
+    """Norm of the state's gradient by keys, moment and steps back: median and quartiles.
+
+    Only trials of the longest length of each task are read.
+    """
     trials = reported_trials(results)
-    trials = trials[trials["length"] == trials["length"].max()]
+    trials = trials[trials["length"] == trials.groupby("task")["length"].transform("max")]
     found = results.read("profiles", trials=trials["trial_id"])
     found = found[found["quantity"] == "grad_state"]
     if found.empty:
         return pd.DataFrame(columns=[*keys, "moment", "back", "norm", "norm_low", "norm_high"])
-    joined = found.merge(trials[["trial_id", "condition_id"]], on="trial_id").merge(
-        conditions, on="condition_id"
-    )
-    joined["back"] = joined["t"].max() - joined["t"]
+    own = trials[["trial_id", "condition_id"]].assign(of_task=trials["task"])
+    joined = found.merge(own, on="trial_id").merge(conditions, on="condition_id")
+    joined["back"] = joined.groupby("of_task")["t"].transform("max") - joined["t"]
     grouped = joined.groupby([*keys, "moment", "back"], dropna=False)["mean_norm"]
     shares = {"norm": 0.5, "norm_low": 0.25, "norm_high": 0.75}
     limits = {name: grouped.quantile(share) for name, share in shares.items()}
     return pd.DataFrame(limits).reset_index()
 
 
-def render(found: pd.DataFrame) -> Figure | None:
+def render(found: Flow) -> Figure | None:
     """Norm of the state's gradient against steps back, longest length: a panel per model and optimizer."""
-    drawn: pd.DataFrame = found.attrs["profiles"]
-    if drawn.empty:
+    if found.profiles.empty:
         return None
-    keys = [key for key in found.attrs["keys"] if key != "length"]
-    figure, drawn_panels = panels(drawn, keys)
+    figure, drawn_panels = panels(found.profiles, [key for key in found.keys if key != "length"])
     for axis, group in drawn_panels:
         for number, moment in enumerate(MOMENTS):
             line = group[group["moment"] == moment].sort_values("back")
@@ -99,15 +109,17 @@ def render(found: pd.DataFrame) -> Figure | None:
             )
         axis.set_yscale("log")
         axis.set_xlabel("steps back from the last")
-    figure.axes[0].set_ylabel(f"norm of the gradient, T = {drawn['length'].iloc[0]}")
+    lengths = ", ".join(str(length) for length in sorted(found.profiles["length"].unique()))
+    figure.axes[0].set_ylabel(f"norm of the gradient, T = {lengths}")
     legend(figure)
     return figure
 
 
-def readable(found: pd.DataFrame) -> pd.DataFrame:
+def readable(found: Flow) -> pd.DataFrame:
     """The table as a person reads it."""
-    shown: dict[str, Any] = {key: found[key].map(text) for key in found.attrs["keys"]}
-    shown["moment"], shown["trials"] = found["moment"], found["n"].map(text)
+    frame = found.frame
+    shown: dict[str, Any] = {key: frame[key].map(text) for key in found.keys}
+    shown["moment"], shown["trials"] = frame["moment"], frame["n"].map(text)
     heads = {
         "grad_state_rate": "rate per step back",
         "grad_state_reach": "reach (steps)",
@@ -116,8 +128,8 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
         "sigma_max": "largest singular value",
     }
     for name, head in heads.items():
-        if name in found:
-            limits = zip(found[name], found[f"{name}_low"], found[f"{name}_high"], strict=True)
+        if name in frame:
+            limits = zip(frame[name], frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
             shown[head] = ["-" if m != m else f"{m:.3g} ({low:.3g}, {high:.3g})" for m, low, high in limits]
     return pd.DataFrame(shown)
 

@@ -1,45 +1,53 @@
 """How does the result depend on the learning rate, and how much room is there before training falls apart?
 
-Read off the first grid of learning rates of each condition, which covers the whole range and is the same
-for all thresholds; the rates proposed later lie where the loss is low and would bias a mean.
+The section reads the first grid of learning rates of each condition, which covers the whole range and is the
+same for all thresholds. The rates proposed later lie where the loss is low, and would bias a mean.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import (
-    condition_keys,
-    conditions_table,
-    panel_keys,
-    shown_keys,
-    text,
-)
+from analysis.arms import clip_keys
+from analysis.conditions import condition_keys, star
 from analysis.figures import color, legend, marker, panels
 from analysis.load import Results
-from analysis.sections import Section
+from analysis.sections.base import Section
+from analysis.table import Table, panel_keys, shown_keys
+from analysis.trials import by_condition
+from analysis.words import text, two_digits
 from harness.condition import Outcome
 
 HELD = (Outcome.STABLE, Outcome.RECOVERED)
 
 
-def table(results: Results) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Responses(Table):
+    """A row per condition, and in `curves` the mean loss at every rate, for `render`."""
+
+    curves: pd.DataFrame
+
+
+def table(results: Results) -> Responses:
     """One row per condition whose first grid is recorded whole; none if the learning rates were fixed.
 
-    Columns: the keys; rates (of the grid) and tuning_seeds; best_rate (lowest mean loss on the grid) and
-    best_at_edge (it is the lowest or highest of the grid); sensitivity: mean over the grid of min(loss,
-    initial loss) minus the lowest such loss (Wortsman et al. 2023, arXiv 2309.14322; nats), the loss
-    being the last validation loss, capped trial by trial and averaged over tuning seeds, and a trial that
-    diverged or ended not finite counting with its initial loss; largest_stable: the highest rate of the
-    grid up to which no trial diverged or ended above its initial loss, NaN if the lowest already did;
-    solved_low, solved_high, solved_decades: the range of grid rates around best_rate at which every seed
-    solved the task and held it, and its width log10(high / low), NaN if best_rate is not among them.
-    `attrs["keys"]` lists the keys, `attrs["curves"]` has the mean loss at every rate.
+    The columns are the keys and:
+
+    - rates: of the grid. tuning_seeds: at each rate.
+    - best_rate: the rate with the lowest mean loss. best_at_edge: it is the lowest or highest of the grid.
+    - sensitivity (nats): mean over the grid of min(loss, initial loss), minus the lowest such loss (Wortsman
+      et al. 2023, arXiv 2309.14322). The loss is the last validation loss, capped trial by trial and averaged
+      over tuning seeds. A trial that diverged or ended not finite counts with its initial loss.
+    - largest_stable: the highest rate up to which no trial diverged or ended above its initial loss, NaN if
+      one did so at the lowest.
+    - solved_low, solved_high: the range of rates around best_rate at which every seed solved the task and
+      held it, NaN if best_rate is not among them. solved_decades: its width, log10(high / low).
     """
     keys = [key for key in condition_keys(results) if key != "learning_rate"]
-    tuning = dict(list(results.tuning_trials.groupby("condition_id")))
+    tuning = by_condition(results.tuning_trials)
     rows: list[dict[str, Any]] = []
     curves: list[dict[str, Any]] = []
     for condition in results.conditions.to_dict("records"):
@@ -52,11 +60,12 @@ def table(results: Results) -> pd.DataFrame:
         by_rate = rates_of(trials)
         rows.append(own | response(by_rate) | {"tuning_seeds": len(trials) // len(by_rate)})
         curves += [own | {"rate": rate, "loss": loss} for rate, loss in by_rate["loss"].items()]
-    found = pd.DataFrame(rows, columns=[*keys, *RESPONSE]).sort_values(keys, ignore_index=True)
-    found.attrs["keys"] = keys
-    found.attrs["clip_keys"] = conditions_table(results).attrs["clip_keys"]
-    found.attrs["curves"] = pd.DataFrame(curves, columns=[*keys, "rate", "loss"])
-    return found
+    return Responses(
+        frame=pd.DataFrame(rows, columns=[*keys, *RESPONSE]).sort_values(keys, ignore_index=True),
+        keys=keys,
+        clip_keys=clip_keys(results),
+        curves=pd.DataFrame(curves, columns=[*keys, "rate", "loss"]),
+    )
 
 
 RESPONSE = (
@@ -87,7 +96,7 @@ def response(by_rate: pd.DataFrame) -> dict[str, Any]:
     loss, stable, held = by_rate["loss"], by_rate["stable"], by_rate["held"]
     rates = loss.index.to_numpy()
     best = int(loss.to_numpy().argmin())
-    low, high = run_around(held.to_numpy(), best)
+    low, high = stretch_around(held.to_numpy(), best)
     first_unstable = int(np.argmin(np.append(stable.to_numpy(), False)))
     return {
         "rates": len(rates),
@@ -101,8 +110,8 @@ def response(by_rate: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def run_around(flags: np.ndarray, index: int) -> tuple[int, int]:
-    """First and last index of the run of True that holds `index`; `index` twice if it is False."""
+def stretch_around(flags: np.ndarray, index: int) -> tuple[int, int]:
+    """First and last index of the stretch of True that holds `index`; `index` twice if it is False."""
     low = high = index
     while flags[index] and low > 0 and flags[low - 1]:
         low -= 1
@@ -111,25 +120,27 @@ def run_around(flags: np.ndarray, index: int) -> tuple[int, int]:
     return low, high
 
 
-def readable(found: pd.DataFrame) -> pd.DataFrame:
+def readable(found: Responses) -> pd.DataFrame:
     """The table as a person reads it."""
+    frame = found.frame
     shown = shown_keys(found)
-    star = found["best_at_edge"].map({True: "*", False: ""})
-    shown["best of the grid"] = found["best_rate"].map(lambda rate: f"{rate:.2g}") + star
-    shown["sensitivity (nats)"] = found["sensitivity"].map(lambda value: f"{value:.3f}")
-    shown["largest stable rate"] = found["largest_stable"].map(lambda rate: text(float(f"{rate:.2g}")))
-    shown["solved from"] = found["solved_low"].map(lambda rate: text(float(f"{rate:.2g}")))
-    shown["to"] = found["solved_high"].map(lambda rate: text(float(f"{rate:.2g}")))
-    shown["decades"] = found["solved_decades"].map(lambda width: text(round(width, 2)))
+    shown["best of the grid"] = frame["best_rate"].map(lambda rate: f"{rate:.2g}") + star(
+        frame["best_at_edge"]
+    )
+    shown["sensitivity (nats)"] = frame["sensitivity"].map(lambda value: f"{value:.3f}")
+    shown["largest stable rate"] = frame["largest_stable"].map(two_digits)
+    shown["solved from"] = frame["solved_low"].map(two_digits)
+    shown["to"] = frame["solved_high"].map(two_digits)
+    shown["decades"] = frame["solved_decades"].map(lambda width: text(round(width, 2)))
     return pd.DataFrame(shown)
 
 
-def render(found: pd.DataFrame) -> Figure | None:
+def render(found: Responses) -> Figure | None:
     """Mean capped loss against learning rate: a panel per model, optimizer and option, a series per length.
 
-    A line is the mean over ways of clipping, its band goes from the lowest of them to the highest.
+    A line is the mean over ways of clipping. Its band goes from the lowest mean of any to the highest.
     """
-    curves: pd.DataFrame = found.attrs["curves"]
+    curves = found.curves
     if curves.empty:
         return None
     lengths = sorted(curves["length"].unique())

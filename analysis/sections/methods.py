@@ -2,14 +2,16 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.conditions import text
 from analysis.load import Results
-from analysis.sections import Section
+from analysis.sections.base import Section
+from analysis.table import Table
+from analysis.words import text
 from harness.results.provenance import git_commit
 
 DESIGN = {
@@ -32,7 +34,7 @@ DESIGN = {
     "pack_size": "trials in a pack, at most",
     "probes": "measured at moments of training",
 }
-"""Fields of a definition, and what the report calls them."""
+"""Fields of a definition, and what the report calls them; a further axis goes by its own name."""
 
 MADE_WITH = {
     "git_commit": "code, commit",
@@ -47,11 +49,15 @@ MADE_WITH = {
 }
 
 
-def table(results: Results) -> pd.DataFrame:
-    """One row per fact about how the numbers were made: `what`, and its value in each folder, as text.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Methods(Table):
+    """A row per fact, and the shell `commands` that make the numbers and this page again."""
 
-    `attrs["commands"]` are the shell commands that make the numbers and this page again.
-    """
+    commands: list[str]
+
+
+def table(results: Results) -> Methods:
+    """One row per fact about how the numbers were made: `what`, and its value in each folder, as text."""
     names = [Path(folder).resolve().name for folder in results.folders]
     if len(set(names)) < len(names):
         names = list(results.folders)
@@ -64,14 +70,17 @@ def table(results: Results) -> pd.DataFrame:
         for what in dict.fromkeys(what for fact in folders for what in fact)
     ]
     rows.append({"what": "this report, commit"} | dict.fromkeys(names, git_commit() or "-"))
-    found = pd.DataFrame(rows)
-    found.attrs["commands"] = commands(results)
-    return found
+    return Methods(frame=pd.DataFrame(rows), commands=commands(results))
 
 
 def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, str]:
     """Design and provenance of one folder, in words."""
     found = {label: worded(definition[name]) for name, label in DESIGN.items() if name in definition}
+    found |= {
+        name: worded(value)
+        for name, value in definition.items()
+        if name not in DESIGN and isinstance(value, (list, tuple)) and len(value) > 1
+    }
     if definition.get("learning_rate") is None:
         tried = [f"{worded(grid)} first ({name})" for name, grid in definition["first_grids"].items()]
         found["learning rate"] = f"tuned per condition: {'; '.join(tried)}; then by TPE"
@@ -87,21 +96,34 @@ def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
 
 
 def worded(value: Any) -> str:
-    """A field of a definition as a person reads it."""
+    """A field of a definition as a person reads it.
+
+    Examples are "5, 10", "low 0.001, high 1" and "palindrome 5, 10; adding 50". The lengths of a single task
+    stand without its name.
+    """
     if isinstance(value, (list, tuple)):
         return ", ".join(worded(item) for item in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {worded(item)}" for name, item in value.items())
+        nested = all(isinstance(item, (list, tuple)) for item in value.values())
+        if nested and len(value) == 1:
+            return worded(*value.values())
+        return ("; " if nested else ", ").join(f"{name} {worded(item)}" for name, item in value.items())
     return text(value)
 
 
 def made_by(definition: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The provenance record of a run with this definition: of the last, if the folder has grown."""
+    """The provenance record with this definition, or the first record if there is none.
+
+    A folder that has grown has records of its smaller definitions too.
+    """
     return next((r for r in records if r.get("definition") == definition), records[0] if records else {})
 
 
 def commands(results: Results) -> list[str]:
-    """What to type to make the numbers and this page again; commits are left out where files differed."""
+    """What to type to make the numbers and this page again.
+
+    A commit is left out where the files differed from it.
+    """
     found, at = [], None
     for definition, records in zip(results.definitions, results.sources, strict=True):
         record = made_by(definition, records)
@@ -127,7 +149,8 @@ SECTION = Section(
     question="How were these numbers made, and how can they be made again?",
     table=table,
     render=lambda _: None,
-    readable=lambda found: found,
+    readable=lambda found: found.frame,
+    commands=lambda found: found.commands,
     note=(
         "Only report trials are counted; docs/measures.md of the project defines every measure. The same "
         "command on the same versions and kind of processor gives the same numbers to the bit. Another "

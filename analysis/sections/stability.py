@@ -2,31 +2,32 @@
 
 import math
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import arms, conditions_table, panel_keys, panel_title, readable
+from analysis.arms import arms
+from analysis.conditions import conditions_table, readable
 from analysis.figures import PANELS_IN_A_ROW, draw_arms, legend
 from analysis.load import Results
-from analysis.sections import Section
+from analysis.sections.base import Section
+from analysis.table import Table, panel_keys, panel_title
 
 
-def table(results: Results) -> pd.DataFrame:
+def table(results: Results) -> Table:
     """One row per condition: counts, shares and Wilson intervals. See `conditions_table`."""
     return conditions_table(results)
 
 
-def render(conditions: pd.DataFrame) -> Figure | None:
+def render(conditions: Table) -> Figure | None:
     """P(stable) and P(solved) against length: a panel per model, optimizer and option, a colour per arm.
 
     Points are shares, bars Wilson 95 % intervals; the points of one length stand side by side.
     """
-    if not conditions["n"].any():
+    if not conditions.frame["n"].any():
         return None
     keys = panel_keys(conditions)
-    columns = list(conditions.groupby(keys, dropna=False))
+    columns = list(conditions.frame.groupby(keys, dropna=False))
     drawn = arms(conditions)
-    lengths = sorted(conditions["length"].unique())
+    lengths = sorted(conditions.frame["length"].unique())
     wide = min(len(columns), PANELS_IN_A_ROW)
     high = math.ceil(len(columns) / wide)
     figure = Figure(figsize=(2.9 * max(2, wide) + 0.6, 5.2 * high + 0.4), layout="constrained")

@@ -1,59 +1,69 @@
 """How fast is the task solved, counting the runs that never do?"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import (
-    conditions_table,
-    k_of_n,
-    panel_keys,
-    reported_trials,
-    shown_keys,
-    steps_of,
-    text,
-)
+from analysis.arms import NO_CLIPPING
+from analysis.conditions import recorded_conditions
 from analysis.figures import color, legend, panels
 from analysis.load import Results
-from analysis.sections import Section
+from analysis.sections.base import Section
 from analysis.survival import kaplan_meier, logrank_p, restricted_mean
+from analysis.table import Table, panel_keys, shown_keys
+from analysis.trials import by_condition, reported_trials, steps_of
+from analysis.words import k_of_n, two_digits
 
 
-def table(results: Results) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Speeds(Table):
+    """A row per condition, and in `curves` the share of trials unsolved by step, for `render`."""
+
+    curves: pd.DataFrame
+
+
+def table(results: Results) -> Speeds:
     """One row per condition with report trials.
 
-    Columns: the keys and arm; n; solved; budget (max_steps); restricted_mean: mean of min(steps to solve,
-    budget), Kaplan-Meier; p_logrank: two-sided p of the log-rank test against the condition that is the same
-    but without clipping, NaN where there is none, or nobody solved. `attrs["curves"]` is what `render` draws.
+    The columns are the keys, arm, n, solved, and:
+
+    - budget: max_steps.
+    - restricted_mean: mean of min(steps to solve, budget), Kaplan-Meier.
+    - p_logrank: two-sided p of the log-rank test against the condition that is the same but without clipping.
+      It is NaN where there is no such condition, or no trial solved.
     """
-    conditions = conditions_table(results)
-    keys = conditions.attrs["keys"]
-    clip_keys = conditions.attrs["clip_keys"]
-    trials = {str(name): group for name, group in reported_trials(results).groupby("condition_id")}
-    recorded = conditions[conditions["n"] > 0]
-    steps = {name: steps_of(trials[name]) for name in recorded["condition_id"]}
-    rest = [key for key in keys if key not in (*clip_keys, "learning_rate")]
-    free = recorded[recorded["arm"] == "no clipping"]
-    unclipped = {point(c, rest): c["condition_id"] for c in free.to_dict("records")}
+    recorded = recorded_conditions(results)
+    trials = by_condition(reported_trials(results))
+    steps = {name: steps_of(trials[name]) for name in recorded.frame["condition_id"]}
+    references = unclipped(recorded)
     rows: list[dict[str, Any]] = []
-    for condition in recorded.to_dict("records"):
-        own = steps[condition["condition_id"]]
-        budget = float(trials[condition["condition_id"]]["max_steps"].max())
-        other = unclipped.get(point(condition, rest))
-        row = {key: condition[key] for key in [*keys, "arm", "n", "solved"]}
-        row |= {"budget": int(budget), "restricted_mean": restricted_mean(own, budget)}
-        alone = other is None or other == condition["condition_id"]
-        row["p_logrank"] = float("nan") if alone else logrank_p(own, steps[other], budget)
+    for condition in recorded.frame.to_dict("records"):
+        own, other = condition["condition_id"], references.get(condition["condition_id"])
+        budget = float(trials[own]["max_steps"].max())
+        row = {key: condition[key] for key in [*recorded.keys, "arm", "n", "solved"]}
+        row |= {"budget": int(budget), "restricted_mean": restricted_mean(steps[own], budget)}
+        row["p_logrank"] = float("nan") if other is None else logrank_p(steps[own], steps[other], budget)
         rows.append(row)
-    found = pd.DataFrame(
-        rows, columns=[*keys, "arm", "n", "solved", "budget", "restricted_mean", "p_logrank"]
+    columns = [*recorded.keys, "arm", "n", "solved", "budget", "restricted_mean", "p_logrank"]
+    return Speeds(
+        frame=pd.DataFrame(rows, columns=columns),
+        keys=recorded.keys,
+        clip_keys=recorded.clip_keys,
+        curves=curves(recorded, trials),
     )
-    found.attrs |= conditions.attrs
-    found.attrs["curves"] = curves(recorded, trials)
-    return found
+
+
+def unclipped(conditions: Table) -> dict[str, str]:
+    """By condition_id: the other condition that is the same but without clipping, where there is one."""
+    rest = [key for key in conditions.keys if key not in (*conditions.clip_keys, "learning_rate")]
+    free = conditions.frame[conditions.frame["arm"] == NO_CLIPPING]
+    known = {point(c, rest): c["condition_id"] for c in free.to_dict("records")}
+    found = {c["condition_id"]: known.get(point(c, rest)) for c in conditions.frame.to_dict("records")}
+    return {own: other for own, other in found.items() if other not in (None, own)}
 
 
 def point(condition: Mapping[Any, Any], keys: list[str]) -> tuple[Any, ...]:
@@ -61,11 +71,11 @@ def point(condition: Mapping[Any, Any], keys: list[str]) -> tuple[Any, ...]:
     return tuple(None if condition[key] != condition[key] else condition[key] for key in keys)
 
 
-def curves(conditions: pd.DataFrame, trials: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def curves(conditions: Table, trials: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Share of trials not yet solved by step, for every panel and length, all ways of clipping together."""
     keys = [*panel_keys(conditions), "length"]
     parts = []
-    for names, group in conditions.groupby(keys, dropna=False):
+    for names, group in conditions.frame.groupby(keys, dropna=False):
         together = pd.concat([trials[condition] for condition in group["condition_id"]])
         budget = float(together["max_steps"].max())
         curve = kaplan_meier(steps_of(together), budget)
@@ -77,13 +87,12 @@ def curves(conditions: pd.DataFrame, trials: dict[str, pd.DataFrame]) -> pd.Data
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "step", "unsolved"])
 
 
-def render(found: pd.DataFrame) -> Figure | None:
+def render(found: Speeds) -> Figure | None:
     """Share solved against steps: a panel per model, optimizer and option, a line per length."""
-    drawn: pd.DataFrame = found.attrs["curves"]
-    if drawn.empty:
+    if found.curves.empty:
         return None
-    lengths = sorted(drawn["length"].unique())
-    figure, drawn_panels = panels(drawn, panel_keys(found))
+    lengths = sorted(found.curves["length"].unique())
+    figure, drawn_panels = panels(found.curves, panel_keys(found))
     for axis, group in drawn_panels:
         for number, length in enumerate(lengths):
             line = group[group["length"] == length]
@@ -97,13 +106,14 @@ def render(found: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def readable(found: pd.DataFrame) -> pd.DataFrame:
+def readable(found: Speeds) -> pd.DataFrame:
     """The table as a person reads it."""
+    frame = found.frame
     shown = shown_keys(found)
-    shown["solved"] = k_of_n(found, "solved")
-    pairs = zip(found["restricted_mean"], found["budget"], strict=True)
+    shown["solved"] = k_of_n(frame, "solved")
+    pairs = zip(frame["restricted_mean"], frame["budget"], strict=True)
     shown["mean steps to solve, within budget"] = [f"{mean:.0f} of {budget}" for mean, budget in pairs]
-    shown["p against no clipping"] = found["p_logrank"].map(lambda p: text(float(f"{p:.2g}")))
+    shown["p against no clipping"] = frame["p_logrank"].map(two_digits)
     return pd.DataFrame(shown)
 
 

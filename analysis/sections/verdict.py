@@ -1,23 +1,29 @@
 """What do these results say: which model trains to which length, and what does each choice change?"""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.conditions import conditions_table, panel_keys, panel_title, text
-from analysis.effects import MEASURES, contrasts, reference_arm, standings
+from analysis.arms import reference_arm
+from analysis.conditions import conditions_table, recorded_conditions
+from analysis.contrasts import MEASURES, contrasts
 from analysis.figures import color, legend, marker
 from analysis.load import Results
-from analysis.sections import Section, critical_length
+from analysis.sections import critical_length
+from analysis.sections.base import Section
+from analysis.standings import standings
+from analysis.table import Table, panel_keys, panel_title
+from analysis.words import signed_interval, text
 from harness.condition import Outcome
 
 SHOWN_AT = 0.05
 """Adjusted p below which a difference counts as shown."""
 
 NAMED = 6
-"""Contrasts of one factor that are put in words, at most."""
+"""Contrasts of one factor that sentences name, at most."""
 
 SPEAKING = ("model", "optimizer", "clipping")
 """Factors whose levels say what they are levels of."""
@@ -26,40 +32,52 @@ DRAWN_ROWS = 60
 """Rows of the figure, at most."""
 
 
-def table(results: Results) -> pd.DataFrame:
-    """One row per contrast: see `analysis.effects.contrasts`.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Verdict(Table):
+    """A row per contrast, and what else `findings` words.
 
-    `attrs` has what else `findings` words: standings (see `analysis.effects`), lengths (the critical lengths
-    at the reference arm), reference, panel_keys, diverged (of the report trials, by
-    model and optimizer), rates_fixed and diverged_in_tuning (how many of how many).
+    `standings` compare the models, see `analysis.standings`. `lengths` are the critical lengths at the
+    `reference` arm, by `panel_keys`. `diverged` counts report trials by model and optimizer, and
+    `diverged_in_tuning` says how many of how many tuning trials diverged. `rates_fixed` says that nothing was
+    tuned.
     """
-    found = contrasts(results)
-    conditions = conditions_table(results)
-    recorded = conditions[conditions["n"] > 0]
-    reference = reference_arm(recorded) if len(recorded) else ""
-    lengths = critical_length.table(results)
+
+    standings: pd.DataFrame
+    lengths: pd.DataFrame
+    reference: str
+    panel_keys: list[str]
+    diverged: pd.DataFrame
+    diverged_in_tuning: tuple[int, int]
+    rates_fixed: bool
+
+
+def table(results: Results) -> Verdict:
+    """One row per contrast: see `analysis.contrasts`."""
+    recorded = recorded_conditions(results)
+    reference = reference_arm(recorded)
+    lengths = critical_length.table(results).frame
     tuning = results.tuning_trials
-    counts = recorded.groupby(["model", "optimizer"], as_index=False)[["diverged", "n"]].sum()
-    found.attrs |= {
-        "standings": standings(results),
-        "lengths": lengths[lengths["arm"] == reference],
-        "reference": reference,
-        "panel_keys": panel_keys(conditions),
-        "diverged": counts,
-        "rates_fixed": bool(results.conditions["learning_rate"].notna().any()),
-        "diverged_in_tuning": (int((tuning["outcome"] == Outcome.DIVERGED).sum()), len(tuning)),
-    }
-    return found
+    counts = recorded.frame.groupby(["model", "optimizer"], as_index=False)[["diverged", "n"]].sum()
+    return Verdict(
+        frame=contrasts(results),
+        standings=standings(results),
+        lengths=lengths[lengths["arm"] == reference],
+        reference=reference,
+        panel_keys=panel_keys(conditions_table(results)),
+        diverged=counts,
+        diverged_in_tuning=(int((tuning["outcome"] == Outcome.DIVERGED).sum()), len(tuning)),
+        rates_fixed=bool(results.conditions["learning_rate"].notna().any()),
+    )
 
 
-def findings(found: pd.DataFrame) -> list[str]:
+def findings(found: Verdict) -> list[str]:
     """The verdict in sentences."""
-    return [*ranking(found), *reach(found), *divergences(found), *caveat(found), *changes(found)]
+    return [*ranking(found), *reach(found), *divergences(found), *caveat(found), *changes(found.frame)]
 
 
-def ranking(found: pd.DataFrame) -> list[str]:
+def ranking(found: Verdict) -> list[str]:
     """How the models compare where all of them were trained."""
-    rows = found.attrs["standings"].to_dict("records")
+    rows = found.standings.to_dict("records")
     if not rows:
         return []
     shares = [
@@ -69,28 +87,26 @@ def ranking(found: pd.DataFrame) -> list[str]:
     return [f"On average over {rows[0]['conditions']} conditions of each model: {'; '.join(shares)}."]
 
 
-def reach(found: pd.DataFrame) -> list[str]:
-    """Up to which length each model trains, by optimizer and option, at the reference arm."""
-    keys = found.attrs["panel_keys"][1:]
+def reach(found: Verdict) -> list[str]:
+    """Up to which length each model trains, by optimizer, task and option, at the reference arm."""
+    keys = found.panel_keys[1:]
     said = []
-    for model, rows in found.attrs["lengths"].groupby("model", sort=False):
+    for model, rows in found.lengths.groupby("model", sort=False):
         parts = []
         for row in rows.to_dict("records"):
             where = panel_title(keys, [row[key] for key in keys])
             parts.append(f"{critical_length.worded(row, 'solved', 'T50')} ({where})")
-        said.append(
-            f"Length that half of the runs of {model} solve, {found.attrs['reference']}: {', '.join(parts)}."
-        )
+        said.append(f"Length that half of the runs of {model} solve, {found.reference}: {', '.join(parts)}.")
     return said
 
 
-def divergences(found: pd.DataFrame) -> list[str]:
+def divergences(found: Verdict) -> list[str]:
     """How many runs diverged, and with what."""
-    counts = found.attrs["diverged"]
+    counts = found.diverged
     diverged, runs = int(counts["diverged"].sum()), int(counts["n"].sum())
     if not runs:
         return []
-    tuning, of_tuning = found.attrs["diverged_in_tuning"]
+    tuning, of_tuning = found.diverged_in_tuning
     also = f" Of the {of_tuning} runs that tuned learning rates {tuning} did." if of_tuning else ""
     if not diverged:
         return [f"None of the {runs} report runs diverged.{also}"]
@@ -101,17 +117,17 @@ def divergences(found: pd.DataFrame) -> list[str]:
     return [f"{diverged} of {runs} report runs diverged: {', '.join(parts)}.{also}"]
 
 
-def caveat(found: pd.DataFrame) -> list[str]:
+def caveat(found: Verdict) -> list[str]:
     """What fixed learning rates mean for the comparisons."""
-    if not found.attrs["rates_fixed"] or found.empty:
+    if not found.rates_fixed or found.frame.empty:
         return []
     return ["Learning rates were fixed: levels are compared at equal rates, which may suit one better."]
 
 
-def changes(found: pd.DataFrame) -> list[str]:
-    """Of each factor: the differences that are shown, the largest first, and those that are not."""
+def changes(contrasted: pd.DataFrame) -> list[str]:
+    """Of each factor: the differences that are shown, the largest first, then the others."""
     said = []
-    for factor, rows in found.groupby("factor", sort=False):
+    for factor, rows in contrasted.groupby("factor", sort=False):
         shown = (rows[[f"{m}_p_holm" for m in MEASURES]] < SHOWN_AT).any(axis=1)
         size = rows[[f"{m}_difference" for m in MEASURES]].abs().max(axis=1)
         ordered = rows.loc[size.sort_values(ascending=False, kind="stable").index]
@@ -140,37 +156,38 @@ def sentence(row: dict[Any, Any], tests: int = 0) -> str:
 
 
 def significance(row: dict[Any, Any], measure: str, tests: int) -> str:
-    """Adjusted p, and that over conditions unless they are too few for it ever to be below SHOWN_AT."""
+    """Adjusted p, and p over conditions unless they are too few for it ever to be below SHOWN_AT."""
     said = f", p = {row[f'{measure}_p_holm']:.2g}"
     enough = tests * 2.0 ** (1 - row["conditions"]) < SHOWN_AT
     return said + (f" ({row[f'{measure}_p_conditions_holm']:.2g} over conditions)" if enough else "")
 
 
-def readable(found: pd.DataFrame) -> pd.DataFrame:
+def readable(found: Verdict) -> pd.DataFrame:
     """The table as a person reads it."""
-    shown: dict[str, Any] = {"factor": found["factor"]}
+    frame = found.frame
+    shown: dict[str, Any] = {"factor": frame["factor"]}
     shown["difference"] = [
-        f"{text(a)} - {text(b)}" for a, b in zip(found["level"], found["other"], strict=True)
+        f"{text(a)} - {text(b)}" for a, b in zip(frame["level"], frame["other"], strict=True)
     ]
-    shown["conditions"], shown["pairs of runs"] = found["conditions"].map(text), found["pairs"].map(text)
+    shown["conditions"], shown["pairs of runs"] = frame["conditions"].map(text), frame["pairs"].map(text)
     for m in MEASURES:
-        limits = zip(*(found[f"{m}_{end}"] for end in ("difference", "low", "high")), strict=True)
-        shown[f"P({m})"] = [f"{d:+.3f} [{low:+.3f}, {high:+.3f}]" for d, low, high in limits]
-        shown[f"p ({m})"] = found[f"{m}_p"].map(lambda p: f"{p:.2g}")
-        both = zip(found[f"{m}_p_holm"], found[f"{m}_p_conditions_holm"], strict=True)
+        shown[f"P({m})"] = signed_interval(frame, m, digits=3)
+        shown[f"p ({m})"] = frame[f"{m}_p"].map(lambda p: f"{p:.2g}")
+        both = zip(frame[f"{m}_p_holm"], frame[f"{m}_p_conditions_holm"], strict=True)
         shown[f"adjusted p ({m})"] = [f"{p:.2g} ({over:.2g})" for p, over in both]
     return pd.DataFrame(shown)
 
 
-def render(found: pd.DataFrame) -> Figure | None:
+def render(found: Verdict) -> Figure | None:
     """Differences of P(solved) and P(stable) with their intervals, a row per contrast."""
-    if found.empty or len(found) > DRAWN_ROWS:
+    frame = found.frame
+    if frame.empty or len(frame) > DRAWN_ROWS:
         return None
-    figure = Figure(figsize=(8.4, 1.3 + 0.36 * len(found)), layout="constrained")
+    figure = Figure(figsize=(8.4, 1.3 + 0.36 * len(frame)), layout="constrained")
     axis = figure.subplots()
-    at = np.arange(len(found))
+    at = np.arange(len(frame))
     for number, (m, shift) in enumerate(zip(MEASURES, (-0.15, 0.15), strict=True)):
-        difference, low, high = (found[f"{m}_{end}"].to_numpy() for end in ("difference", "low", "high"))
+        difference, low, high = (frame[f"{m}_{end}"].to_numpy() for end in ("difference", "low", "high"))
         axis.errorbar(
             difference,
             at + shift,
@@ -181,13 +198,13 @@ def render(found: pd.DataFrame) -> Figure | None:
             markersize=4,
             linewidth=1.2,
         )
-    rows = zip(found["factor"], found["level"], found["other"], strict=True)
+    rows = zip(frame["factor"], frame["level"], frame["other"], strict=True)
     names = [
         f"{text(a)} - {text(b)}" if factor in SPEAKING else f"{factor}: {text(a)} - {text(b)}"
         for factor, a, b in rows
     ]
     axis.set_yticks(at, names, fontsize=9)
-    axis.set_ylim(len(found) - 0.4, -0.6)
+    axis.set_ylim(len(frame) - 0.4, -0.6)
     axis.axvline(0, color="0.4", linewidth=0.8)
     axis.set_xlabel("difference of the share of runs, 95 % interval")
     axis.grid(axis="x", alpha=0.25)

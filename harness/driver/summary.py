@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -10,6 +9,7 @@ from rich.text import Text
 from analysis.conditions import conditions_table, readable
 from analysis.load import LoadError, load
 from analysis.report import write_report
+from analysis.table import Table as Conditions
 from harness.driver.progress import duration
 from harness.planning.space import Space
 from harness.results.schema import TABLES
@@ -24,9 +24,9 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
         out.print(f"No trial is recorded yet.{errors}")
         return
     table = conditions_table(results)
-    if table["n"].any():
+    if table.frame["n"].any():
         print_whole(as_rich(table), out)
-    if table["at_edge"].any():
+    if table.frame["at_edge"].any():
         out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
     path = write_report(results)
     if failed_trials:
@@ -48,7 +48,7 @@ def print_whole(table: Table, out: Console) -> None:
     out.print(table, width=max(width, 20), crop=False)
 
 
-def as_rich(conditions: pd.DataFrame) -> Table:
+def as_rich(conditions: Conditions) -> Table:
     """The conditions table within 80 columns: k of n stable with its interval, and the rest."""
     shown = readable(conditions)
     names = {

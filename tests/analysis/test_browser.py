@@ -9,7 +9,7 @@ import pytest
 from analysis.load import load
 from analysis.report import SECTIONS, write_report
 from harness.condition import Outcome
-from tests.analysis.test_effects import grid
+from tests.analysis.test_contrasts import grid
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 

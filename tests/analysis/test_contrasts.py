@@ -1,155 +1,302 @@
+import dataclasses
 import math
 
-import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu, norm, permutation_test
-from scipy.stats import t as student
 
-from analysis.paired import (
-    holm,
-    interquartile_mean,
-    mcnemar_p,
-    paired_difference,
-    probability_of_improvement,
-    sign_flip_p,
-    stratified_bootstrap,
-)
+from analysis.contrasts import contrasts, factors_of
+from analysis.load import load
+from analysis.sections import verdict
+from analysis.standings import standings
+from harness.condition import FIRST_TUNING_SEED, Outcome
+from harness.planning.space import Space
+from tests.analysis.test_sections import a_result, make_folder, make_trial_of, with_rate
+from tests.conftest import make_trial
 
-
-def flags(*pairs: tuple[int, int, int]):
-    """Pairs given as (one, other, how many)."""
-    rows = [(a, b) for a, b, count in pairs for _ in range(count)]
-    return (np.array(column, dtype=bool) for column in zip(*rows, strict=True))
+S, R, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED, Outcome.DIVERGED
 
 
-def test_mcnemar_is_the_sign_test_on_the_pairs_that_differ():
-    """6 against 0 of the pairs that differ: 2 * .5^6; 5 against 1: 2 * (1 + 6) * .5^6."""
-    assert mcnemar_p(*flags((1, 0, 6), (1, 1, 30), (0, 0, 4))) == pytest.approx(2 * 0.5**6)
-    assert mcnemar_p(*flags((1, 0, 5), (0, 1, 1))) == pytest.approx(14 * 0.5**6)
-    assert mcnemar_p(*flags((1, 1, 5), (0, 0, 5))) == 1.0
+def grid(tmp_path, ends, seeds: int = 6, **changes):
+    """Every condition of a space at one rate; `ends` gives the outcome of a condition and seed."""
+    fields = dict(optimizers=("sgd",), lengths=(5, 9), max_norms=(1.0, math.inf)) | changes
+    space = Space(name="x", summary="", learning_rate=(0.1,), seeds=seeds, **fields)
+    results = []
+    for condition in space.conditions():
+        for seed in range(seeds):
+            trial = dataclasses.replace(make_trial_of(condition), seed=seed, max_steps=1_000)
+            outcome = ends(condition, seed)
+            solved = outcome in (S, R)
+            results.append(a_result(trial, outcome, solved_step=100 if solved else None, watched_steps=9))
+    return load(make_folder(tmp_path / "x", space, results))
 
 
-def test_paired_difference_by_hand():
-    """12 clusters of one pair: mean 3/12; squares v = (3 - 9/12) 12/11, and 1 of the added pairs."""
-    difference = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0.0])
-    mean, low, high = paired_difference(difference, range(12), [0] * 12)
-    v = (3 - 9 / 12) * 12 / 11
-    half = student.ppf(0.975, 11 * (v + 1) ** 2 / v**2) * (v + 1) ** 0.5 / 14
-    assert (mean, low, high) == pytest.approx((0.25, 3 / 14 - half, 3 / 14 + half), abs=1e-6)
+def lstm_is_better(condition, seed):
+    """The RNN solves T = 5 only; the LSTM all, but drops at T = 9 without clipping."""
+    if condition.model == "rnn":
+        return S if condition.length == 5 else U
+    return R if condition.length == 9 and math.isinf(condition.max_norm) else S
 
 
-def test_pairs_of_one_cluster_count_as_one_where_they_agree():
-    """Six copies of every pair, sharing its seed, say no more than the pair."""
-    difference = np.random.default_rng(0).integers(-1, 2, 30).astype(float)
-    seeds = list(range(30))
-    _, low, high = paired_difference(difference, seeds, [0] * 30)
-    _, low_6, high_6 = paired_difference(np.repeat(difference, 6), np.repeat(seeds, 6).tolist(), [0] * 180)
-    assert (high_6 - low_6) / (high - low) == pytest.approx(1, abs=0.05)
-    _, low_30, high_30 = paired_difference(np.repeat(difference, 6), range(180), [0] * 180)
-    assert (high_30 - low_30) / (high - low) < 0.5
+def test_contrasts_by_hand(tmp_path):
+    """Of 24 pairs of models the LSTM wins 12 in 6 clusters, all of the length 9: p is 2 / 2^6.
+
+    P(stable): it wins only the 6 with clipping. Clipping makes 6 of 24 runs stable, in the same 6 clusters.
+    """
+    found = contrasts(grid(tmp_path, lstm_is_better)).set_index("factor")
+    model, clipping = found.loc["model"], found.loc["clipping"]
+    assert (model["level"], model["other"]) == ("lstm", "rnn")
+    assert (model["conditions"], model["pairs"]) == (4, 24)
+    assert (model["solved_difference"], model["stable_difference"]) == (0.5, 0.25)
+    assert model["solved_p"] == model["stable_p"] == pytest.approx(2 / 64)
+    assert model["solved_p_holm"] == pytest.approx(4 / 64), "two measures of one factor are a family"
+    assert model["solved_low"] < 0.5 < model["solved_high"]
+    assert (clipping["level"], clipping["other"]) == ("max_norm 1", "no clipping")
+    assert (clipping["solved_difference"], clipping["stable_difference"]) == (0.0, 0.25)
+    assert clipping["solved_p"] == 1
 
 
-def test_no_difference_at_all_is_not_certainty():
-    mean, low, high = paired_difference(np.zeros(24), range(24), [0] * 24)
-    assert mean == 0
-    assert low == -high < -0.05
-    assert paired_difference(np.ones(2), [0, 0], [5, 5]) == (1.0, -1.0, 1.0), "one seed"
-    assert math.isnan(paired_difference(np.zeros(0), [], [])[0])
-
-
-def test_lengths_of_one_seed_each_are_pooled():
-    """Two seeds at T = 5 and one at each of seven others: wide, as five wins against two losses are."""
-    difference = np.array([1, 1, 1, -1, 1, -1, 1, -1, 1.0])
-    _, low, high = paired_difference(difference, range(9), [5, 5, 6, 7, 8, 9, 10, 11, 12])
-    assert low < -0.3
-    assert high > 0.8
-    alone = paired_difference(difference[:3], range(3), [5, 5, 6])
-    assert alone == paired_difference(difference[:3], range(3), [5, 5, 5]), "a single one joins another"
-
-
-def test_clusters_of_unequal_size_by_hand():
-    """Sums 2, 0 and -1 of 2, 1 and 3 pairs: mean 1/6; the mean's part of larger clusters is taken off."""
-    difference = np.array([1, 1, 0, -1, 0, 0.0])
-    mean, low, high = paired_difference(difference, [0, 0, 1, 2, 2, 2], [0] * 6)
-    values = np.array([2, 0 + 1 / 6, -1 - 1 / 6]) / 2
-    v = np.var(values, ddof=1) * 3
-    half = student.ppf(0.975, 2 * (v + 1 / 2) ** 2 / v**2) * (v + 1 / 2) ** 0.5 / (3 + 1)
-    assert (mean, low, high) == pytest.approx((1 / 6, max(-1, 1 / 8 - half), min(1, 1 / 8 + half)))
-
-
-@pytest.mark.parametrize(("lengths", "seeds", "conditions"), [(1, 20, 1), (3, 8, 6), (8, 10, 1)])
-@pytest.mark.parametrize(("one", "other", "shared"), [(0.5, 0.5, 0.0), (0.9, 0.5, 0.0), (0.7, 0.5, 0.7)])
-def test_paired_differences_cover_the_truth(lengths, seeds, conditions, one, other, shared):
-    """Runs of a seed share a normal shock across arms and conditions; 400 data sets, 95 % nominal."""
-    generator = np.random.default_rng(0)
-    shape = (400, lengths, seeds, conditions)
-    shock = generator.normal(size=(*shape[:3], 1)) * shared**0.5
-    noise = generator.normal(size=(2, *shape)) * (1 - shared) ** 0.5
-    harder = np.linspace(-0.5, 0.5, lengths).reshape(-1, 1, 1)
-    levels = [norm.ppf(p) + harder for p in (one, other)]
-    runs = [shock + eps < level for eps, level in zip(noise, levels, strict=True)]
-    truth = float((norm.cdf(levels[0]) - norm.cdf(levels[1])).mean())
-    stratum, cluster = (index.ravel().tolist() for index in np.indices(shape[1:])[:2])
-    covered = 0
-    for a, b in zip(*runs, strict=True):
-        _, low, high = paired_difference((a.astype(float) - b).ravel(), cluster, stratum)
-        covered += low <= truth <= high
-    assert 0.925 <= covered / 400 <= 0.985
-
-
-def test_sign_flips_are_mcnemars_test_for_single_pairs_and_scipys_for_clusters():
-    for wins, losses, ties in [(6, 0, 4), (5, 1, 0), (3, 3, 1), (0, 0, 3)]:
-        one, other = flags((1, 0, wins), (0, 1, losses), (1, 1, ties))
-        assert sign_flip_p(one.astype(float) - other) == pytest.approx(mcnemar_p(one, other))
-    sums = np.array([3, -1, 0, 2, 2, -2, 1, 4.0])
-    by_scipy = permutation_test(
-        (sums,), np.sum, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+def test_numbers_are_compared_with_their_neighbours_and_names_all_with_all(tmp_path):
+    results = grid(
+        tmp_path,
+        lambda *_: S,
+        seeds=1,
+        models=("rnn",),
+        optimizers=("sgd", "adam", "rmsprop"),
+        hidden_size=(4, 8, 16),
+        max_norms=(1.0, 5.0),
     )
-    assert sign_flip_p(sums) == pytest.approx(by_scipy.pvalue)
+    assert factors_of(results) == {
+        "optimizer": [("adam", "rmsprop"), ("adam", "sgd"), ("rmsprop", "sgd")],
+        "hidden_size": [(8, 4), (16, 8)],
+        "clipping": [("max_norm 1", "max_norm 5")],
+    }
 
 
-def test_the_seed_of_a_bootstrap_matters_and_repeats():
-    one, other = np.random.default_rng(1).normal(size=(2, 12))
-    strata = [one, other]
-    found = [
-        stratified_bootstrap(strata, interquartile_mean, np.random.default_rng(s), 200) for s in (0, 0, 1)
+def test_an_option_that_only_one_side_has_matches_any_value(tmp_path):
+    """The LSTM has two forget biases: each of its runs is paired with the RNN's of the same seed."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if dict(condition.options).get("forget_bias", 1) else U,
+        options={"forget_bias": (0.0, 1.0)},
+        lengths=(5,),
+        max_norms=(1.0,),
+    )
+    found = contrasts(results).set_index("factor")
+    assert (found.loc["model", "pairs"], found.loc["model", "stable_difference"]) == (12, -0.5)
+    assert (found.loc["forget_bias", "pairs"], found.loc["forget_bias", "stable_difference"]) == (6, 1.0)
+
+
+def test_standings_compare_models_where_all_were_trained(tmp_path):
+    found = standings(grid(tmp_path, lstm_is_better)).set_index("model")
+    assert found["rank"].to_dict() == {"lstm": 1, "rnn": 2}
+    assert (found.loc["lstm", "p_solved"], found.loc["lstm", "p_stable"]) == (1.0, 0.75)
+    assert found.loc["lstm", "steps_to_solve"] == pytest.approx(0.1)
+    assert found.loc["rnn", "steps_to_solve"] == pytest.approx((0.1 + 1) / 2)
+
+
+def test_a_condition_that_one_model_lacks_does_not_count_for_the_others(tmp_path):
+    """The RNN was trained at T = 5 only; that the LSTM fails at 9 must not hold it back."""
+    fixed = dict(model="rnn", max_norm=1.0, learning_rate=0.1)
+    space = Space(
+        name="x",
+        summary="",
+        optimizers=("sgd",),
+        lengths=(5, 9),
+        max_norms=(1.0,),
+        learning_rate=(0.1,),
+        seeds=2,
+    )
+    short, long = (
+        [with_rate(a_result(make_trial(seed, **fixed | {"length": length}), o)) for seed in range(2)]
+        for length, o in ((5, S), (9, U))
+    )
+    lstm = [
+        dataclasses.replace(
+            r,
+            trial=dataclasses.replace(
+                r.trial, condition=dataclasses.replace(r.trial.condition, model="lstm")
+            ),
+        )
+        for r in (*short, *long)
     ]
-    assert found[0] == found[1] != found[2]
+    found = standings(load(make_folder(tmp_path / "x", space, [*short, *lstm])))
+    assert found["rank"].tolist() == [1, 1]
+    assert found["runs"].tolist() == [2, 2]
 
 
-def test_holm_of_a_published_example():
-    """Holm 1979 by hand: .01 x 4, .015 x 3, .03 x 2, .04 x 1, never falling."""
-    assert holm([0.01, 0.04, 0.03, 0.015]) == pytest.approx([0.04, 0.06, 0.06, 0.045])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([0.01, math.nan, 0.02]) == pytest.approx([0.02, math.nan, 0.02], nan_ok=True)
+def test_the_verdict_says_what_is_shown_and_what_is_not(tmp_path):
+    found = verdict.table(grid(tmp_path, lstm_is_better, seeds=8))
+    said = verdict.findings(found)
+    assert said[0] == (
+        "On average over 4 conditions of each model: lstm solved 100% and stayed stable in 75% of its runs; "
+        "rnn solved 50% and stayed stable in 50% of its runs."
+    )
+    assert "Length that half of the runs of lstm solve, no clipping: beyond 9 (sgd)." in said
+    assert "Length that half of the runs of rnn solve, no clipping: 5 to 9 (sgd)." in said
+    assert "None of the 64 report runs diverged." in said
+    assert any(s.startswith("Learning rates were fixed") for s in said)
+    assert any(s.startswith("Model: lstm against rnn: P(solved) +0.50 [") and "p = 0.016" in s for s in said)
+    assert any(s.startswith("Clipping: max_norm 1 against no clipping: P(solved) +0.00 [") for s in said)
 
 
-def test_interquartile_mean_by_hand():
-    assert interquartile_mean(np.array([1, 2, 3, 4, 5, 6, 7, 1e9])) == pytest.approx((3 + 4 + 5 + 6) / 4)
-    assert math.isnan(interquartile_mean(np.zeros(0)))
+def test_the_verdict_says_no_difference_shown(tmp_path):
+    said = verdict.findings(verdict.table(grid(tmp_path, lambda *_: S)))
+    assert any(
+        s.startswith("Model, no difference shown (adjusted p 1 or more): lstm against rnn") for s in said
+    )
 
 
-def test_probability_of_improvement_is_mann_whitneys_u():
-    generator = np.random.default_rng(0)
-    one, other = generator.integers(0, 6, 15), generator.integers(0, 5, 11)
-    expected = mannwhitneyu(one, other).statistic / (15 * 11)
-    assert probability_of_improvement(one, other) == pytest.approx(expected)
-    assert probability_of_improvement(np.array([math.inf]), np.array([math.inf, 3.0])) == 0.75
+def test_divergences_are_counted_by_model_and_optimizer(tmp_path):
+    space = Space(name="x", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), max_norms=(1.0,))
+    runs = [a_result(make_trial(seed), D if seed < 2 else S) for seed in range(5)]
+    tune = [a_result(make_trial(FIRST_TUNING_SEED, rate), o) for rate, o in ((0.1, S), (1.0, D))]
+    said = verdict.findings(verdict.table(load(make_folder(tmp_path / "x", space, [*runs, *tune]))))
+    assert (
+        "2 of 5 report runs diverged: rnn with sgd 2 of 5. Of the 2 runs that tuned learning rates 1 did."
+        in said
+    )
 
 
-def test_the_bootstrap_resamples_each_stratum_by_itself():
-    """Strata of constants: the mean over all never changes."""
-    strata = [np.zeros(5), np.full(5, 10.0)]
-    assert stratified_bootstrap(strata, np.mean, np.random.default_rng(0), 50) == (5.0, 5.0, 5.0)
+def test_of_many_levels_the_largest_differences_are_named(tmp_path):
+    """Seven thresholds do not differ from the last; Adam differs from three others, which do not differ."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if condition.optimizer == "adam" else U,
+        models=("rnn",),
+        optimizers=("adam", "sgd", "momentum", "rmsprop"),
+        lengths=(5,),
+        max_norms=(0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
+        seeds=10,
+    )
+    said = verdict.findings(verdict.table(results))
+    (clipping,) = [s for s in said if s.startswith("Clipping")]
+    assert clipping.count("against max_norm 100") == 6
+    assert clipping.endswith("And 1 more, see the table.")
+    assert sum(s.startswith("Optimizer: adam against") for s in said) == 3
 
 
-@pytest.mark.slow
-def test_the_interval_of_the_interquartile_mean_covers_as_often_as_it_says():
-    """Three strata of 20 uniform values: the interquartile mean of all is 1/2."""
-    covered = 0
-    for seed in range(600):
-        generator = np.random.default_rng(seed)
-        strata = list(generator.random((3, 20)))
-        _, low, high = stratified_bootstrap(strata, interquartile_mean, generator, 300)
-        covered += low <= 0.5 <= high
-    assert 0.92 <= covered / 600 <= 0.97
+def test_p_over_conditions_counts_each_tuned_rate_once(tmp_path):
+    """Adam wins all 6 seeds of both conditions of T = 9: 6 clusters of seeds, but 2 conditions."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if condition.optimizer == "adam" or condition.length == 5 else U,
+        models=("rnn",),
+        optimizers=("adam", "sgd"),
+    )
+    row = contrasts(results).set_index("factor").loc["optimizer"]
+    assert row["solved_p"] == pytest.approx(2 / 2**6)
+    assert row["solved_p_conditions"] == pytest.approx(2 / 2**2)
+    assert row["solved_p_conditions_holm"] == 1.0
+    said = verdict.findings(verdict.table(results))
+    (shown,) = [s for s in said if s.startswith("Optimizer")]
+    assert "over conditions" not in shown, "four conditions are too few to tell"
+
+
+def test_p_over_conditions_is_said_where_it_could_be_small(tmp_path):
+    """Adam wins at all seven lengths: 2 / 2^7 over conditions, of two equal tests."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if condition.optimizer == "adam" else U,
+        seeds=3,
+        models=("rnn",),
+        optimizers=("adam", "sgd"),
+        lengths=(4, 5, 6, 7, 8, 9, 10),
+        max_norms=(1.0,),
+    )
+    said = verdict.findings(verdict.table(results))
+    assert any("p = 1.9e-06 (0.031 over conditions)" in s for s in said if s.startswith("Optimizer"))
+
+
+def test_seeds_of_different_lengths_are_different_clusters(tmp_path):
+    """Wins at T = 5 and losses at T = 9 of the same seeds: 6 and 6 clusters, no difference, p = 1."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if (condition.optimizer == "adam") == (condition.length == 5) else U,
+        models=("rnn",),
+        optimizers=("adam", "sgd"),
+    )
+    row = contrasts(results).set_index("factor").loc["optimizer"]
+    assert (row["solved_difference"], row["solved_p"]) == (0, 1)
+    assert row["solved_high"] < 0.2, "lengths are strata: nothing varies within them"
+
+
+def test_the_reference_is_the_highest_threshold_that_was_recorded(tmp_path):
+    """No clipping was planned and not trained; another rule is no reference while there are thresholds."""
+    results = grid(tmp_path, lambda *_: S, seeds=1, max_norms=(1.0, 5.0), clip_rules=("norm", "zclip"))
+    assert factors_of(results)["clipping"] == [("max_norm 1", "max_norm 5"), ("zclip", "max_norm 5")]
+    planned = dataclasses.replace(
+        results,
+        conditions=results.conditions.replace({"max_norm": {5.0: math.inf}}),
+        trials=results.trials[results.trials["max_norm"] != 5.0],
+    )
+    assert factors_of(planned)["clipping"] == [("zclip", "max_norm 1")]
+
+
+def test_models_with_different_values_of_an_option_that_both_have_are_not_compared(tmp_path):
+    """The RNN starts orthogonal, the LSTM by Xavier: no condition is shared."""
+    results = grid(tmp_path, lambda *_: S, seeds=1, options={"init": ("orthogonal", "xavier")})
+    start = {"rnn": "orthogonal", "lstm": "xavier"}
+    kept = results.trials[results.trials["init"] == results.trials["model"].map(start)]
+    apart = dataclasses.replace(results, trials=kept)
+    assert standings(apart).empty
+    assert contrasts(apart).query("factor == 'model'").empty
+    assert not any(s.startswith("On average") for s in verdict.findings(verdict.table(apart)))
+
+
+def test_equally_good_models_rank_by_their_speed(tmp_path):
+    results = grid(tmp_path, lambda *_: S)
+    slower = results.trials["model"] == "rnn"
+    trials = results.trials.assign(solved_step=results.trials["solved_step"].mask(slower, 500))
+    found = standings(dataclasses.replace(results, trials=trials)).set_index("model")
+    assert found["rank"].to_dict() == {"lstm": 1, "rnn": 2}
+    assert found.loc["rnn", "steps_to_solve"] == 0.5
+
+
+def test_a_difference_is_shown_below_five_percent(tmp_path):
+    """Five seeds of one length, all won: p is 2 / 2^5 = .0625; adjusted for two equal ones .125."""
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if condition.model == "lstm" else U,
+        seeds=5,
+        lengths=(5,),
+        max_norms=(1.0,),
+    )
+    said = verdict.findings(verdict.table(results))
+    assert any(s.startswith("Model, no difference shown (adjusted p 0.12 or more)") for s in said)
+
+
+def test_the_largest_difference_is_named_first(tmp_path):
+    """Adam wins at both lengths over SGD, at one over momentum."""
+    solved = {"adam": (5, 9), "momentum": (5,), "sgd": ()}
+    results = grid(
+        tmp_path,
+        lambda condition, _: S if condition.length in solved[condition.optimizer] else U,
+        seeds=10,
+        models=("rnn",),
+        optimizers=("momentum", "sgd", "adam"),
+    )
+    shown = [s for s in verdict.findings(verdict.table(results)) if s.startswith("Optimizer: ")]
+    assert [s.partition(":")[2].partition(":")[0].strip() for s in shown] == [
+        "adam against sgd", "adam against momentum", "momentum against sgd",
+    ]  # fmt: skip
+
+
+def test_a_length_beyond_those_tried_is_not_asserted(tmp_path):
+    """One failure at the longest length: the fit extrapolates, the verdict says so."""
+    results = grid(
+        tmp_path,
+        lambda condition, seed: U if (condition.length, seed) == (20, 0) else S,
+        lengths=(5, 10, 20),
+        models=("rnn",),
+        max_norms=(1.0,),
+    )
+    (said,) = [s for s in verdict.findings(verdict.table(results)) if s.startswith("Length that half")]
+    assert said.startswith("Length that half of the runs of rnn solve, max_norm 1: beyond 20 (fit: ")
+
+
+def test_the_figure_names_the_axis_where_its_levels_do_not(tmp_path):
+    results = grid(
+        tmp_path, lambda *_: S, seeds=2, models=("rnn",), optimizers=("sgd", "adam"), hidden_size=(4, 8)
+    )
+    (axis,) = verdict.render(verdict.table(results)).get_axes()
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == ["adam - sgd", "hidden_size: 8 - 4", "max_norm 1 - no clipping"]

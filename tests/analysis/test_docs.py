@@ -9,8 +9,10 @@ import duckdb
 import pandas as pd
 import pytest
 
+from analysis.as_json import as_json
+from analysis.load import load
 from harness.condition import Outcome
-from tests.analysis.test_effects import grid
+from tests.analysis.test_contrasts import grid
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -58,8 +60,5 @@ def test_the_custom_figure_runs(tmp_path, folder):
 
 
 def test_the_keys_of_the_json_report_are_documented(folder):
-    from analysis.load import load
-    from analysis.report import as_json
-
     documented = set(re.findall(r"`(\w+)`", (DOCS / "results.md").read_text()))
     assert set(as_json(load(folder))) - documented == {"name"}

@@ -7,8 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.as_json import plain
 from analysis.load import LoadError, load
-from analysis.report import SECTIONS, main, plain, write_report
+from analysis.report import main, write_report
+from analysis.sections import SECTIONS
 from harness.planning.space import Space
 from harness.results.folder import Folder
 from harness.results.schema import METADATA_KEY

@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
+from analysis.alarms import alarms
 from analysis.load import LoadError, load
-from analysis.report import alarms, write_report
+from analysis.report import write_report
 from analysis.sections import coverage, examples, methods
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
@@ -52,19 +53,15 @@ def tuned_folder(tmp_path, failed=(), provenance=None):
 
 
 def test_an_example_of_every_outcome_that_occurred(tmp_path):
-    found = examples.table(load(tuned_folder(tmp_path))).set_index("outcome")
+    examined = examples.table(load(tuned_folder(tmp_path)))
+    found = examined.frame.set_index("outcome")
     assert found.index.tolist() == ["stable", "recovered", "diverged"]
     assert found.loc["stable", ["max_norm", "seed", "of"]].tolist() == [math.inf, 0, 3], "where most are"
     assert found.loc["recovered", ["max_norm", "seed", "of"]].tolist() == [1.0, 1, 2], "the lowest seed"
     assert found.loc["diverged", "phase"] == "tune", "no report trial diverged"
-    assert set(found.attrs["steps"]["trial_id"]) == set(found["trial_id"])
-    figure = examples.render(found.reset_index().pipe(keep_attrs, found))
+    assert set(examined.steps["trial_id"]) == set(found["trial_id"])
+    figure = examples.render(examined)
     assert [axis.get_title().splitlines()[0] for axis in figure.get_axes()[:3]] == found.index.tolist()
-
-
-def keep_attrs(frame, source):
-    frame.attrs = source.attrs
-    return frame
 
 
 def test_a_long_curve_keeps_its_extremes_and_its_divergence():
@@ -81,7 +78,7 @@ def test_a_long_curve_keeps_its_extremes_and_its_divergence():
 def test_coverage_counts_budgets_and_names_what_is_missing(tmp_path):
     lost = make_trial(2, max_norm=math.inf)
     found = coverage.table(load(tuned_folder(tmp_path, failed=[lost])))
-    (row,) = found.to_dict("records")
+    (row,) = found.frame.to_dict("records")
     assert (row["conditions"], row["complete"], row["recorded"], row["planned"]) == (2, 1, 5, 6)
     assert (row["failed"], row["diverged"]) == (1, 1)
     assert (row["rates_low"], row["rates_high"], row["tuning_low"], row["tuning_high"]) == (2, 2, 2, 2)
@@ -123,13 +120,13 @@ def test_methods_print_the_commands_that_make_the_page_again(tmp_path, monkeypat
     }
     folder = tuned_folder(tmp_path, provenance=made)
     found = methods.table(load(folder))
-    assert found.attrs["commands"] == [
+    assert found.commands == [
         "git checkout abc",
         "python -m harness.run --space 'my space.py'",
         "git checkout def",
         f"python -m analysis.report {folder}",
     ]
-    facts = dict(zip(found["what"], found["x"], strict=True))
+    facts = dict(zip(found.frame["what"], found.frame["x"], strict=True))
     assert facts["Python"] == "3.11.9"
     assert facts["max_norm"] == "1, inf"
     assert facts["learning rate"].startswith("tuned per condition: 0.001, 0.01, 0.1, 1, 10 first (sgd)")
@@ -146,7 +143,7 @@ def test_a_folder_that_has_grown_names_the_run_of_its_present_definition(tmp_pat
         recorder = open_writer(tmp_path / "x", own, [trial.condition], made)
         recorder.write_pack(Pack((trial,)), [a_result(trial)])
         recorder.close()
-    assert "python -m harness.run second" in methods.table(load(tmp_path / "x")).attrs["commands"]
+    assert "python -m harness.run second" in methods.table(load(tmp_path / "x")).commands
 
 
 def test_steps_that_examples_need_are_all_that_is_read(tmp_path, monkeypatch):
@@ -180,7 +177,7 @@ def test_seeds_that_tuned_and_are_reported_are_a_warning(tmp_path):
 def test_a_drop_is_drawn_from_its_start_to_its_recovery(tmp_path):
     found = examples.table(load(tuned_folder(tmp_path)))
     figure = examples.render(found)
-    recovered = found["outcome"].tolist().index("recovered")
+    recovered = found.frame["outcome"].tolist().index("recovered")
     (band,) = figure.get_axes()[recovered].patches
     assert (band.get_x(), band.get_x() + band.get_width()) == (100, 110)
 
@@ -211,10 +208,11 @@ def test_several_folders_keep_their_own_provenance(tmp_path):
         tuned_folder(tmp_path / place, provenance=made)
     folders = [tmp_path / place / "x" for place in ("a", "b")]
     results = load(*folders, mixed=True)
-    found = methods.table(results).set_index("what")
+    methods_table = methods.table(results)
+    found = methods_table.frame.set_index("what")
     assert found.loc["code, commit"].tolist() == ["one", "two"]
     assert found.columns.tolist() == list(map(str, folders))
-    commands = found.attrs["commands"]
+    commands = methods_table.commands
     assert commands[:4] == [
         "git checkout one",
         "python -m harness.run --results a",

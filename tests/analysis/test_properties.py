@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.alarms import alarms
 from analysis.conditions import conditions_table
-from analysis.effects import contrasts, standings
+from analysis.contrasts import contrasts
 from analysis.load import Results, load
-from analysis.report import alarms
 from analysis.sections import coverage, steps_to_solve, verdict
+from analysis.standings import standings
 from harness.condition import Outcome
 from harness.planning.space import Space
 from tests.analysis.test_sections import a_result, make_folder, make_trial_of
@@ -70,13 +71,13 @@ def test_a_run_that_diverges_never_makes_its_model_look_better(blank, ends, inde
     after = with_outcome(before, index, Outcome.DIVERGED)
     model = before.trials.loc[index, "model"]
     own = before.trials.loc[index, "condition_id"]
-    one, two = (conditions_table(r).set_index("condition_id") for r in (before, after))
+    one, two = (conditions_table(r).frame.set_index("condition_id") for r in (before, after))
     for name in ("p_stable", "p_solved", "p_stable_low", "p_solved_low", "p_stable_high", "p_solved_high"):
         assert (two[name] <= one[name]).all()
     assert (two["median_steps_to_solve"] >= one["median_steps_to_solve"]).all()
     assert (two["n"] == one["n"]).all(), "it stays in the denominator"
     assert two.loc[own, "diverged"] == one.loc[own, "diverged"] + (ends[index][0] != Outcome.DIVERGED)
-    slow = [steps_to_solve.table(r)["restricted_mean"] for r in (before, after)]
+    slow = [steps_to_solve.table(r).frame["restricted_mean"] for r in (before, after)]
     assert (slow[1] >= slow[0]).all()
     ranks = [standings(r).set_index("model").loc[model] for r in (before, after)]
     assert ranks[1]["rank"] >= ranks[0]["rank"]
@@ -99,14 +100,14 @@ def test_a_failed_run_leaves_n_is_named_and_leaves_its_condition_incomplete(blan
     after = dataclasses.replace(
         before, trials=before.trials.drop(index=index), failures=pd.DataFrame([failure])
     )
-    one, two = (conditions_table(r).set_index("condition_id") for r in (before, after))
+    one, two = (conditions_table(r).frame.set_index("condition_id") for r in (before, after))
     own = lost["condition_id"]
     assert (two.loc[own, "n"], two.loc[own, "missing"]) == (SEEDS - 1, 1)
     others = two.index != own
     pd.testing.assert_frame_equal(one[others], two[others])
     assert two.loc[own, "diverged"] == one.loc[own, "diverged"] - (lost["outcome"] == Outcome.DIVERGED)
     found = coverage.table(after)
-    assert found["failed"].sum() == 1
+    assert found.frame["failed"].sum() == 1
     assert any("the condition: 1 trials (MemoryError)" in said for said in coverage.warnings(found))
     assert any("1 trials failed" in said for said in alarms(after))
     assert verdict.findings(verdict.table(after))

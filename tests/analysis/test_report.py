@@ -5,10 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.conditions import conditions_table, median_steps_to_solve, panel_keys
+from analysis.alarms import alarms
+from analysis.conditions import conditions_table
 from analysis.load import LoadError, load
-from analysis.report import alarms, main, write_report
+from analysis.report import main, write_report
 from analysis.sections import stability
+from analysis.table import panel_keys
+from analysis.trials import median_steps_to_solve
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Condition, Outcome, Pack, Result, Trial
 from harness.planning.space import Space
@@ -74,7 +77,7 @@ def folder(tmp_path):
 
 
 def test_the_conditions_table_counts_exactly(folder):
-    table = conditions_table(load(folder)).set_index("max_norm")
+    table = conditions_table(load(folder)).frame.set_index("max_norm")
     clipped, free = table.loc[1.0], table.loc[math.inf]
     counts = ["n", "missing", "stable", "recovered", "lost", "solved", "unsolved", "diverged"]
     assert clipped[counts].tolist() == [4, 0, 2, 1, 0, 3, 0, 1]
@@ -88,7 +91,7 @@ def test_the_conditions_table_counts_exactly(folder):
 
 
 def test_divergence_counts_in_the_denominator(folder):
-    clipped = conditions_table(load(folder)).set_index("max_norm").loc[1.0]
+    clipped = conditions_table(load(folder)).frame.set_index("max_norm").loc[1.0]
     assert clipped["n"] == 4
     assert clipped["p_stable_low"] < 0.5 < clipped["p_stable_high"]
 
@@ -153,9 +156,9 @@ def test_options_are_keys_and_panels_only_where_they_are_axes(tmp_path):
     )
     trials = [(make_trial_of(condition), Outcome.STABLE) for condition in space.conditions()]
     table = stability.table(load(make_folder(tmp_path / "axes", space, trials, [])))
-    assert table.attrs["keys"][-1] == "forget_bias"
+    assert table.keys[-1] == "forget_bias"
     assert panel_keys(table) == ["model", "optimizer", "forget_bias"]
-    assert len(table) == 2 * 2 + 2
+    assert len(table.frame) == 2 * 2 + 2
     assert len(stability.render(table).get_axes()) == 2 * (2 * 2 + 2)
 
 
@@ -175,7 +178,7 @@ def test_conditions_without_report_trials_are_named_and_panels_share_their_lengt
     )
     results = load(folder)
     table = stability.table(results)
-    assert table[["model", "length", "n"]].to_numpy().tolist() == [
+    assert table.frame[["model", "length", "n"]].to_numpy().tolist() == [
         ["lstm", 5, 1],
         ["lstm", 10, 1],
         ["rnn", 5, 0],
@@ -206,6 +209,6 @@ def test_a_seed_counts_once_when_a_folder_holds_two_chosen_rates(tmp_path):
         (make_trial(FIRST_TUNING_SEED, learning_rate=0.2), Outcome.STABLE),
     ]
     results = load(make_folder(tmp_path / "two", space, report + tune, []))
-    (row,) = stability.table(results).to_dict("records")
+    (row,) = stability.table(results).frame.to_dict("records")
     assert (row["n"], row["missing"], row["learning_rate"]) == (2, 0, 0.2)
     assert any("several learning rates" in alarm for alarm in alarms(results))

@@ -80,7 +80,7 @@ ENDS = {
 
 def test_learning_rate_response_of_a_hand_made_grid(tmp_path):
     """Mean losses 2.1, .2, .1, .2 and (2.4 + .4) / 2 = 1.4: mean .8, minus the best .1."""
-    (row,) = learning_rates.table(load(grid_folder(tmp_path, ENDS))).to_dict("records")
+    (row,) = learning_rates.table(load(grid_folder(tmp_path, ENDS))).frame.to_dict("records")
     assert (row["rates"], row["tuning_seeds"]) == (5, 2)
     assert row["sensitivity"] == pytest.approx(0.7)
     assert (row["best_rate"], row["best_at_edge"]) == (0.1, False)
@@ -91,7 +91,7 @@ def test_learning_rate_response_of_a_hand_made_grid(tmp_path):
 def test_losses_above_the_initial_loss_count_as_the_initial_loss(tmp_path):
     """Five rates at 2.4, 2.4 (from 9 and inf), 2.4, 2.4 and 0: mean 1.92."""
     ends = {rate: [(U, 9.0), (U, math.inf)] for rate in ENDS} | {10.0: [(S, 0.0), (S, 0.0)]}
-    (row,) = learning_rates.table(load(grid_folder(tmp_path, ends))).to_dict("records")
+    (row,) = learning_rates.table(load(grid_folder(tmp_path, ends))).frame.to_dict("records")
     assert row["sensitivity"] == pytest.approx(1.92)
     assert row["best_at_edge"]
     assert math.isnan(row["largest_stable"]), "the lowest rate already ended above its initial loss"
@@ -101,7 +101,7 @@ def test_losses_above_the_initial_loss_count_as_the_initial_loss(tmp_path):
 def test_a_condition_that_solves_nowhere_has_no_range(tmp_path):
     ends = {rate: [(U, 2.0), (U, 2.0)] for rate in ENDS}
     found = learning_rates.table(load(grid_folder(tmp_path, ends)))
-    (row,) = found.to_dict("records")
+    (row,) = found.frame.to_dict("records")
     assert (row["sensitivity"], row["largest_stable"]) == (0.0, 10.0)
     assert math.isnan(row["solved_decades"])
     assert learning_rates.readable(found).iloc[0][["largest stable rate", "decades"]].tolist() == ["10", "-"]
@@ -111,7 +111,7 @@ def test_a_grid_that_is_not_recorded_whole_is_not_read(tmp_path):
     folder = grid_folder(tmp_path, ENDS)
     lost = Pack((make_trial(FIRST_TUNING_SEED, 1e-3),)).pack_id
     (folder / "trials" / f"{lost}.parquet").unlink()
-    assert learning_rates.table(load(folder)).empty
+    assert learning_rates.table(load(folder)).frame.empty
 
 
 def drops_folder(tmp_path):
@@ -139,7 +139,7 @@ def with_rate(result: Result) -> Result:
 
 
 def test_drops_of_hand_made_trials(tmp_path):
-    found = drops.table(load(drops_folder(tmp_path))).set_index("arm")
+    found = drops.table(load(drops_folder(tmp_path))).frame.set_index("arm")
     clipped, free = found.loc["max_norm 1"], found.loc["no clipping"]
     assert (clipped["with_drops"], clipped["n"]) == (2, 2)
     assert (clipped["drops"], clipped["watched_steps"]) == (3, 2_000)
@@ -168,7 +168,7 @@ def test_a_condition_with_two_chosen_rates_counts_one_of_them_everywhere(tmp_pat
         for r in (0.1, 0.2)
         for s in range(2)
     ]
-    (row,) = drops.table(load(make_folder(tmp_path / "x", space, [*tune, *report]))).to_dict("records")
+    (row,) = drops.table(load(make_folder(tmp_path / "x", space, [*tune, *report]))).frame.to_dict("records")
     assert (row["with_drops"], row["n"], row["drops"], row["watched_steps"]) == (2, 2, 2, 1_000)
     assert row["drops_per_1000"] == pytest.approx(2.0)
 
@@ -184,7 +184,7 @@ def test_conditions_that_were_never_watched_have_no_row_and_no_figure(tmp_path):
     space = Space(**TUNED, seeds=1)
     folder = make_folder(tmp_path / "x", space, [a_result(make_trial(), Outcome.UNSOLVED, watched_steps=0)])
     found = drops.table(load(folder))
-    assert found.empty
+    assert found.frame.empty
     assert drops.render(found) is None
     assert "Nothing is recorded for this." in write_report(load(folder)).read_text()
 
@@ -239,7 +239,7 @@ def clipping_folder(tmp_path):
 
 
 def test_clip_accounting_by_condition(tmp_path):
-    found = clipping.table(load(clipping_folder(tmp_path))).set_index("arm")
+    found = clipping.table(load(clipping_folder(tmp_path))).frame.set_index("arm")
     always, never = found.loc["max_norm 1"], found.loc["max_norm 50"]
     assert (always["never_active"], always["mostly_active"], always["n"]) == (0, 2, 2)
     assert (always["clipped_share"], always["clipped_share_low"], always["clipped_share_high"]) == (
@@ -291,7 +291,7 @@ def moments_folder(tmp_path):
 
 def test_gradient_flow_by_moment(tmp_path):
     found = gradient_flow.table(load(moments_folder(tmp_path)))
-    (row,) = found.to_dict("records")
+    (row,) = found.frame.to_dict("records")
     assert (row["moment"], row["n"], row["length"]) == ("init", 2, 5)
     assert (row["grad_state_rate"], row["grad_state_rate_low"], row["grad_state_rate_high"]) == (
         0.25,
@@ -299,7 +299,7 @@ def test_gradient_flow_by_moment(tmp_path):
         0.5,
     )
     assert math.isnan(row["lyapunov_1"])
-    profile = found.attrs["profiles"].set_index("back")
+    profile = found.profiles.set_index("back")
     assert profile["norm"].tolist() == pytest.approx([1, 0.375, (0.25 + 0.0625) / 2, (1 / 8 + 1 / 64) / 2])
     (axis,) = gradient_flow.render(found).get_axes()
     assert axis.get_legend_handles_labels()[1] == ["init"]
@@ -308,7 +308,7 @@ def test_gradient_flow_by_moment(tmp_path):
 def test_gradient_flow_of_trials_without_moments_says_nothing(tmp_path):
     folder = drops_folder(tmp_path)
     found = gradient_flow.table(load(folder))
-    assert found.empty
+    assert found.frame.empty
     assert gradient_flow.render(found) is None
 
 
@@ -332,7 +332,7 @@ def lengths_folder(tmp_path):
 
 def test_critical_lengths_of_separated_and_overlapping_arms(tmp_path):
     found = critical_length.table(load(lengths_folder(tmp_path)))
-    rows = found.set_index("arm")
+    rows = found.frame.set_index("arm")
     free, clipped = rows.loc["no clipping"], rows.loc["max_norm 1"]
     assert (free["lengths"], free["n"], free["solved_separated"]) == (3, 15, True)
     assert (free["solved_all"], free["solved_none"]) == (8, 16)
@@ -368,13 +368,13 @@ def test_critical_lengths_where_all_or_none_succeed():
 def test_steps_to_solve_count_who_never_does(tmp_path):
     """At T = 8: 100 and then diverged, 200, 300, never, never: mean of 1000, 200, 300, 1000, 1000."""
     found = steps_to_solve.table(load(lengths_folder(tmp_path)))
-    rows = found.set_index(["arm", "length"])
+    rows = found.frame.set_index(["arm", "length"])
     row = rows.loc[("max_norm 1", 8)]
     assert (row["n"], row["solved"], row["budget"]) == (5, 2, 1_000)
     assert row["restricted_mean"] == pytest.approx(700)
     assert 0 < row["p_logrank"] < 0.2, "2 of 5 against 5 of 5 without clipping"
     assert math.isnan(rows.loc[("no clipping", 8), "p_logrank"]), "it is not tested against itself"
-    curves = found.attrs["curves"]
+    curves = found.curves
     at_8 = curves[curves["length"] == 8]
     assert at_8["unsolved"].iloc[-1] == pytest.approx(3 / 10)
     (axis,) = steps_to_solve.render(found).get_axes()

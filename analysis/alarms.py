@@ -1,0 +1,77 @@
+"""The top of the report: what the folders hold, and what a reader must know before reading on."""
+
+from analysis.conditions import conditions_table
+from analysis.load import Results
+from analysis.sections.coverage import SECTION as COVERAGE
+
+
+def overview(results: Results) -> str:
+    """What the folders hold, in one sentence."""
+    trials = results.report_trials
+    counts = trials["outcome"].value_counts()
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    tuning = len(results.trials) - len(trials)
+    return (
+        f"{trials['condition_id'].nunique()} conditions, {len(trials)} report trials ({outcomes or 'none'}), "
+        f"{tuning} tuning trials; task {', '.join(sorted(results.conditions['task'].unique()))}."
+    )
+
+
+def alarms(results: Results) -> list[str]:
+    """What a reader must know before reading on: failures, missing trials, optima at the edge."""
+    checks = (failed, missing, different_code, several_rates, at_an_edge)
+    return [said for check in checks if (said := check(results))]
+
+
+def failed(results: Results) -> str:
+    """How many trials failed; empty if none did."""
+    if not len(results.failures):
+        return ""
+    return (
+        f"{len(results.failures)} trials failed (a fault, not a measurement); run the same command again "
+        f"to retry them. They are named under {COVERAGE.title}."
+    )
+
+
+def missing(results: Results) -> str:
+    """How many report trials are missing; empty if none is."""
+    conditions = conditions_table(results).frame
+    absent, without = conditions["missing"], int((conditions["n"] == 0).sum())
+    if not absent.sum():
+        return ""
+    return (
+        f"{int(absent.sum())} report trials are missing in {int((absent > 0).sum())} of {len(conditions)} "
+        f"conditions, {without} of which have none yet; the table says how many."
+    )
+
+
+def different_code(results: Results) -> str:
+    """How many versions of code or devices made the numbers; empty if one did."""
+    if len(results.code) < 2:
+        return ""
+    return (
+        f"These numbers were made by {len(results.code)} different versions of code or devices, which "
+        "may round differently; the end of the page has all that is recorded."
+    )
+
+
+def several_rates(results: Results) -> str:
+    """How many conditions have report trials at several learning rates; empty if none has."""
+    rates = results.report_trials.groupby("condition_id")["learning_rate"].nunique()
+    if not (rates > 1).any():
+        return ""
+    return (
+        f"{int((rates > 1).sum())} conditions have report trials at several learning rates: they were "
+        f"tuned under versions or on machines that proposed different rates. Each row counts one rate."
+    )
+
+
+def at_an_edge(results: Results) -> str:
+    """How many conditions have the lowest or highest rate tried as their best; empty if none has."""
+    edge = conditions_table(results).frame["at_edge"]
+    if not edge.any():
+        return ""
+    return (
+        f"In {int(edge.sum())} of {len(edge)} conditions the best learning rate is the "
+        f"lowest or highest tried (marked *): the optimum may lie outside the range."
+    )

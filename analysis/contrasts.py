@@ -1,0 +1,129 @@
+"""What a factor changes: two of its levels compared over runs that share the seed and everything else.
+
+Runs of one task, length and seed share data, and within a model initial weights: they are one cluster.
+"""
+
+import itertools
+from typing import Any
+
+import pandas as pd
+
+from analysis.arms import arms, reference_arm
+from analysis.conditions import conditions_table, recorded_conditions
+from analysis.load import Results
+from analysis.paired import cluster_sums, holm, paired_difference, sign_flip_p
+from analysis.trials import reported_trials, solved, strata
+from harness.condition import Outcome
+
+MEASURES = ("solved", "stable")
+
+ENDS = ("difference", "low", "high", "p", "p_conditions")
+
+COLUMNS = (
+    "factor", "level", "other", "conditions", "pairs",
+    *(f"{measure}_{end}" for measure in MEASURES for end in ENDS),
+)  # fmt: skip
+
+STRATUM = ("task", "length")
+"""What no contrast compares: another task or length is another difficulty, with other data under a seed."""
+
+
+def contrasts(results: Results) -> pd.DataFrame:
+    """One row per factor and pair of its levels with runs that match: level against other.
+
+    Factors are the model, the optimizer, the clipping and whatever else is an axis, but not the task and not
+    the length. Of numbers, neighbouring levels are compared. Of clipping, every arm is compared with the
+    reference (see `reference_arm`). Of names, all pairs are compared. Runs match if they share the task, the
+    length, the seed and everything but the factor. Where only one of them has an option, any value matches.
+
+    The columns are factor, level, other, and:
+
+    - conditions: how many matched, of the side that has fewer. pairs: how many runs matched.
+    - solved_difference, stable_difference: level - other, of shares, with 95 % limits _low and _high.
+    - solved_p, stable_p: exact. Units are the seeds of each task and length, at the learning rates as tuned.
+    - solved_p_conditions, stable_p_conditions: the same with matched conditions as units, each with the rate
+      that tuning happened to choose.
+    - each p with _holm: adjusted for both measures and all pairs of levels of the factor.
+
+    `analysis.paired` has the tests and intervals.
+    """
+    runs = matched_runs(results)
+    factors = factors_of(results)
+    rows: list[dict[str, Any]] = []
+    for factor, pairs in factors.items():
+        others = [name for name in factors if name != factor]
+        for level, other in pairs:
+            found = match(runs, factor, level, other, others)
+            if len(found):
+                rows.append({"factor": factor, "level": level, "other": other} | difference(found))
+    return adjusted(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def adjusted(table: pd.DataFrame) -> pd.DataFrame:
+    """The contrasts with every p adjusted for both measures and all rows of its factor."""
+    for p in ("p", "p_conditions"):
+        long = table[["factor", *(f"{measure}_{p}" for measure in MEASURES)]].melt("factor", var_name="name")
+        by_factor = long.groupby("factor")["value"].transform(lambda values: holm(values.tolist()))
+        for measure in MEASURES:
+            table[f"{measure}_{p}_holm"] = by_factor[long["name"] == f"{measure}_{p}"].to_numpy()
+    return table
+
+
+def factors_of(results: Results) -> dict[str, list[tuple[Any, Any]]]:
+    """The factors that vary here, and of each the pairs of levels to compare."""
+    recorded = recorded_conditions(results)
+    found: dict[str, list[tuple[Any, Any]]] = {}
+    for key in recorded.keys:
+        if key in (*STRATUM, *recorded.clip_keys):
+            continue
+        levels = recorded.frame[key].dropna().unique().tolist()
+        if all(isinstance(level, str) for level in levels):
+            found[key] = list(itertools.combinations(levels, 2))
+        else:
+            ordered = sorted(levels)
+            found[key] = list(zip(ordered[1:], ordered[:-1], strict=True))
+    reference = reference_arm(recorded)
+    found["clipping"] = [(arm, reference) for arm in arms(recorded) if arm != reference]
+    return {factor: pairs for factor, pairs in found.items() if pairs}
+
+
+def matched_runs(results: Results) -> pd.DataFrame:
+    """One row per report trial that counts.
+
+    Columns: condition_id, task, the keys, clipping (the arm), seed, solved, stable.
+    """
+    conditions = conditions_table(results)
+    trials = reported_trials(results)
+    own = trials[["condition_id", "task", "seed"]].assign(
+        solved=solved(trials), stable=trials["outcome"] == Outcome.STABLE
+    )
+    keys = [key for key in conditions.keys if key != "task"]
+    known = conditions.frame[["condition_id", *keys]].assign(clipping=conditions.frame["arm"])
+    found: pd.DataFrame = own.merge(known, on="condition_id")
+    return found
+
+
+def match(runs: pd.DataFrame, factor: str, level: Any, other: Any, others: list[str]) -> pd.DataFrame:
+    """Pairs of runs of two levels, equal in task, length, seed and every other factor that both have."""
+    one, two = (runs[runs[factor] == value] for value in (level, other))
+    shared = [name for name in others if one[name].notna().all() and two[name].notna().all()]
+    pairs: pd.DataFrame = one.merge(two, on=[*STRATUM, "seed", *shared], suffixes=("", "_other"))
+    for name in others:
+        if name not in shared:
+            mine, theirs = pairs[name], pairs[f"{name}_other"]
+            pairs = pairs[(mine == theirs) | mine.isna() | theirs.isna()]
+    return pairs
+
+
+def difference(pairs: pd.DataFrame) -> dict[str, Any]:
+    """The differences of matched runs, under the names of the columns of `contrasts`."""
+    seeds, stratum = pairs["seed"].tolist(), strata(pairs)
+    sides = [pairs["condition_id"], pairs["condition_id_other"]]
+    units = min(sides, key=lambda side: side.nunique()).tolist()  # an option of one side only: of the other
+    found: dict[str, Any] = {"conditions": len(set(units)), "pairs": len(pairs)}
+    for measure in MEASURES:
+        change = pairs[measure].to_numpy(dtype=float) - pairs[f"{measure}_other"].to_numpy(dtype=float)
+        p_values = (sign_flip_p(cluster_sums(change, unit, stratum)[0]) for unit in (seeds, units))
+        values = (*paired_difference(change, seeds, stratum), *p_values)
+        found |= {f"{measure}_{end}": value for end, value in zip(ENDS, values, strict=True)}
+    return found

@@ -1,0 +1,73 @@
+"""The report as a page: the views that the templates fill in, and figures as SVG or PNG."""
+
+import io
+import json
+from pathlib import Path
+from typing import IO, Any
+
+import matplotlib
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
+
+from analysis.alarms import alarms, overview
+from analysis.load import Results
+from analysis.sections.base import Section
+
+
+def render(results: Results, views: list[dict[str, Any]], style: str) -> str:
+    """The page as text; `style` is html or md, `views` are of the sections, with their pictures."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=style == "html", trim_blocks=style == "md")
+    return environment.get_template(f"report.{style}").render(
+        name=results.name,
+        overview=overview(results),
+        alarms=alarms(results),
+        sections=views,
+        provenance=[json.dumps(record, indent=1) for record in results.provenance],
+    )
+
+
+def view(section: Section[Any], results: Results) -> dict[str, Any]:
+    """A section as the templates want it; `align` says how a column is set: text, or nothing for numbers."""
+    table = section.table(results)
+    shown = section.readable(table)
+    aligns = ["" if is_number(shown[name]) else "text" for name in shown.columns]
+    return {
+        "title": section.title,
+        "question": section.question,
+        "note": section.note,
+        "if_empty": section.if_empty,
+        "findings": section.findings(table),
+        "commands": section.commands(table),
+        "warnings": section.warnings(table),
+        "figure": section.render(table),
+        "heads": [{"label": name, "align": align} for name, align in zip(shown.columns, aligns, strict=True)],
+        "rows": [
+            [{"label": value, "align": align} for value, align in zip(row, aligns, strict=True)]
+            for row in shown.itertuples(index=False)
+        ],
+    }
+
+
+def is_number(column: "pd.Series[Any]") -> bool:
+    """Whether the cells of a column, as a person reads them, are numbers (which are aligned right)."""
+    return bool(column.astype(str).str.fullmatch(NUMBER).all())
+
+
+NUMBER = r"(beyond |below )?[-+]?(\d+(\.\d*)?(e[-+]\d+)?|inf)?\*?([ %\[(/,].*)?"
+"""A number, perhaps with its interval or 'of n' after it; - where there is none."""
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an SVG element, text kept as text."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    drawn = buffer.getvalue()
+    return drawn[drawn.index("<svg") :]
+
+
+def draw_png(figure: Figure, file: IO[bytes]) -> None:
+    """Write a figure as PNG."""
+    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})

@@ -1,0 +1,33 @@
+"""What a section of the report is: one question; `table` computes, `render` draws, `readable` words it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.load import Results
+from analysis.table import Table
+
+T = TypeVar("T", bound=Table)
+
+
+@dataclass(frozen=True)
+class Section(Generic[T]):
+    """A question, the table that answers it, its picture (or none), and the table as a person reads it.
+
+    `findings` are sentences that say what the table shows. `warnings` are sentences that a reader must know
+    before. `commands` are lines for a shell.
+    """
+
+    title: str
+    question: str
+    table: Callable[[Results], T]
+    render: Callable[[T], Figure | None]
+    readable: Callable[[T], pd.DataFrame]
+    note: str = ""
+    if_empty: str = "Nothing is recorded for this."
+    findings: Callable[[T], list[str]] = lambda _: []
+    warnings: Callable[[T], list[str]] = lambda _: []
+    commands: Callable[[T], list[str]] = lambda _: []

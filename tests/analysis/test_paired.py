@@ -1,0 +1,155 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import mannwhitneyu, norm, permutation_test
+from scipy.stats import t as student
+
+from analysis.paired import (
+    holm,
+    interquartile_mean,
+    mcnemar_p,
+    paired_difference,
+    probability_of_improvement,
+    sign_flip_p,
+    stratified_bootstrap,
+)
+
+
+def flags(*pairs: tuple[int, int, int]):
+    """Pairs given as (one, other, how many)."""
+    rows = [(a, b) for a, b, count in pairs for _ in range(count)]
+    return (np.array(column, dtype=bool) for column in zip(*rows, strict=True))
+
+
+def test_mcnemar_is_the_sign_test_on_the_pairs_that_differ():
+    """6 against 0 of the pairs that differ: 2 * .5^6; 5 against 1: 2 * (1 + 6) * .5^6."""
+    assert mcnemar_p(*flags((1, 0, 6), (1, 1, 30), (0, 0, 4))) == pytest.approx(2 * 0.5**6)
+    assert mcnemar_p(*flags((1, 0, 5), (0, 1, 1))) == pytest.approx(14 * 0.5**6)
+    assert mcnemar_p(*flags((1, 1, 5), (0, 0, 5))) == 1.0
+
+
+def test_paired_difference_by_hand():
+    """12 clusters of one pair: mean 3/12; squares v = (3 - 9/12) 12/11, and 1 of the added pairs."""
+    difference = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0.0])
+    mean, low, high = paired_difference(difference, range(12), [0] * 12)
+    v = (3 - 9 / 12) * 12 / 11
+    half = student.ppf(0.975, 11 * (v + 1) ** 2 / v**2) * (v + 1) ** 0.5 / 14
+    assert (mean, low, high) == pytest.approx((0.25, 3 / 14 - half, 3 / 14 + half), abs=1e-6)
+
+
+def test_pairs_of_one_cluster_count_as_one_where_they_agree():
+    """Six copies of every pair, sharing its seed, say no more than the pair."""
+    difference = np.random.default_rng(0).integers(-1, 2, 30).astype(float)
+    seeds = list(range(30))
+    _, low, high = paired_difference(difference, seeds, [0] * 30)
+    _, low_6, high_6 = paired_difference(np.repeat(difference, 6), np.repeat(seeds, 6).tolist(), [0] * 180)
+    assert (high_6 - low_6) / (high - low) == pytest.approx(1, abs=0.05)
+    _, low_30, high_30 = paired_difference(np.repeat(difference, 6), range(180), [0] * 180)
+    assert (high_30 - low_30) / (high - low) < 0.5
+
+
+def test_no_difference_at_all_is_not_certainty():
+    mean, low, high = paired_difference(np.zeros(24), range(24), [0] * 24)
+    assert mean == 0
+    assert low == -high < -0.05
+    assert paired_difference(np.ones(2), [0, 0], [5, 5]) == (1.0, -1.0, 1.0), "one seed"
+    assert math.isnan(paired_difference(np.zeros(0), [], [])[0])
+
+
+def test_lengths_of_one_seed_each_are_pooled():
+    """Two seeds at T = 5 and one at each of seven others: wide, as five wins against two losses are."""
+    difference = np.array([1, 1, 1, -1, 1, -1, 1, -1, 1.0])
+    _, low, high = paired_difference(difference, range(9), [5, 5, 6, 7, 8, 9, 10, 11, 12])
+    assert low < -0.3
+    assert high > 0.8
+    alone = paired_difference(difference[:3], range(3), [5, 5, 6])
+    assert alone == paired_difference(difference[:3], range(3), [5, 5, 5]), "a single one joins another"
+
+
+def test_clusters_of_unequal_size_by_hand():
+    """Sums 2, 0 and -1 of 2, 1 and 3 pairs: mean 1/6; the mean's part of larger clusters is taken off."""
+    difference = np.array([1, 1, 0, -1, 0, 0.0])
+    mean, low, high = paired_difference(difference, [0, 0, 1, 2, 2, 2], [0] * 6)
+    values = np.array([2, 0 + 1 / 6, -1 - 1 / 6]) / 2
+    v = np.var(values, ddof=1) * 3
+    half = student.ppf(0.975, 2 * (v + 1 / 2) ** 2 / v**2) * (v + 1 / 2) ** 0.5 / (3 + 1)
+    assert (mean, low, high) == pytest.approx((1 / 6, max(-1, 1 / 8 - half), min(1, 1 / 8 + half)))
+
+
+@pytest.mark.parametrize(("lengths", "seeds", "conditions"), [(1, 20, 1), (3, 8, 6), (8, 10, 1)])
+@pytest.mark.parametrize(("one", "other", "shared"), [(0.5, 0.5, 0.0), (0.9, 0.5, 0.0), (0.7, 0.5, 0.7)])
+def test_paired_differences_cover_the_truth(lengths, seeds, conditions, one, other, shared):
+    """Runs of a seed share a normal shock across arms and conditions; 400 data sets, 95 % nominal."""
+    generator = np.random.default_rng(0)
+    shape = (400, lengths, seeds, conditions)
+    shock = generator.normal(size=(*shape[:3], 1)) * shared**0.5
+    noise = generator.normal(size=(2, *shape)) * (1 - shared) ** 0.5
+    harder = np.linspace(-0.5, 0.5, lengths).reshape(-1, 1, 1)
+    levels = [norm.ppf(p) + harder for p in (one, other)]
+    runs = [shock + eps < level for eps, level in zip(noise, levels, strict=True)]
+    truth = float((norm.cdf(levels[0]) - norm.cdf(levels[1])).mean())
+    stratum, cluster = (index.ravel().tolist() for index in np.indices(shape[1:])[:2])
+    covered = 0
+    for a, b in zip(*runs, strict=True):
+        _, low, high = paired_difference((a.astype(float) - b).ravel(), cluster, stratum)
+        covered += low <= truth <= high
+    assert 0.925 <= covered / 400 <= 0.985
+
+
+def test_sign_flips_are_mcnemars_test_for_single_pairs_and_scipys_for_clusters():
+    for wins, losses, ties in [(6, 0, 4), (5, 1, 0), (3, 3, 1), (0, 0, 3)]:
+        one, other = flags((1, 0, wins), (0, 1, losses), (1, 1, ties))
+        assert sign_flip_p(one.astype(float) - other) == pytest.approx(mcnemar_p(one, other))
+    sums = np.array([3, -1, 0, 2, 2, -2, 1, 4.0])
+    by_scipy = permutation_test(
+        (sums,), np.sum, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+    )
+    assert sign_flip_p(sums) == pytest.approx(by_scipy.pvalue)
+
+
+def test_the_seed_of_a_bootstrap_matters_and_repeats():
+    one, other = np.random.default_rng(1).normal(size=(2, 12))
+    strata = [one, other]
+    found = [
+        stratified_bootstrap(strata, interquartile_mean, np.random.default_rng(s), 200) for s in (0, 0, 1)
+    ]
+    assert found[0] == found[1] != found[2]
+
+
+def test_holm_of_a_published_example():
+    """Holm 1979 by hand: .01 x 4, .015 x 3, .03 x 2, .04 x 1, never falling."""
+    assert holm([0.01, 0.04, 0.03, 0.015]) == pytest.approx([0.04, 0.06, 0.06, 0.045])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([0.01, math.nan, 0.02]) == pytest.approx([0.02, math.nan, 0.02], nan_ok=True)
+
+
+def test_interquartile_mean_by_hand():
+    assert interquartile_mean(np.array([1, 2, 3, 4, 5, 6, 7, 1e9])) == pytest.approx((3 + 4 + 5 + 6) / 4)
+    assert math.isnan(interquartile_mean(np.zeros(0)))
+
+
+def test_probability_of_improvement_is_mann_whitneys_u():
+    generator = np.random.default_rng(0)
+    one, other = generator.integers(0, 6, 15), generator.integers(0, 5, 11)
+    expected = mannwhitneyu(one, other).statistic / (15 * 11)
+    assert probability_of_improvement(one, other) == pytest.approx(expected)
+    assert probability_of_improvement(np.array([math.inf]), np.array([math.inf, 3.0])) == 0.75
+
+
+def test_the_bootstrap_resamples_each_stratum_by_itself():
+    """Strata of constants: the mean over all never changes."""
+    strata = [np.zeros(5), np.full(5, 10.0)]
+    assert stratified_bootstrap(strata, np.mean, np.random.default_rng(0), 50) == (5.0, 5.0, 5.0)
+
+
+@pytest.mark.slow
+def test_the_interval_of_the_interquartile_mean_covers_as_often_as_it_says():
+    """Three strata of 20 uniform values: the interquartile mean of all is 1/2."""
+    covered = 0
+    for seed in range(600):
+        generator = np.random.default_rng(seed)
+        strata = list(generator.random((3, 20)))
+        _, low, high = stratified_bootstrap(strata, interquartile_mean, generator, 300)
+        covered += low <= 0.5 <= high
+    assert 0.92 <= covered / 600 <= 0.97
