@@ -12,9 +12,9 @@ from analysis.statistics import poisson, wilson
 from analysis.table import Table, shown_keys
 from analysis.trials import by_condition, median_steps_to_solve, reported_trials, solved
 from analysis.words import interval, k_of_n, text, two_digits
-from harness.condition import CONDITION_FIELDS, SOLVED, Condition, Outcome
+from harness.condition import CONDITION_COLUMNS, SOLVED, Condition, Outcome
 
-FIELDS = tuple(CONDITION_FIELDS)
+FIELDS = tuple(CONDITION_COLUMNS)
 """The fields of a condition, in the order of the columns."""
 
 ALWAYS = ("model", "optimizer", RULE, "length", THRESHOLD, "hidden_size", "batch_size")

@@ -19,7 +19,7 @@ import torch
 
 import harness.training.loop
 from harness.condition import Condition, Pack, Trial
-from harness.probes import DEFAULT_MOMENT_PROBES, Curves, Levels, events, measure, measure_moment, outcome
+from harness.probes import DEFAULT_PROBES, Curves, Levels, events, measure_curves, outcome, probe_moment
 from harness.training.loop import Training, build_task
 from harness.training.moments import probe_batch
 from harness.training.replicas import Replicas, build_model, stack
@@ -54,7 +54,7 @@ class Measured:
         """Of the default probes of one replica at one moment, 16 at a time as in training."""
         moment = self.replicas.moment(self.weights, self.buffers, self.batch)
         started = time.perf_counter()
-        measure_moment(moment, DEFAULT_MOMENT_PROBES)
+        probe_moment(moment, DEFAULT_PROBES)
         return (time.perf_counter() - started) / len(moment.weights_RP)
 
 
@@ -79,7 +79,7 @@ def reading_seconds(trial: Trial) -> float:
         diverged_step=None,
     )
     started = time.perf_counter()
-    measure(curves), events(curves), outcome(curves)
+    measure_curves(curves), events(curves), outcome(curves)
     return (time.perf_counter() - started) / TRIAL_STEPS
 
 

@@ -50,11 +50,11 @@ def made_up(trial: Trial, steps: int, generator: np.random.Generator) -> Result:
     report = trial.phase == "report"
     moments = [moment for moment in MOMENTS if solved or moment != "solved"] if report else []
     profile = [(m, t, q) for m in moments for q in QUANTITIES for t in range(1, trial.condition.length)]
-    names = probes.moment_columns(SPACE.probes)
+    names = probes.probe_columns(SPACE.probes)
     return Result(
         trial=trial,
         outcome=outcome,
-        summary=dict.fromkeys(probes.columns())
+        summary=dict.fromkeys(probes.measure_columns())
         | {
             "objective": generator.random(),
             "steps": steps,
@@ -124,9 +124,9 @@ def make(folder: Path, space: Space, steps: int) -> int:
         space.definition(),
         space.conditions(),
         options=space.option_columns(),
-        measures=probes.columns(),
+        measures=probes.measure_columns(),
         provenance={},
-        moment_columns=probes.moment_columns(space.probes),
+        probe_columns=probes.probe_columns(space.probes),
     )
     count = 0
     for condition in space.conditions():

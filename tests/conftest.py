@@ -69,7 +69,7 @@ IDENTITY = ("trial_id", "condition_id", "pack_id", "phase", "space", "outcome")
 
 def make_summary(**known: Any) -> dict[str, Any]:
     """A summary with every column that a result fills: None where no value is given."""
-    filled = [*TRIAL_COLUMNS.keys() - make_trial().fields().keys() - set(IDENTITY), *probes.columns()]
+    filled = [*TRIAL_COLUMNS.keys() - make_trial().fields().keys() - set(IDENTITY), *probes.measure_columns()]
     return dict.fromkeys(filled) | known
 
 

@@ -25,8 +25,8 @@ RESULTS = (ROOT / "docs" / "results.md").read_text()
 
 def test_every_column_is_documented():
     documented = set(re.findall(r"`(\w+)`", MEASURES + RESULTS))
-    columns = set(TRIAL_COLUMNS) | set(probes.columns()) | set(load_space("smoke").option_columns())
-    columns |= set(probes.moment_columns(tuple(probes.MOMENT_PROBES)))
+    columns = set(TRIAL_COLUMNS) | set(probes.measure_columns()) | set(load_space("smoke").option_columns())
+    columns |= set(probes.probe_columns(tuple(probes.PROBES)))
     columns |= {*EVENT_SCHEMA.names[1:], *PROFILE_SCHEMA.names[1:], *probes.MOMENTS}
     assert columns - documented == set()
     schemas = (STEP_SCHEMA, EVAL_SCHEMA, EVENT_SCHEMA, MOMENT_SCHEMA, PROFILE_SCHEMA, SAMPLE_SCHEMA)
@@ -35,7 +35,7 @@ def test_every_column_is_documented():
 
 
 def test_every_probe_and_every_clip_rule_is_documented():
-    assert all(f"**`{name}`**" in MEASURES for name in probes.MOMENT_PROBES)
+    assert all(f"**`{name}`**" in MEASURES for name in probes.PROBES)
     assert all(f"| `{name}` |" in MEASURES for name in clip_rules.names())
 
 

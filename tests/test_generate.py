@@ -70,7 +70,9 @@ def generate(results: Path, *more: str, trial: str | None = None) -> int:
 
 
 def open_writer(folder: Path, definition, conditions=()) -> Writer:
-    return Writer(folder, definition, conditions, options={}, measures=probes.columns(), provenance={})
+    return Writer(
+        folder, definition, conditions, options={}, measures=probes.measure_columns(), provenance={}
+    )
 
 
 def test_samples_and_checkpoints_change_no_number_of_the_training(space):

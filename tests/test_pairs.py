@@ -9,7 +9,7 @@ from harness.errors import UserError
 from harness.models import models
 from harness.planning.fits import fits
 from harness.planning.space import Space
-from harness.probes import DEFAULT_MOMENT_PROBES
+from harness.probes import DEFAULT_PROBES
 from harness.tasks import heldout_set, tasks
 from harness.training.loop import build_task, train
 from tests.conftest import LENGTHS, make_trial, same_numbers, trained
@@ -37,7 +37,7 @@ def test_every_pair_has_the_same_numbers_in_a_pack_and_alone(model, task):
 @pytest.mark.parametrize("task", [task for model, task in PAIRS if model == "lstm"])
 def test_the_gradient_through_time_of_every_task_is_measured(task):
     trial = trials_of("lstm", task)[0]
-    (result,) = train(Pack((trial,), DEFAULT_MOMENT_PROBES))
+    (result,) = train(Pack((trial,), DEFAULT_PROBES))
     found = build_task(trial.condition)
     for column in ("grad_state_rate", "grad_c_rate", "lyapunov_1", "sigma_max"):
         assert all(map(math.isfinite, result.moments[column])), column

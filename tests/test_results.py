@@ -26,7 +26,7 @@ OPTIONS = {"encoding": str, "init": str, "forget_bias": float}
 def open_writer(folder) -> Writer:
     return Writer(
         folder, definition(), [make_condition()],
-        options=OPTIONS, measures=probes.columns(), provenance={"git_commit": "abc"},
+        options=OPTIONS, measures=probes.measure_columns(), provenance={"git_commit": "abc"},
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def test_columns_stand_in_their_order_whatever_the_order_of_the_summary(folder):
     (result,) = fake(pack)
     turned = dict(reversed(result.summary.items()))
     writer.write_pack(pack, [dataclasses.replace(result, summary=turned)])
-    columns = [*TRIAL_COLUMNS, *OPTIONS, *probes.columns()]
+    columns = [*TRIAL_COLUMNS, *OPTIONS, *probes.measure_columns()]
     assert pq.read_table(folder / "trials").column_names == columns
 
 

@@ -82,9 +82,9 @@ def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
         job.definition,
         space.conditions(),
         options=space.option_columns(),
-        measures=probes.columns(),
+        measures=probes.measure_columns(),
         provenance=where,
-        moment_columns=probes.moment_columns(space.probes),
+        probe_columns=probes.probe_columns(space.probes),
         levels=levels(space),
     )
 

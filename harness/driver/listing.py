@@ -33,7 +33,7 @@ def make_listing() -> dict[str, dict[str, str]]:
             axis: {name: REGISTRIES[part].first_line(name) for name in REGISTRIES[part].names()}
             for part, axis in PARTS.items()
         },
-        "probes": {name: first_line(probe.measure) for name, probe in probes.MOMENT_PROBES.items()},
+        "probes": {name: first_line(probe.measure) for name, probe in probes.PROBES.items()},
         "options": list_options(),
     }
 

@@ -103,7 +103,7 @@ def replaced_lengths(lengths: Any, tasks: Iterable[str], replaced: Mapping[str, 
 
 def checked_probes(names: Any) -> tuple[str, ...]:
     """The names of moment probes, sorted; UserError if one is not known."""
-    known = probes.MOMENT_PROBES
+    known = probes.PROBES
     chosen = () if names in ("none", ("none",)) else tuple(str(name) for name in as_axis(names))
     for name in chosen:
         if name not in known:

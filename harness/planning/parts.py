@@ -26,7 +26,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
 Component = tuple[str, str]
 """A part and the name of one of its classes: ("model", "lstm")."""
 
-RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *probes.columns()}
+RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *probes.measure_columns()}
 """Names that an option may not have: its column would hide another."""
 
 

@@ -70,7 +70,7 @@ class Space:
     observe: int = 800  # steps that a solved trial is watched for
     eval_every: int = 100  # steps between held-out evaluations
     pack_size: int = 32  # trials trained as one program, at most
-    probes: tuple[str, ...] = probes.DEFAULT_MOMENT_PROBES
+    probes: tuple[str, ...] = probes.DEFAULT_PROBES
     checkpoints: bool = False  # whether the final weights of report trials are kept
     sample_every: int = 0  # steps between texts sampled from report trials; 0 for none
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Measures, one file each. Importing this package registers them.
 
-A measure is read off the curves of a trial when it is over (`probe`). A probe is taken of the weights of a
-trial at a moment (`moment_probe`).
+A measure is read off the curves of a trial when it is over (`measure`). A probe is taken of the weights of a
+trial at a moment (`probe`).
 """
 
 from harness.probes import clipping as _clipping  # noqa: F401
@@ -15,26 +15,26 @@ from harness.probes import solved as _solved  # noqa: F401
 from harness.probes import spectrum as _spectrum  # noqa: F401
 from harness.probes import spikes as _spikes  # noqa: F401
 from harness.probes import updates as _updates  # noqa: F401
-from harness.probes.base import PROBES, Curves, Levels, columns, measure
+from harness.probes.base import MEASURES, Curves, Levels, measure_columns, measure_curves
 from harness.probes.divergence import divergence
 from harness.probes.events import events
 from harness.probes.moments import (
-    DEFAULT_MOMENT_PROBES,
-    MOMENT_PROBES,
+    DEFAULT_PROBES,
     MOMENTS,
     PROBE_SIZE,
+    PROBES,
     Measured,
     Moment,
-    measure_moment,
-    moment_columns,
+    probe_columns,
+    probe_moment,
 )
 from harness.probes.outcome import outcome
 from harness.probes.updates import UPDATE_EVERY
 
 __all__ = [
-    "DEFAULT_MOMENT_PROBES",
+    "DEFAULT_PROBES",
+    "MEASURES",
     "MOMENTS",
-    "MOMENT_PROBES",
     "PROBES",
     "PROBE_SIZE",
     "UPDATE_EVERY",
@@ -42,11 +42,11 @@ __all__ = [
     "Levels",
     "Measured",
     "Moment",
-    "columns",
     "divergence",
     "events",
-    "measure",
-    "measure_moment",
-    "moment_columns",
+    "measure_columns",
+    "measure_curves",
     "outcome",
+    "probe_columns",
+    "probe_moment",
 ]

@@ -57,41 +57,41 @@ class Curves:
         }
 
 
-Measure = Callable[[Curves], dict[str, Any]]
+Reading = Callable[[Curves], dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Probe:
-    """A measure and the trial columns it fills, each with its type: bool, int, float or str."""
+class Measure:
+    """What is read off the curves, and the trial columns that it fills, each with its type."""
 
-    measure: Measure
+    reading: Reading
     columns: dict[str, type]
 
 
-PROBES: list[Probe] = []
+MEASURES: list[Measure] = []
 
 
-def probe(**columns: type) -> Callable[[Measure], Measure]:
+def measure(**columns: type) -> Callable[[Reading], Reading]:
     """Decorator: run this measure on every trial and store what it returns under these columns."""
 
-    def add(measure: Measure) -> Measure:
-        PROBES.append(Probe(measure, columns))
-        return measure
+    def add(reading: Reading) -> Reading:
+        MEASURES.append(Measure(reading, columns))
+        return reading
 
     return add
 
 
-def measure(curves: Curves) -> dict[str, Any]:
-    """Every column of every probe."""
+def measure_curves(curves: Curves) -> dict[str, Any]:
+    """Every column of every measure."""
     values: dict[str, Any] = {}
-    for item in PROBES:
-        found = item.measure(curves)
+    for item in MEASURES:
+        found = item.reading(curves)
         if found.keys() != item.columns.keys():
-            raise ValueError(f"{item.measure.__name__} filled {set(found)}, registered {set(item.columns)}")
+            raise ValueError(f"{item.reading.__name__} filled {set(found)}, registered {set(item.columns)}")
         values |= found
     return values
 
 
-def columns() -> dict[str, type]:
-    """The columns of all probes and their types."""
-    return {name: kind for item in PROBES for name, kind in item.columns.items()}
+def measure_columns() -> dict[str, type]:
+    """The columns of all measures and their types."""
+    return {name: kind for item in MEASURES for name, kind in item.columns.items()}

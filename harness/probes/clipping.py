@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.probes.base import Curves, probe
+from harness.probes.base import Curves, measure
 
 
-@probe(
+@measure(
     grad_norm_p50=float,
     grad_norm_p90=float,
     grad_norm_p99=float,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad, jvp
 
-from harness.probes.moments import Measured, Moment, moment_probe
+from harness.probes.moments import Measured, Moment, probe
 
 ITERATIONS = 40
 """Hessian-vector products."""
@@ -23,7 +23,7 @@ def any_model(_: nn.Module) -> bool:
     return True
 
 
-@moment_probe("sharpness", applies=any_model)
+@probe("sharpness", applies=any_model)
 def curvature(moment: Moment) -> Measured:
     """Largest eigenvalue of the Hessian of the mean loss on the probe batch, by 40 steps of Lanczos.
 

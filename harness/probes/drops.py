@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.probes.base import Curves, Floats, Levels, probe
+from harness.probes.base import Curves, Floats, Levels, measure
 
 POOLED_SEQUENCES = 128
 """A score is pooled over at least this many sequences before it may count as a drop."""
@@ -79,7 +79,7 @@ def drops_of(curves: Curves) -> tuple[int | None, list[Drop]]:
     return armed, find_drops(curves.score, armed, batch_size, curves.levels)
 
 
-@probe(drops=int, watched_steps=int)
+@measure(drops=int, watched_steps=int)
 def drops(curves: Curves) -> dict[str, Any]:
     """Number of drops, and the number of steps at which one could have begun or gone on.
 

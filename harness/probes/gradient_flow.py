@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.func import grad
 
 from harness.capabilities import has_steps, state_parts
-from harness.probes.moments import Measured, Moment, check_steps, moment_probe, rollout
+from harness.probes.moments import Measured, Moment, check_steps, probe, rollout
 
 REACH = 1e-3
 """Fraction of its last value below which a gradient no longer reaches."""
@@ -21,9 +21,7 @@ REACH = 1e-3
 QUANTITIES = ("state", "h", "c")
 
 
-@moment_probe(
-    *(f"grad_{name}_{what}" for name in QUANTITIES for what in ("rate", "reach")), applies=has_steps
-)
+@probe(*(f"grad_{name}_{what}" for name in QUANTITIES for what in ("rate", "reach")), applies=has_steps)
 def gradient_flow(moment: Moment) -> Measured:
     """Rate and reach of the gradient with respect to the state after each step, and its profiles over t.
 

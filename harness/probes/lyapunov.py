@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.func import jvp, vmap
 
 from harness.capabilities import has_steps
-from harness.probes.moments import Measured, Moment, moment_probe
+from harness.probes.moments import Measured, Moment, probe
 
 EXPONENTS = 4
 """Exponents that are recorded, the largest first."""
@@ -32,7 +32,7 @@ COUNTED = 100
 """Steps that count."""
 
 
-@moment_probe(*(f"lyapunov_{i + 1}" for i in range(EXPONENTS)), "lyapunov_error", applies=has_steps)
+@probe(*(f"lyapunov_{i + 1}" for i in range(EXPONENTS)), "lyapunov_error", applies=has_steps)
 def lyapunov(moment: Moment) -> Measured:
     """The 4 largest exponents: means over 8 trajectories of 100 steps each, after 50 that do not count.
 

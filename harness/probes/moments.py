@@ -80,7 +80,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class MomentProbe:
+class Probe:
     """A measure of a moment and the columns that it fills in the moments table: all floats.
 
     `applies` says whether the model has what the probe reads; where it has not, the columns are NaN.
@@ -91,27 +91,27 @@ class MomentProbe:
     applies: Callable[[nn.Module], bool]
 
 
-MOMENT_PROBES: dict[str, MomentProbe] = {}
+PROBES: dict[str, Probe] = {}
 
-DEFAULT_MOMENT_PROBES = ("gradient_flow", "lyapunov", "spectrum")
+DEFAULT_PROBES = ("gradient_flow", "lyapunov", "spectrum")
 """What a space measures if it does not say."""
 
 
-def moment_probe(
+def probe(
     *columns: str, applies: Callable[[nn.Module], bool]
 ) -> Callable[[Callable[[Moment], Measured]], Callable[[Moment], Measured]]:
     """Decorator: a space may name this function under `probes`, and its columns are then filled."""
 
     def add(measure: Callable[[Moment], Measured]) -> Callable[[Moment], Measured]:
-        MOMENT_PROBES[measure.__name__] = MomentProbe(measure, columns, applies)
+        PROBES[measure.__name__] = Probe(measure, columns, applies)
         return measure
 
     return add
 
 
-def moment_columns(names: tuple[str, ...]) -> tuple[str, ...]:
+def probe_columns(names: tuple[str, ...]) -> tuple[str, ...]:
     """The columns of these probes in the moments table."""
-    return tuple(column for name in names for column in MOMENT_PROBES[name].columns)
+    return tuple(column for name in names for column in PROBES[name].columns)
 
 
 def rollout(model: Any, inputs_BTI: Tensor, nudges: tuple[Tensor, ...] | None = None) -> Tensor:
@@ -140,12 +140,12 @@ def check_steps(moment: Moment) -> None:
         raise ValueError("its forward gives other outputs than its initial_state, step and readout")
 
 
-def measure_moment(moment: Moment, names: tuple[str, ...]) -> Measured:
+def probe_moment(moment: Moment, names: tuple[str, ...]) -> Measured:
     """Everything that these probes find. ValueError names the probe if the model does not go along."""
     columns: dict[str, Tensor] = {}
     profiles: dict[str, Tensor] = {}
     for name in names:
-        found = MOMENT_PROBES[name]
+        found = PROBES[name]
         if not found.applies(moment.model):
             columns |= {column: moment.missing() for column in found.columns}
             continue

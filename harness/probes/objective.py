@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.probes.base import Curves, probe
+from harness.probes.base import Curves, measure
 
 
-@probe(objective=float)
+@measure(objective=float)
 def objective(curves: Curves) -> dict[str, Any]:
     """Area under the held-out loss from step 0 to max_steps, between 0 and 1.
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from harness.capabilities import has_layer_states
 from harness.graphs import propagation
-from harness.probes.moments import Measured, Moment, moment_probe
+from harness.probes.moments import Measured, Moment, probe
 
 
-@moment_probe("dirichlet_first", "dirichlet_last", "dirichlet_rate", applies=has_layer_states)
+@probe("dirichlet_first", "dirichlet_last", "dirichlet_rate", applies=has_layer_states)
 def smoothing(moment: Moment) -> Measured:
     """Relative Dirichlet energy after the first and the last layer, and the factor per layer between them.
 

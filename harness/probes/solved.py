@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.probes.base import Curves, probe
+from harness.probes.base import Curves, measure
 from harness.probes.drops import pool_size, trailing_means
 
 
-@probe(last_solved_step=int, steps_below_drop=int)
+@measure(last_solved_step=int, steps_below_drop=int)
 def solved(curves: Curves) -> dict[str, Any]:
     """Step of the last evaluation at the solved level, and steps spent below the drop level after solving.
 

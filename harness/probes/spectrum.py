@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from harness.capabilities import has_recurrent_weight
-from harness.probes.moments import Measured, Moment, moment_probe
+from harness.probes.moments import Measured, Moment, probe
 
 
-@moment_probe("spectral_radius", "sigma_max", applies=has_recurrent_weight)
+@probe("spectral_radius", "sigma_max", applies=has_recurrent_weight)
 def spectrum(moment: Moment) -> Measured:
     """Largest |eigenvalue| and largest singular value of W_hh; of a gated cell, the largest over its gates.
 

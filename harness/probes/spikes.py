@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.probes.base import Curves, Floats, probe
+from harness.probes.base import Curves, Floats, measure
 
 MIN_VALUES = 20
 """Finite values that the window must hold before a finite value is judged."""
@@ -139,7 +139,7 @@ def find_spikes(series: Floats, score: SpikeScore = SIX_SIGMA) -> list[Spike]:
     return events
 
 
-@probe(
+@measure(
     loss_spikes_7sigma=float,
     loss_spikes_6sigma=float,
     grad_norm_spikes_7sigma=float,

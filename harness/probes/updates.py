@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.probes.base import Curves, probe
+from harness.probes.base import Curves, measure
 
 UPDATE_EVERY = 10
 """Updates are measured at steps 1, 11, 21, ..."""
 
 
-@probe(
+@measure(
     update_norm_p50=float,
     update_norm_max=float,
     update_ratio_p50=float,

@@ -45,7 +45,7 @@ class Writer:
         options: Mapping[str, type],
         measures: Mapping[str, type],
         provenance: Mapping[str, Any],
-        moment_columns: Sequence[str] = (),
+        probe_columns: Sequence[str] = (),
         levels: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         """Open the folder, making it if need be, and clear away what an interrupted run left half done.
@@ -53,7 +53,7 @@ class Writer:
         `definition` and `conditions` are stored with the first pack. `options` and `measures` are columns
         that this space adds to the trials table: an option is null where a condition has none, a measure
         stands in the summary of every result. `provenance` goes into the footer of every file.
-        `moment_columns` are the columns of its moment probes, all float. `levels`, by condition_id, are
+        `probe_columns` are the columns of its moment probes, all float. `levels`, by condition_id, are
         columns of the conditions table.
 
         Raises RecordsError if another process writes to the folder or if its definition is gone, UserError if
@@ -65,7 +65,7 @@ class Writer:
         self._levels = levels or {}
         self._options = options
         self._trial_columns = {**TRIAL_COLUMNS, **options, **measures}
-        moments = pa.schema([*MOMENT_SCHEMA, *(pa.field(name, pa.float64()) for name in moment_columns)])
+        moments = pa.schema([*MOMENT_SCHEMA, *(pa.field(name, pa.float64()) for name in probe_columns)])
         self._histories = {
             "steps": STEP_SCHEMA,
             "evals": EVAL_SCHEMA,

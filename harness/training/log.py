@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.condition import Checkpoint, Result, Trial
-from harness.probes import Curves, Levels, divergence, events, measure, outcome
+from harness.probes import Curves, Levels, divergence, events, measure_curves, outcome
 from harness.probes.base import Floats
 from harness.training.moments import Rows, Snapshots
 from harness.training.thinning import kept_steps
@@ -143,7 +143,7 @@ class Log:
             "control_score": self.control_score,
             "above_baseline": bool(curves.eval_loss[-1] > self.levels.baseline_loss),
             "seconds": seconds,
-            **measure(curves),
+            **measure_curves(curves),
         }
 
     def state(self) -> Checkpoint:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.condition import Condition
-from harness.probes import MOMENTS, PROBE_SIZE, Measured, measure_moment, moment_columns
+from harness.probes import MOMENTS, PROBE_SIZE, Measured, probe_columns, probe_moment
 from harness.tasks import Task, heldout_set
 from harness.training.replicas import Replicas, stack
 
@@ -52,7 +52,7 @@ def take_moments(
         chunk = keys[begin : begin + ROWS_AT_ONCE]
         weights_RP = torch.stack([jobs[key].weights_P for key in chunk])
         _, buffers = stack([models[jobs[key].seed] for key in chunk])
-        measured = measure_moment(replicas.moment(weights_RP, buffers, batch), names)
+        measured = probe_moment(replicas.moment(weights_RP, buffers, batch), names)
         found |= {key: _row(measured, r) for r, key in enumerate(chunk)}
     return [
         _tables(taken, [found[_key(moment, index, seed)] for moment in taken], names)
@@ -82,7 +82,7 @@ def _row(measured: Measured, r: int) -> Measured:
 
 def _tables(taken: Snapshots, found: list[Measured], names: tuple[str, ...]) -> tuple[Rows, Rows]:
     """Rows of the moments and of the profiles table, moments in their order."""
-    moments: Rows = {name: [] for name in ("moment", "step", *moment_columns(names))}
+    moments: Rows = {name: [] for name in ("moment", "step", *probe_columns(names))}
     profiles: Rows = {name: [] for name in ("moment", "step", "t", "quantity", "mean_norm", "median_norm")}
     in_order = sorted(zip(taken.items(), found, strict=True), key=lambda item: MOMENTS.index(item[0][0]))
     for (moment, (step, _)), measured in in_order:

@@ -24,7 +24,7 @@ S, R, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.DIVERGED
 def open_writer(folder, space: Space, conditions, provenance) -> Writer:
     return Writer(
         folder, space.definition(), conditions,
-        options=space.option_columns(), measures=probes.columns(), provenance=provenance,
+        options=space.option_columns(), measures=probes.measure_columns(), provenance=provenance,
     )  # fmt: skip
 
 

@@ -47,7 +47,8 @@ def make_folder(folder, space: Space, trials: list[tuple[Trial, Outcome]], faile
     conditions = list(dict.fromkeys([t.condition for t, _ in trials] + [t.condition for t in failed]))
     recorder = Writer(
         folder, space.definition(), conditions,
-        options=space.option_columns(), measures=probes.columns(), provenance={"git_commit": "abc123"},
+        options=space.option_columns(), measures=probes.measure_columns(),
+        provenance={"git_commit": "abc123"},
     )  # fmt: skip
     for trial, outcome in trials:
         recorder.write_pack(Pack((trial,)), [result(trial, outcome)])

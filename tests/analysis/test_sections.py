@@ -40,11 +40,12 @@ def a_result(trial, outcome=Outcome.STABLE, events=(), **summary) -> Result:
     )
 
 
-def make_folder(folder, space: Space, results: list[Result], moment_columns=()):
+def make_folder(folder, space: Space, results: list[Result], probe_columns=()):
     conditions = list(dict.fromkeys(r.trial.condition for r in results))
     writer = Writer(
-        folder, space.definition(), conditions, options=space.option_columns(), measures=probes.columns(),
-        provenance={}, moment_columns=moment_columns,
+        folder, space.definition(), conditions, options=space.option_columns(),
+        measures=probes.measure_columns(),
+        provenance={}, probe_columns=probe_columns,
     )  # fmt: skip
     for result in results:
         writer.write_pack(Pack((result.trial,)), [result])

@@ -44,7 +44,7 @@ def two_tasks(folder, ends, add=lambda result: result) -> Results:
         for condition in space.conditions()
         if condition.length in lengths
     ]
-    columns = space.option_columns() | probes.columns()
+    columns = space.option_columns() | probes.measure_columns()
     recorder = Records(folder, space.definition(), conditions, columns, {})
     for condition in conditions:
         for seed in range(SEEDS):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.condition import Outcome
-from harness.probes import PROBES, Curves, Levels, columns, measure, outcome
+from harness.probes import MEASURES, Curves, Levels, measure_columns, measure_curves, outcome
 from harness.probes.clipping import clipping
 from harness.probes.objective import objective
 from harness.training.thinning import kept_steps
@@ -108,7 +108,7 @@ def test_clip_accounting_of_a_diverged_run_counts_the_overflow_as_infinite():
 
 
 def test_drops_and_watched_steps_of_a_run():
-    found = measure(curves(dropping(200, 5), evals=ENDS, solved=100))
+    found = measure_curves(curves(dropping(200, 5), evals=ENDS, solved=100))
     assert (found["drops"], found["watched_steps"]) == (1, 450)
 
 
@@ -116,14 +116,14 @@ def test_spike_columns_are_percentages_of_the_right_series():
     """One spike of 500 steps in the gradient norm is .2 %; the loss is calm."""
     norm = np.ones(500)
     norm[300] = 9.0
-    found = measure(curves(norm=norm, max_norm=math.inf))
+    found = measure_curves(curves(norm=norm, max_norm=math.inf))
     assert (found["grad_norm_spikes_7sigma"], found["grad_norm_spikes_6sigma"]) == (0.2, 0.2)
     assert (found["loss_spikes_7sigma"], found["loss_spikes_6sigma"]) == (0.0, 0.0)
 
 
 def test_every_measure_fills_its_columns_and_no_two_share_one():
-    assert measure(curves()).keys() == columns().keys()
-    assert len(columns()) == sum(len(probe.columns) for probe in PROBES)
+    assert measure_curves(curves()).keys() == measure_columns().keys()
+    assert len(measure_columns()) == sum(len(probe.columns) for probe in MEASURES)
 
 
 def history(steps: int) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from torch import nn
 from harness.capabilities import has_steps
 from harness.models import models
 from harness.models.base import Recurrent
-from harness.probes import MOMENT_PROBES, measure_moment
+from harness.probes import PROBES, probe_moment
 from harness.probes.curvature import curvature, largest_eigenvalue
 from harness.probes.gradient_flow import gradient_flow, rate, reach, state_gradients
 from harness.probes.lyapunov import SETTLING, driving, exponents, lyapunov
@@ -307,7 +307,7 @@ def test_of_stacked_layers_h_and_c_are_the_top_ones_and_the_state_is_all():
 
 def test_a_bidirectional_model_has_a_spectrum_and_no_steps():
     module = build("gru", bidirectional=True)
-    found = measure_moment(moment_of(module), ("gradient_flow", "lyapunov", "spectrum"))
+    found = probe_moment(moment_of(module), ("gradient_flow", "lyapunov", "spectrum"))
     assert found.profiles == {}
     assert math.isnan(found.columns["lyapunov_1"].item())
     assert module.recurrent_weight().shape == (2 * 3, 8, 8)
@@ -386,14 +386,14 @@ def test_the_largest_eigenvalue_of_known_spectra(spectrum):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1e200])
-@pytest.mark.parametrize("probe", list(MOMENT_PROBES))
+@pytest.mark.parametrize("probe", list(PROBES))
 def test_weights_that_are_not_finite_give_values_and_leave_the_others_alone(probe, value):
     calm = build("rnn")
     moment = moment_of(calm, calm)
     moment.weights_RP[1] = value
-    found = measure_moment(moment, (probe,)).columns
-    alone = measure_moment(moment_of(calm), (probe,)).columns
-    assert set(found) == set(MOMENT_PROBES[probe].columns)
+    found = probe_moment(moment, (probe,)).columns
+    alone = probe_moment(moment_of(calm), (probe,)).columns
+    assert set(found) == set(PROBES[probe].columns)
     for name, column in found.items():
         assert column[0].item() == pytest.approx(alone[name][0].item(), rel=1e-9, nan_ok=True)
         if not math.isfinite(value) and probe in ("spectrum", "curvature"):
@@ -412,7 +412,7 @@ class Outputs(nn.Module):
 
 
 def test_what_a_model_does_not_have_is_nan():
-    found = measure_moment(moment_of(Outputs(10, 8, 10)), tuple(MOMENT_PROBES))
+    found = probe_moment(moment_of(Outputs(10, 8, 10)), tuple(PROBES))
     assert found.profiles == {}
     assert all(torch.isnan(found.columns[name]).all() for name in ("grad_h_rate", "lyapunov_1", "sigma_max"))
     assert torch.isfinite(found.columns["sharpness"]).all()
@@ -429,13 +429,13 @@ def test_a_model_that_a_probe_cannot_measure_is_an_error_that_names_the_probe():
     with pytest.raises(
         ValueError, match=r"probe gradient_flow cannot measure this model \(RuntimeError: expected"
     ):
-        measure_moment(moment_of(SinglePrecision(10, 8, 10)), ("gradient_flow",))
+        probe_moment(moment_of(SinglePrecision(10, 8, 10)), ("gradient_flow",))
 
 
 def test_a_model_that_is_looped_is_measured_the_same(monkeypatch):
     modules = [build("lstm", seed) for seed in range(2)]
-    mapped = measure_moment(moment_of(*modules), tuple(MOMENT_PROBES))
+    mapped = probe_moment(moment_of(*modules), tuple(PROBES))
     monkeypatch.setattr(models.get("lstm"), "vectorizable", False)
-    looped = measure_moment(moment_of(*modules), tuple(MOMENT_PROBES))
+    looped = probe_moment(moment_of(*modules), tuple(PROBES))
     for name, column in mapped.columns.items():
         assert torch.allclose(column, looped.columns[name], rtol=1e-6, equal_nan=True), name

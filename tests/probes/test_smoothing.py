@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from harness.graphs import path, propagation
-from harness.probes import Moment, measure_moment
+from harness.probes import Moment, probe_moment
 from harness.probes.smoothing import relative_energy, smoothing
 from harness.tasks import tasks
 from harness.training.moments import probe_batch
@@ -73,11 +73,11 @@ def test_one_layer_has_no_rate_and_other_models_have_no_columns():
     model = build_model(make_condition(), task, 0)
     weights, buffers = stack([model])
     moment = Replicas(model, task).moment(weights, buffers, probe_batch(task, "palindrome", "cpu"))
-    found = measure_moment(moment, ("smoothing",)).columns
+    found = probe_moment(moment, ("smoothing",)).columns
     assert all(math.isnan(column.item()) for column in found.values())
 
 
 def test_a_network_for_graphs_has_no_gradient_through_time():
-    found = measure_moment(moment_of("gcn", 2), ("gradient_flow", "smoothing"))
+    found = probe_moment(moment_of("gcn", 2), ("gradient_flow", "smoothing"))
     assert found.columns["grad_state_rate"].isnan().all()
     assert found.columns["dirichlet_last"].isfinite().all()

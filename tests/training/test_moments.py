@@ -13,7 +13,7 @@ from harness.models import models
 from harness.optimizers import optimizers
 from harness.planning.plan import Plan
 from harness.planning.space import Space
-from harness.probes import MOMENT_PROBES, PROBE_SIZE, moment_columns
+from harness.probes import PROBE_SIZE, PROBES, probe_columns
 from harness.probes.gradient_flow import state_gradients
 from harness.results.reader import read
 from harness.results.writer import Writer
@@ -24,7 +24,7 @@ from harness.training.replicas import Replicas, build_model, stack
 from harness.training.step import Eager
 from tests.conftest import SEQUENCE_MODELS, end_weights, make_condition, make_pack, make_trial, trained
 
-ALL = tuple(MOMENT_PROBES)
+ALL = tuple(PROBES)
 FEW = ("gradient_flow", "spectrum")
 
 
@@ -91,7 +91,7 @@ def test_a_solved_trial_has_three_moments():
         assert result.moments["moment"] == ["init", "solved", "end"]
         solved = result.summary["solved_step"]
         assert result.moments["step"] == [0, solved, solved + 20]
-        assert set(result.moments) == {"moment", "step", *moment_columns(FEW)}
+        assert set(result.moments) == {"moment", "step", *probe_columns(FEW)}
 
 
 def test_an_unsolved_trial_has_no_solved_moment_and_a_profile_point_per_step_in_time():
@@ -122,7 +122,7 @@ def test_a_diverged_trial_ends_with_its_last_evaluation():
 
 def assert_same_moments(one, other) -> None:
     assert one.moments["moment"] == other.moments["moment"]
-    for name in moment_columns(ALL):
+    for name in probe_columns(ALL):
         assert one.moments[name] == pytest.approx(other.moments[name], rel=1e-9, abs=1e-12, nan_ok=True)
     assert one.profiles["mean_norm"] == pytest.approx(other.profiles["mean_norm"], rel=1e-9)
 
@@ -172,7 +172,7 @@ def test_events_moments_and_profiles_are_written_and_read(tmp_path):
     conditions = [make_condition()]
     writer = Writer(
         tmp_path, {"name": "x"}, conditions,
-        options={}, measures=probes.columns(), provenance={}, moment_columns=moment_columns(FEW),
+        options={}, measures=probes.measure_columns(), provenance={}, probe_columns=probe_columns(FEW),
     )  # fmt: skip
     writer.write_pack(pack, results)
     writer.close()
