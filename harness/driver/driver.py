@@ -20,7 +20,7 @@ from harness.planning.space import Space
 from harness.results import reader
 from harness.results.provenance import provenance
 from harness.results.writer import Writer
-from harness.training.loop import build_task
+from harness.training.loop import build_task, levels_of
 
 
 def run_space(
@@ -57,7 +57,9 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
     with closing(open_records(job, argv)) as recorder:
         plan = Plan(job.space, reader.objectives(job.folder))
         driver = Driver(plan, recorder, audience)
-        start = Start(space=job.space, folder=job.folder, recorded=plan.done, left=plan.left())
+        start = Start(
+            space=job.space, folder=job.folder, recorded=plan.done, left=plan.left(), found=job.found
+        )
         with audience.following(start):
             try:
                 with terminated_as_interrupted():
@@ -89,15 +91,13 @@ def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
     )
 
 
-LEVELS = ("chance", "baseline_loss", "solved_at", "drop_at", "recovered_at")
-
-
 def levels(space: Space) -> dict[str, dict[str, float]]:
     """By condition_id: the levels of its task at its length and options, for the conditions table."""
     found = {}
     for condition in space.conditions():
         task = build_task(condition)
-        found[condition.condition_id] = {name: float(getattr(task, name)) for name in LEVELS}
+        named = {"chance": task.chance, **vars(levels_of(task))}
+        found[condition.condition_id] = {name: float(value) for name, value in named.items()}
     return found
 
 
