@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from harness import probes
 from harness.condition import Pack, Result
 from harness.driver.interrupts import terminated_as_interrupted, uninterrupted
 from harness.driver.listeners import Audience, Listener, Start
@@ -17,6 +16,7 @@ from harness.executors.base import Failure, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.plan import Plan
 from harness.planning.space import Space
+from harness.probes import measure_columns, probe_columns
 from harness.results import reader
 from harness.results.provenance import provenance
 from harness.results.writer import Writer
@@ -84,9 +84,9 @@ def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
         job.definition,
         space.conditions(),
         options=space.option_columns(),
-        measures=probes.measure_columns(),
+        measures=measure_columns(),
         provenance=where,
-        probe_columns=probes.probe_columns(space.probes),
+        probe_columns=probe_columns(space.probes),
         levels=levels(space),
     )
 
