@@ -6,7 +6,7 @@ import torch
 from harness.condition import Pack
 from harness.results.reader import read
 from harness.run import main
-from tests.conftest import end_weights, make_trial, trained
+from tests.helpers import end_weights, make_trial, trained
 
 examples = pytest.importorskip("examples.third_party")
 NAMES = [f"examples.third_party:{name}" for name in ("CfC", "LEM", "MinGRU")]

@@ -12,7 +12,7 @@ from analysis.report import write_report
 from analysis.sections import methods
 from analysis.table import panel_keys
 from harness.condition import Outcome
-from tests.analysis.test_contrasts import grid
+from tests.helpers import made_grid
 
 S, U = Outcome.STABLE, Outcome.UNSOLVED
 
@@ -21,7 +21,7 @@ S, U = Outcome.STABLE, Outcome.UNSOLVED
 def results(tmp_path, monkeypatch):
     """Two sizes; the smaller solves nothing. Conditions may have a field named schedule."""
     monkeypatch.setattr(conditions, "FIELDS", (*conditions.FIELDS, "schedule"))
-    return grid(
+    return made_grid(
         tmp_path,
         lambda condition, _: S if condition.hidden_size == 8 else U,
         models=("rnn",),

@@ -15,8 +15,7 @@ from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.planning.space import Space
 from harness.results.schema import STEP_SCHEMA
 from harness.results.writer import Writer
-from tests.analysis.test_sections import TUNED, a_result, make_folder, with_rate
-from tests.conftest import make_trial
+from tests.helpers import TUNED, a_result, make_folder, make_trial, with_rate
 
 S, R, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.DIVERGED
 

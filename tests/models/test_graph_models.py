@@ -14,8 +14,7 @@ from harness.probes.gradient_flow import gradient_flow
 from harness.tasks import tasks
 from harness.training.moments import probe_batch
 from harness.training.replicas import Replicas, build_model, stack
-from tests.conftest import end_weights, make_condition, make_trial, trained
-from tests.test_graphs import some_graph
+from tests.helpers import end_weights, make_condition, make_trial, some_graph, trained
 
 
 def build(name: str, graph: Graph | None = None, length: int = 3, inputs: int = 12, **options) -> nn.Module:

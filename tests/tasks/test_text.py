@@ -14,15 +14,9 @@ from harness.planning.space import Space
 from harness.tasks import heldout_set, tasks
 from harness.tasks.text import PYDOC, bigram_entropy, entropy, read_corpus
 from harness.training.loop import build_task
-from tests.conftest import same_numbers, trained
+from tests.helpers import letters, same_numbers, trained
 
 PARTS = ("train", "validation", "test")
-
-
-def letters(size: int) -> str:
-    """Characters that depend on the one before them: 'a' follows anything, the others follow 'a'."""
-    draws = torch.randint(4, (size,), generator=torch.Generator().manual_seed(0)).tolist()
-    return "".join("a" if i % 2 else "bcde"[draw] for i, draw in enumerate(draws))
 
 
 @pytest.fixture

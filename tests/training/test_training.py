@@ -12,7 +12,7 @@ from harness.condition import Checkpoint, Pack
 from harness.models import models
 from harness.optimizers import optimizers
 from harness.training.loop import Training
-from tests.conftest import LENGTHS, TASK_OF, make_pack, make_trial, trained
+from tests.helpers import LENGTHS, TASK_OF, make_pack, make_trial, trained
 
 
 def finish(training: Training) -> Training:

@@ -12,7 +12,7 @@ from harness.planning.space import Space
 from harness.probes import DEFAULT_PROBES
 from harness.tasks import heldout_set, tasks
 from harness.training.loop import build_task, train
-from tests.conftest import LENGTHS, make_trial, same_numbers, trained
+from tests.helpers import LENGTHS, make_trial, same_numbers, trained
 
 PAIRS = [(model, task) for model in models.names() for task in tasks.names() if fits(model, task)]
 
@@ -62,7 +62,7 @@ def space(model: str, task: str) -> Space:
 
 
 def test_a_model_that_does_not_read_what_the_task_gives_is_refused_naming_what_fits():
-    reads, gives = "tests.test_pairs:ReadsPictures", "tests.test_pairs:GivesPictures"
+    reads, gives = "tests.training.test_pairs:ReadsPictures", "tests.training.test_pairs:GivesPictures"
     with pytest.raises(
         UserError, match=r"ReadsPictures does not fit tasks=parity; models that do: .*lstm"
     ) as error:
