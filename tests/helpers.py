@@ -1,19 +1,21 @@
 """What several tests share: short ways to name trials, train them, and make results folders by hand."""
 
 import dataclasses
+import itertools
 import math
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from analysis.load import Results, load
@@ -45,6 +47,21 @@ TASK_OF = {name: next(task for task in tasks.names() if fits(name, task)) for na
 
 LENGTHS = {"digits": 8, "recall": 16}
 """Of the tasks that a length of 10 does not fit."""
+
+# Parameters
+
+
+def mostly_contract(cases: Iterable[Any], *unit: Any) -> list[Any]:
+    """The parameters of a test: `unit` runs with the unit tests, every other case is marked contract."""
+    cases = list(cases)
+    assert all(case in cases for case in unit)
+    return [case if case in unit else contract(case) for case in cases]
+
+
+def contract(case: Any) -> Any:
+    values = case if isinstance(case, tuple) else (case,)
+    return pytest.param(*values, marks=pytest.mark.contract)
+
 
 # Trials
 
@@ -203,16 +220,20 @@ def with_rate(result: Result) -> Result:
     return dataclasses.replace(result, trial=dataclasses.replace(result.trial, condition=condition))
 
 
-def make_folder(folder: Path, space: Space, results: list[Result], probe_columns=()) -> Path:
-    """A results folder with a pack for every result."""
+def make_folder(
+    folder: Path, space: Space, results: list[Result], probe_columns=(), together: bool = False
+) -> Path:
+    """A results folder with a pack for every result, or `together` for each condition."""
     conditions = list(dict.fromkeys(r.trial.condition for r in results))
     writer = Writer(
         folder, space.definition(), conditions, options=space.option_columns(),
         measures=probes.measure_columns(),
         provenance={}, probe_columns=probe_columns,
     )  # fmt: skip
-    for result in results:
-        writer.write_pack(Pack((result.trial,)), [result])
+    keys = (lambda result: result.trial.condition) if together else (lambda result: result.trial)
+    for _, group in itertools.groupby(results, keys):
+        pack = list(group)
+        writer.write_pack(Pack(tuple(result.trial for result in pack)), pack)
     writer.close()
     return folder
 
@@ -276,7 +297,7 @@ def made_grid(
             outcome = ends(condition, seed)
             solved = outcome in (S, R)
             results.append(a_result(trial, outcome, solved_step=100 if solved else None, watched_steps=9))
-    return load(make_folder(tmp_path / "x", space, results))
+    return load(make_folder(tmp_path / "x", space, results, together=True))
 
 
 # Runs of the command line

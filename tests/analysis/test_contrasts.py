@@ -141,6 +141,7 @@ def test_divergences_are_counted_by_model_and_optimizer(tmp_path):
     )
 
 
+@pytest.mark.contract
 def test_of_many_levels_the_largest_differences_are_named(tmp_path):
     """Seven thresholds do not differ from the last; Adam differs from three others, which do not differ."""
     results = made_grid(
@@ -249,6 +250,7 @@ def test_a_difference_is_shown_below_five_percent(tmp_path):
     assert any(s.startswith("Model, no difference shown (adjusted p 0.12 or more)") for s in said)
 
 
+@pytest.mark.contract
 def test_the_largest_difference_is_named_first(tmp_path):
     """Adam wins at both lengths over SGD, at one over momentum."""
     solved = {"adam": (5, 9), "momentum": (5,), "sgd": ()}

@@ -55,6 +55,7 @@ def test_the_library_example_runs(tmp_path, folder, monkeypatch):
     assert len(names["steps"]) == 3
 
 
+@pytest.mark.contract
 def test_the_custom_figure_runs(tmp_path, folder):
     out = tmp_path / "figure.png"
     subprocess.run([sys.executable, DOCS / "custom_figure.py", folder, out], check=True, cwd=DOCS.parent)

@@ -153,6 +153,7 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys):
         assert "space.json is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.contract
 def test_a_page_of_tuning_trials_only_can_be_written_in_every_format(tmp_path):
     results = load(grid_folder(tmp_path, ENDS_BY_RATE))
     for style in ("html", "md", "json"):

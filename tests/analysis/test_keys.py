@@ -36,6 +36,7 @@ def scheduled(results, schedules: dict[int, str], **changes):
     return dataclasses.replace(results, conditions=frame.assign(schedule=schedule, **changes))
 
 
+@pytest.mark.contract
 def test_a_further_field_at_its_single_value_changes_no_page(tmp_path, results):
     same = scheduled(results, {4: "constant", 8: "constant"})
     assert as_json(same) == as_json(results)
@@ -43,6 +44,7 @@ def test_a_further_field_at_its_single_value_changes_no_page(tmp_path, results):
     assert pages[0] == pages[1]
 
 
+@pytest.mark.contract
 def test_a_further_field_that_varies_is_an_axis(tmp_path, results):
     varying = scheduled(results, {4: "constant", 8: "cosine"}, hidden_size=4)
     assert condition_keys(varying)[-2:] == ["schedule", "learning_rate"]

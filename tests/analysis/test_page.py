@@ -181,6 +181,7 @@ def test_a_drop_is_drawn_from_its_start_to_its_recovery(tmp_path):
     assert (band.get_x(), band.get_x() + band.get_width()) == (100, 110)
 
 
+@pytest.mark.contract
 def test_a_folder_without_histories_still_gives_a_page(tmp_path):
     folder = tuned_folder(tmp_path)
     for path in (folder / "steps").glob("*"):

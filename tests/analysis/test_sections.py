@@ -142,6 +142,7 @@ def test_clipping_rules_are_arms_of_the_same_panel(tmp_path):
     assert labels == ["max_norm 1", "no clipping", "value max_value 1e-05", "value max_value 2", "zclip"]
 
 
+@pytest.mark.contract
 def test_a_folder_with_tuning_trials_only_gives_a_page_that_says_what_is_missing(tmp_path):
     page = write_report(load(grid_folder(tmp_path, ENDS_BY_RATE))).read_text()
     assert "1 report trials are missing in 1 of 1 conditions" in page
