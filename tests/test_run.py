@@ -23,6 +23,7 @@ def whole(tmp_path_factory) -> Path:
     return results / "smoke"
 
 
+@pytest.mark.contract
 def test_the_conditions_table_has_the_levels_of_the_task(tmp_path):
     """Copying after a pause of 2: ten symbols of eight within 22 steps."""
     tiny = {
@@ -61,6 +62,7 @@ def test_a_second_run_trains_nothing(whole, monkeypatch, capsys):
     assert "report:" in output.out
 
 
+@pytest.mark.contract
 def test_growing_the_seeds_adds_and_keeps(whole, tmp_path):
     assert run_tiny(tmp_path) == 0
     assert run_tiny(tmp_path, seeds="3") == 0
@@ -152,6 +154,7 @@ def test_dry_run_says_what_is_to_be_done_and_starts_nothing(whole, tmp_path, cap
     assert (plan["done"], plan["core_minutes"]) == (10, 0)
 
 
+@pytest.mark.contract
 def test_a_bug_in_a_model_is_recorded_as_failed_and_retried(tmp_path, monkeypatch, capsys):
     def broken(*_):
         raise RuntimeError("matrix is on fire")
@@ -169,6 +172,7 @@ def test_a_bug_in_a_model_is_recorded_as_failed_and_retried(tmp_path, monkeypatc
     assert len(read(tmp_path / "smoke", "trials")) == 10
 
 
+@pytest.mark.contract
 def test_fixed_learning_rates_need_neither_ray_nor_optuna(tmp_path):
     arguments = tiny_arguments(tmp_path, learning_rate="0.1,1", lr_trials=None, lr_batch=None)
     program = (
@@ -188,6 +192,7 @@ def whole_held(tmp_path_factory) -> Path:
     return results / "smoke"
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("packs", [1, 3])
 def test_killed_in_the_middle_the_same_command_finishes_the_rest(whole_held, tmp_path, packs):
     with started_tiny(tmp_path, hold_after=packs) as process:
@@ -201,6 +206,7 @@ def test_killed_in_the_middle_the_same_command_finishes_the_rest(whole_held, tmp
     assert_same_tables(tmp_path / "smoke", whole_held)
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_says_how_to_go_on_and_exits_130(whole_held, tmp_path, number):
     with started_tiny(tmp_path, hold_after=2) as process:
