@@ -193,7 +193,7 @@ def test_an_option_may_not_take_the_name_of_a_column():
 
 def test_a_model_that_other_processes_cannot_find_is_refused_with_its_import_path(monkeypatch):
     monkeypatch.setitem(models._classes, "hungry", Hungry)
-    with pytest.raises(UserError, match=r"by its import path, such as tests\.test_space:Hungry"):
+    with pytest.raises(UserError, match=r"by its import path, such as tests\.planning\.test_space:Hungry"):
         space(models=("hungry",))
 
 

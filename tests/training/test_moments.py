@@ -138,6 +138,7 @@ def assert_same_moments(one, other) -> None:
     assert one.profiles["mean_norm"] == pytest.approx(other.profiles["mean_norm"], rel=1e-9)
 
 
+@pytest.mark.contract
 def test_moments_do_not_depend_on_packing_beyond_rounding():
     """Also where trials of one seed share their initial weights, and where there are more than 16 rows."""
     trials = [

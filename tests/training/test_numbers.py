@@ -65,6 +65,7 @@ def test_numbers_are_bit_equal_in_packs_of_1_2_and_8(model, changes):
     assert same_numbers(alone, trained(Pack(tuple(trials)))[0])
 
 
+@pytest.mark.contract
 def test_numbers_are_bit_equal_after_replicas_drop_out():
     """Rates from hopeless to explosive: some solve and leave early, some diverge, the slow one stays."""
     rates = [1e-6, 1e-2, 3e-2, 1e-2, 1e3]
@@ -305,6 +306,7 @@ def test_step_rows_say_everything_about_each_step():
     assert result.summary["clipped_share"] == (norm > 0.5).mean()
 
 
+@pytest.mark.contract
 def test_training_works_without_ray_and_optuna():
     program = (
         "import sys; sys.modules['ray'] = sys.modules['optuna'] = None\n"

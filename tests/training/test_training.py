@@ -75,6 +75,7 @@ def test_a_restored_pack_of_every_optimizer_and_clip_rule_goes_on_to_the_same_bi
     assert_goes_on_alike(Pack(trials), cuts=(1, 4))
 
 
+@pytest.mark.contract
 def test_a_restored_pack_whose_trials_solve_diverge_and_leave_goes_on_to_the_same_bits():
     changes = dict(length=3, max_norm=1e9, max_steps=300, observe=100, eval_every=20, batch_size=32)
     trials = tuple(make_trial(seed, rate, **changes) for seed, rate in enumerate([1e-6, 1.0, 0.5, 1e30]))
