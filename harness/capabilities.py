@@ -229,8 +229,8 @@ DECLARED = (
 
 
 def check_spelling(part: object) -> None:
-    """Raise UserError if an object or its class declares a value under nearly one of these names."""
-    cls = type(part)
+    """Raise UserError if a class or an object declares a value under nearly one of these names."""
+    cls = part if isinstance(part, type) else type(part)
     for name, value in {**vars(cls), **vars(part)}.items():
         near = difflib.get_close_matches(name, DECLARED, n=1, cutoff=0.8)
         if near and name not in DECLARED and not callable(value) and not isinstance(value, property):

@@ -165,7 +165,7 @@ def test_a_text_identifies_a_condition_also_where_its_name_is_the_default(monkey
     (before,) = space(tasks=("text",), models=("lstm",), lengths=(8,)).conditions()
     assert "corpus" in before.identity()
     assert "layers" not in before.identity()
-    monkeypatch.setattr("harness.tasks.text.topics", {"only": "one topic, of another Python. " * 40})
+    monkeypatch.setattr("pydoc_data.topics.topics", {"only": "one topic, of another Python. " * 40})
     (after,) = space(tasks=("text",), models=("lstm",), lengths=(8,)).conditions()
     assert before.files == after.files
     assert before.condition_id != after.condition_id

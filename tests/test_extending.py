@@ -197,3 +197,20 @@ def test_options_that_make_no_model_are_refused_before_anything_starts(tmp_path,
     assert run(results, models="transformer", optimizers="sgd", heads="3") == 2
     assert capsys.readouterr().err == "error: heads=3 does not divide hidden_size=8\n"
     assert not results.exists()
+
+
+def test_what_an_own_model_was_found_to_have_is_said_before_it_is_trained(my_parts, tmp_path, capsys):
+    assert run(tmp_path / "results", models="my_parts:LeakyRNN,my_parts:GRU", optimizers="sgd") == 0
+    said = capsys.readouterr().err
+    steps, spectrum = "steps (gradient through time, Lyapunov exponents)", "recurrent weight (spectrum)"
+    assert f"found: my_parts:LeakyRNN: one program for all replicas; {steps}; {spectrum}\n" in said
+    assert f"found: my_parts:GRU: replicas run one after the other; {steps}; no recurrent weight\n" in said
+
+
+def test_a_misspelt_declaration_is_refused_before_anything_starts(my_parts, tmp_path, capsys):
+    my_parts.write_text(my_parts.read_text() + "\n\nclass Alone(LeakyRNN):\n    vectorisable = False\n")
+    results = tmp_path / "results"
+    assert run(results, models="my_parts:Alone", optimizers="sgd") == 2
+    error = capsys.readouterr().err
+    assert error == "error: my_parts:Alone has 'vectorisable'; did you mean 'vectorizable'?\n"
+    assert not results.exists()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from harness import probes
 from harness.condition import Pack, Result
 from harness.driver.interrupts import terminated_as_interrupted, uninterrupted
 from harness.driver.listeners import Audience, Listener, Start
@@ -17,10 +16,11 @@ from harness.executors.base import Failure, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.plan import Plan
 from harness.planning.space import Space
+from harness.probes import measure_columns, probe_columns
 from harness.results import reader
 from harness.results.provenance import provenance
 from harness.results.writer import Writer
-from harness.training.loop import build_task
+from harness.training.loop import build_task, levels_of
 
 
 def run_space(
@@ -57,7 +57,9 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
     with closing(open_records(job, argv)) as recorder:
         plan = Plan(job.space, reader.objectives(job.folder))
         driver = Driver(plan, recorder, audience)
-        start = Start(space=job.space, folder=job.folder, recorded=plan.done, left=plan.left())
+        start = Start(
+            space=job.space, folder=job.folder, recorded=plan.done, left=plan.left(), found=job.found
+        )
         with audience.following(start):
             try:
                 with terminated_as_interrupted():
@@ -82,14 +84,11 @@ def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
         job.definition,
         space.conditions(),
         options=space.option_columns(),
-        measures=probes.measure_columns(),
+        measures=measure_columns(),
         provenance=where,
-        probe_columns=probes.probe_columns(space.probes),
+        probe_columns=probe_columns(space.probes),
         levels=levels(space),
     )
-
-
-LEVELS = ("chance", "baseline_loss", "solved_at", "drop_at", "recovered_at")
 
 
 def levels(space: Space) -> dict[str, dict[str, float]]:
@@ -97,7 +96,8 @@ def levels(space: Space) -> dict[str, dict[str, float]]:
     found = {}
     for condition in space.conditions():
         task = build_task(condition)
-        found[condition.condition_id] = {name: float(getattr(task, name)) for name in LEVELS}
+        named = {"chance": task.chance, **vars(levels_of(task))}
+        found[condition.condition_id] = {name: float(value) for name, value in named.items()}
     return found
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.driver.estimate import estimate
-from harness.driver.preflight import check_job
+from harness.driver.preflight import Job, check_job
 from harness.executors.base import one_thread
 from harness.planning.plan import Plan
 from harness.planning.space import Space
@@ -18,11 +18,17 @@ from harness.results import reader
 def print_dry_run(
     space: Space, results: str, how: Mapping[str, Any], style: str, out: Console, err: Console
 ) -> None:
-    """Print what `run_space(space, results, **how)` would do, as "text" or "json"."""
+    """Print what `run_space(space, results, **how)` would do, as "text" or "json".
+
+    Raises what that would raise before it starts.
+    """
     with one_thread(), err.status("timing a short pack of every model and length"):
-        found = dry_run(space, results, how)
+        job = check_job(space, results, **how)
+        found = dry_run(job)
     for pair in space.skipped:
         err.print(f"skipped: {pair}")
+    for line in job.found:
+        err.print(f"found: {line}")
     if style == "json":
         out.print(json.dumps(found, indent=1))
         return
@@ -44,12 +50,9 @@ def print_dry_run(
     )
 
 
-def dry_run(space: Space, results: str, how: Mapping[str, Any]) -> dict[str, Any]:
-    """Counts of conditions and trials, core-minutes in all, and the rows of `estimate`.
-
-    Raises what `run_space` would raise before it starts.
-    """
-    job = check_job(space, results, **how)
+def dry_run(job: Job) -> dict[str, Any]:
+    """Counts of conditions and trials, core-minutes in all, and the rows of `estimate`."""
+    space = job.space
     plan = Plan(space, reader.objectives(job.folder))
     rows = estimate(space, plan, job.device)
     return {

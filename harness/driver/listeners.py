@@ -22,13 +22,15 @@ class Start:
     """What is to be done when a run starts.
 
     `folder` holds the results, `recorded` is the number of trials that it already holds, `left` those still
-    to be trained, by task, model and length.
+    to be trained, by task, model and length. `found` has a line for each model that is named by its import
+    path: what it was found to have.
     """
 
     space: Space
     folder: Path
     recorded: int
     left: Mapping[Workload, int]
+    found: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:

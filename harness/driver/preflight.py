@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from harness.capabilities import check_spelling, found_in
 from harness.condition import Condition
 from harness.errors import UserError
 from harness.executors.base import Failure, attempt
 from harness.planning.growth import check_growth
+from harness.planning.parts import REGISTRIES
 from harness.planning.plan import make_pack, make_trial
 from harness.planning.space import Space
 from harness.results import reader
 from harness.results.folder import Folder
 from harness.training.loop import build_task
 from harness.training.replicas import build_model
+from harness.training.step import DEFAULT_ENGINE
 
 EXECUTORS = ("ray", "serial")
 DEVICES = ("auto", "cpu", "cuda")
@@ -31,7 +35,8 @@ DEVICES = ("auto", "cpu", "cuda")
 class Job:
     """A run that may start: its space is sound, and its folder holds this definition, a smaller one, or none.
 
-    `workers` and `address` are for executor "ray"; None is its default.
+    `workers` and `address` are for executor "ray"; None is its default. `found`
+    has a line for each model that is named by its import path.
     """
 
     space: Space
@@ -41,6 +46,7 @@ class Job:
     workers: int | None
     address: str | None
     device: str
+    found: tuple[str, ...]
 
 
 def check_job(
@@ -50,11 +56,11 @@ def check_job(
     check_executor(space, executor, workers, address)
     device = choose_device(device, address)
     folder = Path(str(Folder.to_write(results))) / space.folder_name
-    definition = {"device": device, **space.definition()}
+    definition = {"device": device, "engine": DEFAULT_ENGINE, **space.definition()}
     held = reader.read_definition(folder)
     if held is not None:
         check_growth(held, definition, folder)
-    try_out(space, "cpu")
+    found = try_out(space, "cpu")
     return Job(
         space=space,
         folder=folder,
@@ -63,6 +69,7 @@ def check_job(
         workers=workers,
         address=address,
         device=device,
+        found=tuple(found),
     )
 
 
@@ -92,10 +99,11 @@ def check_executor(space: Space, executor: str, workers: int | None, address: st
         raise UserError("tuning needs Optuna, which is not installed; install 'optuna' or fix learning_rate")
 
 
-def try_out(space: Space, device: str) -> None:
+def try_out(space: Space, device: str) -> list[str]:
     """Build every model; train one step with every class that is named by import path, and probe it.
 
-    Raises UserError with the class's own error, so that nothing is recorded of what cannot work.
+    A line comes back for each model that is named by its import path: what it was found to have. Raises
+    UserError with the class's own error, so that nothing is recorded of what cannot work.
     """
     built_in: dict[tuple[object, ...], Condition] = {}
     own: dict[tuple[object, ...], Condition] = {}
@@ -106,9 +114,20 @@ def try_out(space: Space, device: str) -> None:
         else:
             built_in.setdefault((condition.model, condition.hidden_size, condition.options), condition)
     for condition in built_in.values():
-        build_model(condition, build_task(condition), 0)
+        model_of(condition)
     for condition in own.values():
+        for part, name in condition.parts.items():
+            if ":" in name:
+                check_spelling(REGISTRIES[part].get(name))
         try_step(space, condition, device)
+        check_spelling(model_of(condition))
+    models = {c.model: c for c in own.values() if ":" in c.model}
+    return [f"{name}: {'; '.join(found_in(model_of(condition)))}" for name, condition in models.items()]
+
+
+def model_of(condition: Condition) -> nn.Module:
+    """A model of this condition, before training."""
+    return build_model(condition, build_task(condition), 0)
 
 
 def try_step(space: Space, condition: Condition, device: str) -> None:

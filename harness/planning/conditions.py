@@ -3,20 +3,18 @@
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.condition import PARTS, Condition
 from harness.identity import Value
+from harness.planning.axes import Axes
 from harness.planning.fields import as_axis
 from harness.planning.fits import fits, fits_batch_size, uses_max_norm
 from harness.planning.parts import options_of
 from harness.registry import Option
 
-if TYPE_CHECKING:
-    from harness.planning.space import Space
 
-
-def conditions_of(space: "Space") -> list[Condition]:
+def conditions_of(space: Axes) -> list[Condition]:
     """Every condition of the space, in the order of its axes."""
     rates = space.learning_rate if isinstance(space.learning_rate, tuple) else (None,)
     identity = functools.cache(Option.identity)  # a text is read once
@@ -42,7 +40,7 @@ def conditions_of(space: "Space") -> list[Condition]:
     ]
 
 
-def combinations(space: "Space") -> Iterator[dict[str, Any]]:
+def combinations(space: Axes) -> Iterator[dict[str, Any]]:
     """One class of each part, by part, in every way that fits together."""
     for names in itertools.product(*(getattr(space, axis) for axis in PARTS.values())):
         parts = dict(zip(PARTS, names, strict=True))
@@ -50,13 +48,13 @@ def combinations(space: "Space") -> Iterator[dict[str, Any]]:
             yield parts
 
 
-def thresholds(space: "Space", clip_rule: str) -> tuple[float | None, ...]:
+def thresholds(space: Axes, clip_rule: str) -> tuple[float | None, ...]:
     """The values of max_norm at which conditions with this rule are trained."""
     return space.max_norms if uses_max_norm(clip_rule) else (None,)
 
 
 def option_points(
-    space: "Space", parts: Mapping[str, str], identity: Callable[[Option, Value], Value]
+    space: Axes, parts: Mapping[str, str], identity: Callable[[Option, Value], Value]
 ) -> Iterator[dict[str, Any]]:
     """Every combination of the options that these parts have, as fields of a Condition.
 

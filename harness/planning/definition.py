@@ -5,20 +5,18 @@ import importlib
 import inspect
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.identity import content_hash
+from harness.planning.axes import Axes
 from harness.planning.parts import components, options_of
 from harness.results.schema import SCHEMA_VERSION
-
-if TYPE_CHECKING:
-    from harness.planning.space import Space
 
 UNRECORDED = ("summary", "paper")
 """Fields of a space that do not define its results."""
 
 
-def definition_of(space: "Space") -> dict[str, Any]:
+def definition_of(space: Axes) -> dict[str, Any]:
     """Everything that defines the results, as JSON values; inf is the text 'inf'.
 
     Lengths appear as {task: [lengths]}. Options appear as {component: {option: [values]}}, such as

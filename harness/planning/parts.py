@@ -5,18 +5,16 @@ Everything here loops over PARTS, so that a further part needs nothing here.
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness import probes
 from harness.condition import CONDITION_COLUMNS, PARTS, Condition
 from harness.errors import UserError
 from harness.identity import Value
+from harness.planning.axes import Axes
 from harness.planning.fields import SETTABLE, as_axis, closest, without_repeats
 from harness.registry import Option, Registry
 from harness.results.schema import TRIAL_COLUMNS
-
-if TYPE_CHECKING:
-    from harness.planning.space import Space
 
 REGISTRIES: dict[str, Registry[Any]] = {
     part: getattr(import_module(f"harness.{axis}"), axis) for part, axis in PARTS.items()
@@ -30,7 +28,7 @@ RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *probes.measure_columns()}
 """Names that an option may not have: its column would hide another."""
 
 
-def components(space: "Space") -> list[Component]:
+def components(space: Axes) -> list[Component]:
     """Every class that the space names, part by part."""
     return [(part, name) for part, axis in PARTS.items() for name in getattr(space, axis)]
 
@@ -40,14 +38,14 @@ def options_of(chosen: Iterable[Component]) -> dict[Component, dict[str, Option]
     return {(part, name): REGISTRIES[part].options(name) for part, name in chosen}
 
 
-def option_columns(space: "Space") -> dict[str, type]:
+def option_columns(space: Axes) -> dict[str, type]:
     """Columns for the options of everything registered, and of what this space imports by path."""
     registered = [(part, name) for part, registry in REGISTRIES.items() for name in registry.names()]
     every = options_of([*registered, *components(space)]).values()
     return {name: option.type for options in every for name, option in options.items()}
 
 
-def checked_options(space: "Space") -> dict[str, tuple[Value, ...]]:
+def checked_options(space: Axes) -> dict[str, tuple[Value, ...]]:
     """The options of a space, typed, each a tuple; UserError names what is not allowed or not known."""
     found = options_of(components(space))
     _check_option_names(found)

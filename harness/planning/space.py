@@ -1,24 +1,21 @@
 """A Space: axes and a budget, as data. It takes overrides, checks itself and yields Conditions."""
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from harness import probes
 from harness.condition import Condition
 from harness.errors import UserError
-from harness.optimizers import optimizers
 from harness.planning import parts
+from harness.planning.axes import Axes
 from harness.planning.conditions import conditions_of
 from harness.planning.definition import definition_of
 from harness.planning.fields import (
     AXES,
     BUDGET,
     SETTABLE,
-    Lengths,
     as_axis,
     checked_axis,
     checked_flag,
@@ -29,53 +26,16 @@ from harness.planning.fields import (
     replaced_lengths,
 )
 from harness.planning.fits import check_fits, has_text, skipped_pairs
-from harness.planning.rates import grid_size, log_grid
-
-Range = tuple[float, float]
+from harness.planning.rates import grid_size
 
 
 @dataclass(frozen=True, kw_only=True)
-class Space:
-    """Axes (tuples) and a budget (numbers). One file per space binds one of these to SPACE.
+class Space(Axes):
+    """Axes and a budget that have been checked: see `Axes` for the fields.
 
-    `tasks`, `models`, `optimizers` and `clip_rules` hold names, or import paths `package.module:Class`. Every
-    task is trained with every model and batch size that fits it; `skipped` names the pairs that do not.
-    `lengths` are the same for every task, or given by task: {"palindrome": (5, 10), "adding": (20,)}.
-    `learning_rate` is None (every optimizer tunes over its own range), {"low": a, "high": b} (tuned
-    over this range), or a tuple of fixed values (nothing is tuned; the learning rate is an axis).
-    `max_norms` are the thresholds of clip rule 'norm'; another rule is one arm beside them, or several if its
-    own thresholds, which are options, are axes.
-    `options` holds the fields that tasks, models, optimizers and clip rules add, each one value or a tuple of
-    values (an axis). An option reaches the conditions whose task, model, optimizer or rule has it.
-    `probes` are measured of every report trial at its moments (initialisation, solved, end).
-    `paper` replaces fields at `--scale paper`.
+    One file per space binds one of these to SPACE. Raises UserError, which names a field, a value or a
+    combination that is not allowed.
     """
-
-    name: str
-    summary: str
-    tasks: tuple[str, ...] = ("palindrome",)
-    models: tuple[str, ...] = ("rnn", "lstm")
-    optimizers: tuple[str, ...] = ("rmsprop",)
-    clip_rules: tuple[str, ...] = ("norm",)
-    lengths: Lengths = (5, 10, 20)
-    max_norms: tuple[float, ...] = (math.inf,)
-    hidden_size: tuple[int, ...] | int = (32,)
-    batch_size: tuple[int, ...] | int = (32,)
-    learning_rate: Mapping[str, float] | tuple[float, ...] | None = None
-    lr_trials: int = 8  # learning rates tried per condition
-    lr_batch: int = 5  # learning rates asked for at once
-    tuning_seeds: int = 2  # seeds per learning rate tried
-    seeds: int = 8  # report seeds per condition, at the chosen learning rate
-    max_steps: int = 1_000  # a trial not solved by then is unsolved
-    observe: int = 800  # steps that a solved trial is watched for
-    eval_every: int = 100  # steps between held-out evaluations
-    pack_size: int = 32  # trials trained as one program, at most
-    probes: tuple[str, ...] = probes.DEFAULT_PROBES
-    checkpoints: bool = False  # whether the final weights of report trials are kept
-    sample_every: int = 0  # steps between texts sampled from report trials; 0 for none
-    options: Mapping[str, Any] = field(default_factory=dict)
-    paper: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    scale: str = "laptop"
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
@@ -102,36 +62,6 @@ class Space:
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-
-    @property
-    def folder_name(self) -> str:
-        """Folder of its results: one per space and scale."""
-        return self.name if self.scale == "laptop" else f"{self.name}-{self.scale}"
-
-    @property
-    def tuned(self) -> bool:
-        """Whether learning rates are tuned, and not fixed."""
-        return not isinstance(self.learning_rate, tuple)
-
-    @property
-    def trials_per_condition(self) -> int:
-        """Tuning and report trials of one condition."""
-        return self.seeds + (self.lr_trials * self.tuning_seeds if self.tuned else 0)
-
-    def range_of(self, optimizer: str) -> Range:
-        """The range over which the learning rate of this optimizer is tuned."""
-        if isinstance(self.learning_rate, Mapping):
-            return self.learning_rate["low"], self.learning_rate["high"]
-        return optimizers.get(optimizer).learning_rates
-
-    def first_grid(self, optimizer: str) -> list[float]:
-        """The learning rates that are tried first: at most a decade apart, at least `lr_batch` of them."""
-        low, high = self.range_of(optimizer)
-        return log_grid(low, high, min(self.lr_trials, max(self.lr_batch, grid_size(low, high))))
-
-    def lengths_of(self, task: str) -> tuple[int, ...]:
-        """The lengths at which this task is trained."""
-        return self.lengths[task] if isinstance(self.lengths, Mapping) else self.lengths
 
     def conditions(self) -> list[Condition]:
         """Every point of the grid, in the order of the axes."""
@@ -160,9 +90,8 @@ class Space:
         fields = {name: value for name, value in values.items() if name in SETTABLE}
         options = {n: values[n] for n in values if n not in SETTABLE and not n.startswith("lengths.")}
         tasks = as_axis(fields.get("tasks", self.tasks))
-        if "lengths" not in fields and isinstance(
-            self.lengths, Mapping
-        ):  # a task that goes takes its own along
+        if "lengths" not in fields and isinstance(self.lengths, Mapping):
+            # a task that goes takes its own along
             fields["lengths"] = {task: self.lengths[task] for task in tasks if task in self.lengths}
         if by_task:
             fields["lengths"] = replaced_lengths(fields.get("lengths", self.lengths), tasks, by_task)

@@ -11,6 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from harness.condition import Condition
 from harness.identity import content_hash, stream_seed
+from harness.planning.parts import REGISTRIES
 from harness.planning.rates import rounded
 from harness.results.folder import Folder
 
@@ -63,12 +64,18 @@ def proposal_seed(condition: Condition, number: int) -> int:
     It is made from the condition's fields and options, not from its `condition_id`. What has its default does
     not enter, so that a field or an option added later changes no proposal of a study that leaves it alone.
     SEEDED_FIELDS and SEEDED_OPTIONS enter all the same: they entered when the first studies were made, and
-    what was proposed then is proposed today.
+    what was proposed then is proposed today. So do all options of a class named by its import path: if they
+    change, so does the hash of its source, and the results need another folder.
     """
-    seeded = SEEDED_FIELDS.union(*(SEEDED_OPTIONS.get(name, "").split() for name in condition.parts.values()))
+    seeded = SEEDED_FIELDS.union(*(seeded_options(part, name) for part, name in condition.parts.items()))
     left_out = condition.defaults_taken() - seeded
     entering = {name: value for name, value in condition.fields().items() if name not in left_out}
     return stream_seed("tpe", content_hash(entering), number)
+
+
+def seeded_options(part: str, name: str) -> Iterable[str]:
+    """The options of a class that enter the seed of proposals also at their default."""
+    return REGISTRIES[part].options(name) if ":" in name else SEEDED_OPTIONS.get(name, "").split()
 
 
 class Study:

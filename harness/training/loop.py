@@ -22,14 +22,14 @@ from harness.training.log import Log
 from harness.training.moments import take_moments
 from harness.training.replicas import Buffers, Replicas, build_model, stack, with_weights
 from harness.training.samples import take_samples
-from harness.training.step import Batch, States, make_engine
+from harness.training.step import DEFAULT_ENGINE, Batch, States, make_engine
 from harness.training.weights import take_checkpoint
 
 CHECKED_BATCHES = 10
 """Batches on which a pack makes sure that its numbers will not depend on how many replicas are left."""
 
 
-def train(pack: Pack, device: str = "cpu", engine: str = "eager") -> list[Result]:
+def train(pack: Pack, device: str = "cpu", engine: str = DEFAULT_ENGINE) -> list[Result]:
     """Train every trial of the pack and say how each ended, in the order of the pack."""
     training = Training(pack, device, engine)
     while not training.finished:
@@ -67,7 +67,7 @@ class Training:
     that happens to one changes the numbers of another.
     """
 
-    def __init__(self, pack: Pack, device: str = "cpu", engine: str = "eager") -> None:
+    def __init__(self, pack: Pack, device: str = "cpu", engine: str = DEFAULT_ENGINE) -> None:
         """Build everything, evaluate the initial weights, and take no step yet.
 
         Raises UserError or ValueError if the model does not fit its task, or cannot be trained.

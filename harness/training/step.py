@@ -139,6 +139,8 @@ class Eager:
 ENGINES = {engine.name: engine for engine in (Eager,)}
 """Engines by name."""
 
+DEFAULT_ENGINE = Eager.name
+
 
 def make_engine(name: str, replicas: Replicas, optimizer: Optimizer, clip_rule: ClipRule) -> Engine:
     """The engine of this name; UserError if there is none."""

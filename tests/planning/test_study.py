@@ -4,6 +4,8 @@ import numpy as np
 import optuna
 import pytest
 
+from harness.identity import content_hash, stream_seed
+from harness.models import models
 from harness.planning.space import Space
 from harness.planning.study import Study, export, proposal_seed
 from tests.helpers import make_condition
@@ -137,3 +139,18 @@ def test_an_option_of_the_first_version_enters_the_seed_also_at_its_default():
         plain, 1
     )
     assert proposal_seed(make_condition(options=()), 1) != proposal_seed(plain, 1)
+
+
+class Leaky(models.get("rnn")):
+    """A model named by its import path, with an option of its own."""
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, leak: float = 0.5) -> None:
+        super().__init__(input_size, hidden_size, output_size)
+
+
+def test_options_of_an_own_class_enter_the_seed_of_proposals_also_at_their_default():
+    """As they did when the first studies were made."""
+    space = Space(name="own", summary="", models=("tests.test_study:Leaky",), lengths=(5,), tasks=("parity",))
+    (condition,) = space.conditions()
+    assert "leak" in condition.at_default
+    assert proposal_seed(condition, 1) == stream_seed("tpe", content_hash(condition.fields()), 1)

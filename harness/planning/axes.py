@@ -1,0 +1,87 @@
+"""What a space holds: axes and a budget, as data, and what follows from them alone."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.optimizers import optimizers
+from harness.planning.fields import Lengths
+from harness.planning.rates import grid_size, log_grid
+from harness.probes import DEFAULT_PROBES
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axes:
+    """Axes (tuples) and a budget (numbers), unchecked: see `harness.planning.space.Space`.
+
+    `tasks`, `models`, `optimizers` and `clip_rules` hold names, or import paths `package.module:Class`. Every
+    task is trained with every model and batch size that fits it; `skipped` names the pairs that do not.
+    `lengths` are the same for every task, or given by task: {"palindrome": (5, 10), "adding": (20,)}.
+    `learning_rate` is None (every optimizer tunes over its own range), {"low": a, "high": b} (tuned
+    over this range), or a tuple of fixed values (nothing is tuned; the learning rate is an axis).
+    `max_norms` are the thresholds of clip rule 'norm'; another rule is one arm beside them, or several if its
+    own thresholds, which are options, are axes.
+    `options` holds the fields that tasks, models, optimizers and clip rules add, each one value or a tuple of
+    values (an axis). An option reaches the conditions whose task, model, optimizer or rule has it.
+    `probes` are measured of every report trial at its moments (initialisation, solved, end).
+    `paper` replaces fields at `--scale paper`.
+    """
+
+    name: str
+    summary: str
+    tasks: tuple[str, ...] = ("palindrome",)
+    models: tuple[str, ...] = ("rnn", "lstm")
+    optimizers: tuple[str, ...] = ("rmsprop",)
+    clip_rules: tuple[str, ...] = ("norm",)
+    lengths: Lengths = (5, 10, 20)
+    max_norms: tuple[float, ...] = (math.inf,)
+    hidden_size: tuple[int, ...] | int = (32,)
+    batch_size: tuple[int, ...] | int = (32,)
+    learning_rate: Mapping[str, float] | tuple[float, ...] | None = None
+    lr_trials: int = 8  # learning rates tried per condition
+    lr_batch: int = 5  # learning rates asked for at once
+    tuning_seeds: int = 2  # seeds per learning rate tried
+    seeds: int = 8  # report seeds per condition, at the chosen learning rate
+    max_steps: int = 1_000  # a trial not solved by then is unsolved
+    observe: int = 800  # steps that a solved trial is watched for
+    eval_every: int = 100  # steps between held-out evaluations
+    pack_size: int = 32  # trials trained as one program, at most
+    probes: tuple[str, ...] = DEFAULT_PROBES
+    checkpoints: bool = False  # whether the final weights of report trials are kept
+    sample_every: int = 0  # steps between texts sampled from report trials; 0 for none
+    options: Mapping[str, Any] = field(default_factory=dict)
+    paper: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    scale: str = "laptop"
+
+    @property
+    def folder_name(self) -> str:
+        """Folder of its results: one per space and scale."""
+        return self.name if self.scale == "laptop" else f"{self.name}-{self.scale}"
+
+    @property
+    def tuned(self) -> bool:
+        """Whether learning rates are tuned, and not fixed."""
+        return not isinstance(self.learning_rate, tuple)
+
+    @property
+    def trials_per_condition(self) -> int:
+        """Tuning and report trials of one condition."""
+        return self.seeds + (self.lr_trials * self.tuning_seeds if self.tuned else 0)
+
+    def range_of(self, optimizer: str) -> Range:
+        """The range over which the learning rate of this optimizer is tuned."""
+        if isinstance(self.learning_rate, Mapping):
+            return self.learning_rate["low"], self.learning_rate["high"]
+        return optimizers.get(optimizer).learning_rates
+
+    def first_grid(self, optimizer: str) -> list[float]:
+        """The learning rates that are tried first: at most a decade apart, at least `lr_batch` of them."""
+        low, high = self.range_of(optimizer)
+        return log_grid(low, high, min(self.lr_trials, max(self.lr_batch, grid_size(low, high))))
+
+    def lengths_of(self, task: str) -> tuple[int, ...]:
+        """The lengths at which this task is trained."""
+        return self.lengths[task] if isinstance(self.lengths, Mapping) else self.lengths
