@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.contract
 def test_the_call_from_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     section = (ROOT / "README.md").read_text().partition("## From Python")[2]

@@ -38,6 +38,7 @@ def moments(results) -> pd.DataFrame:
     return found.merge(trials[["trial_id", "model"]], on="trial_id").set_index("model")
 
 
+@pytest.mark.contract
 def test_the_cells_of_the_page_are_trained_and_probed(my_parts, tmp_path):
     results = tmp_path / "results"
     assert run(results, models="my_parts:LeakyRNN,my_parts:GRU", leak="0.2,0.5", optimizers="sgd") == 0
@@ -48,6 +49,7 @@ def test_the_cells_of_the_page_are_trained_and_probed(my_parts, tmp_path):
     assert found.loc["my_parts:GRU", "sigma_max"].isna().all(), "it does not say what its recurrent weight is"
 
 
+@pytest.mark.contract
 def test_the_clipping_rule_and_the_optimizer_of_the_page_are_trained(my_parts, tmp_path):
     results = tmp_path / "results"
     rules, optimizers = "norm,my_parts:SoftClip", "my_parts:SignDescent"
@@ -58,6 +60,7 @@ def test_the_clipping_rule_and_the_optimizer_of_the_page_are_trained(my_parts, t
     assert trials["max_norm"].isna().tolist() == (trials.index != "norm").tolist()
 
 
+@pytest.mark.contract
 def test_the_task_of_the_page_is_trained_and_probed(my_parts, tmp_path):
     results = tmp_path / "results"
     assert run(results, tasks="my_parts:Latch", models="rnn,lstm", optimizers="sgd") == 0

@@ -27,9 +27,8 @@ from harness.tasks import heldout_set
 from harness.training.loop import build_task, train
 from harness.training.samples import SAMPLE_LENGTH, TEMPERATURES
 from harness.training.weights import rebuild
-from tests.conftest import end_weights, same_numbers, trained
-from tests.conftest import make_trial as make_palindrome_trial
-from tests.tasks.test_text import letters
+from tests.helpers import end_weights, letters, same_numbers, trained
+from tests.helpers import make_trial as make_palindrome_trial
 
 TINY = {
     "models": "rnn,lstm", "lengths": "8", "hidden_size": "8", "batch_size": "8", "learning_rate": "0.03",

@@ -9,12 +9,7 @@ from harness.models.gcn import Convolution
 from harness.planning.fits import fits
 from harness.planning.space import Space
 from harness.tasks import tasks
-
-
-def some_graph(nodes: int = 12, seed: int = 0, links: float = 0.3) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    upper = (torch.rand(nodes, nodes, generator=generator) < links).double().triu(1)
-    return upper + upper.T
+from tests.helpers import some_graph
 
 
 def test_propagation_is_the_equation_of_kipf_and_welling_written_out():

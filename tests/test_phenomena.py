@@ -7,7 +7,7 @@ from harness.condition import Outcome, Pack, Result
 from harness.models import models
 from harness.tasks import tasks
 from harness.training.loop import train
-from tests.conftest import make_trial
+from tests.helpers import make_trial
 
 
 def drops_after_convergence(optimizer: str) -> int:

@@ -4,68 +4,26 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from harness.driver.listing import make_listing
 from harness.planning.load import built_in_spaces, load_space
 from harness.results.reader import read, read_conditions
 from harness.run import main
-
-TINY = {
-    "models": "rnn",
-    "optimizers": "sgd",
-    "lengths": "4",
-    "learning_rate": "1e-1:1e1",
-    "lr_trials": "3",
-    "lr_batch": "1",
-    "max_steps": "100",
-    "observe": "50",
-    "pack_size": "2",
-    "hidden_size": "8",
-}
-"""Two conditions of ten trials in all, a second of training."""
-
-
-def command(results: Path, *more: str, **changes: str | None) -> list[str]:
-    """Arguments of a tiny run; a setting of None is left out."""
-    settings = {name: value for name, value in (TINY | changes).items() if value is not None}
-    sets = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-    executor = [] if "--executor" in more else ["--executor", "serial"]
-    return ["--space", "smoke", "--results", str(results), *executor, *sets, *more]
-
-
-def run(results: Path, *more: str, **changes: str | None) -> int:
-    return main(command(results, *more, **changes))
-
-
-def tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """All tables in one order, without the columns that time changes."""
-    found = {}
-    for name in ("trials", "steps", "evals"):
-        table = read(folder, name).drop(columns="seconds", errors="ignore")
-        keys = ["trial_id"] if name == "trials" else ["trial_id", "step"]
-        found[name] = table.sort_values(keys, ignore_index=True)
-    return found
-
-
-def assert_same_tables(one: Path, other: Path) -> None:
-    a, b = tables(one), tables(other)
-    for name in a:
-        pd.testing.assert_frame_equal(a[name], b[name], check_exact=True)
+from tests.helpers import HELD, assert_same_tables, run_tiny, started_tiny, tiny_arguments, wait_until_held
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
     """A finished run."""
     results = tmp_path_factory.mktemp("whole")
-    assert run(results) == 0
+    assert run_tiny(results) == 0
     return results / "smoke"
 
 
+@pytest.mark.contract
 def test_the_conditions_table_has_the_levels_of_the_task(tmp_path):
     """Copying after a pause of 2: ten symbols of eight within 22 steps."""
     tiny = {
@@ -97,16 +55,17 @@ def test_a_run_leaves_tables_studies_a_report_and_its_definition(whole):
 def test_a_second_run_trains_nothing(whole, monkeypatch, capsys):
     before = {p: p.stat().st_mtime_ns for p in whole.rglob("*.parquet")}
     monkeypatch.setattr("harness.executors.base.train", lambda *_: pytest.fail("trained again"))
-    assert run(whole.parent) == 0
+    assert run_tiny(whole.parent) == 0
     assert before == {p: p.stat().st_mtime_ns for p in whole.rglob("*.parquet")}
     output = capsys.readouterr()
     assert "10 already done" in output.err
     assert "report:" in output.out
 
 
+@pytest.mark.contract
 def test_growing_the_seeds_adds_and_keeps(whole, tmp_path):
-    assert run(tmp_path) == 0
-    assert run(tmp_path, seeds="3") == 0
+    assert run_tiny(tmp_path) == 0
+    assert run_tiny(tmp_path, seeds="3") == 0
     grown, before = read(tmp_path / "smoke", "trials"), read(whole, "trials")
     assert len(grown) == len(before) + 2
     assert set(before["trial_id"]) <= set(grown["trial_id"])
@@ -123,7 +82,7 @@ def test_growing_the_seeds_adds_and_keeps(whole, tmp_path):
 )
 def test_another_definition_is_refused_by_name_and_nothing_is_touched(whole, name, value, named, capsys):
     before = {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file()}
-    assert run(whole.parent, **{name: value}) == 2
+    assert run_tiny(whole.parent, **{name: value}) == 2
     assert named in capsys.readouterr().err
     assert before == {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file()}
 
@@ -185,35 +144,37 @@ def test_the_list_gives_every_space_its_summary():
 
 
 def test_dry_run_says_what_is_to_be_done_and_starts_nothing(whole, tmp_path, capsys):
-    assert run(tmp_path, "--dry-run", "--format", "json") == 0
+    assert run_tiny(tmp_path, "--dry-run", "--format", "json") == 0
     plan = json.loads(capsys.readouterr().out)
     assert (plan["conditions"], plan["trials"], plan["done"]) == (2, 10, 0)
     assert 0 < plan["core_minutes"] < plan["core_minutes_at_most"]
     assert list(tmp_path.iterdir()) == []
-    assert run(whole.parent, "--dry-run", "--format", "json") == 0
+    assert run_tiny(whole.parent, "--dry-run", "--format", "json") == 0
     plan = json.loads(capsys.readouterr().out)
     assert (plan["done"], plan["core_minutes"]) == (10, 0)
 
 
+@pytest.mark.contract
 def test_a_bug_in_a_model_is_recorded_as_failed_and_retried(tmp_path, monkeypatch, capsys):
     def broken(*_):
         raise RuntimeError("matrix is on fire")
 
     with monkeypatch.context() as patch:
         patch.setattr("harness.executors.base.train", broken)
-        assert run(tmp_path) == 1
+        assert run_tiny(tmp_path) == 1
     output = capsys.readouterr()
     assert "matrix is on fire" in output.err
     failures = read(tmp_path / "smoke", "failures")
     assert len(failures) == 6
     assert failures["error"].str.contains("matrix is on fire").all()
-    assert run(tmp_path) == 0
+    assert run_tiny(tmp_path) == 0
     assert read(tmp_path / "smoke", "failures").empty
     assert len(read(tmp_path / "smoke", "trials")) == 10
 
 
+@pytest.mark.contract
 def test_fixed_learning_rates_need_neither_ray_nor_optuna(tmp_path):
-    arguments = command(tmp_path, learning_rate="0.1,1", lr_trials=None, lr_batch=None)
+    arguments = tiny_arguments(tmp_path, learning_rate="0.1,1", lr_trials=None, lr_batch=None)
     program = (
         "import sys; sys.modules['ray'] = sys.modules['optuna'] = None\n"
         f"from harness.run import main; sys.exit(main({arguments!r}))\n"
@@ -223,46 +184,37 @@ def test_fixed_learning_rates_need_neither_ray_nor_optuna(tmp_path):
     assert len(read(tmp_path / "smoke", "trials")) == 2 * 2 * 2
 
 
-def start(results: Path, *more: str, **changes: str | None) -> subprocess.Popen[str]:
-    """A tiny run in a process of its own, which listens to Ctrl-C also where these tests do not."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "harness.run", *command(results, *more, **changes)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+@pytest.fixture(scope="module")
+def whole_held(tmp_path_factory) -> Path:
+    """A finished run of the model that other runs are killed with."""
+    results = tmp_path_factory.mktemp("whole_held")
+    assert run_tiny(results, models=HELD) == 0
+    return results / "smoke"
 
 
-def wait_for_packs(folder: Path, packs: int) -> None:
-    deadline = time.monotonic() + 60
-    while len(list((folder / "trials").glob("*.parquet"))) < packs:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
+@pytest.mark.contract
 @pytest.mark.parametrize("packs", [1, 3])
-def test_killed_in_the_middle_the_same_command_finishes_the_rest(whole, tmp_path, packs):
-    process = start(tmp_path)
-    wait_for_packs(tmp_path / "smoke", packs)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+def test_killed_in_the_middle_the_same_command_finishes_the_rest(whole_held, tmp_path, packs):
+    with started_tiny(tmp_path, hold_after=packs) as process:
+        wait_until_held(process, tmp_path)
+        os.kill(process.pid, signal.SIGKILL)
     kept = read(tmp_path / "smoke", "trials")
     times = {p: p.stat().st_mtime_ns for p in (tmp_path / "smoke" / "trials").glob("*.parquet")}
-    assert 0 < len(kept) < 10
-    assert run(tmp_path) == 0
+    assert len(kept) == 2 * packs < 10
+    assert run_tiny(tmp_path, models=HELD) == 0
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in times.items()), "nothing is trained twice"
-    assert_same_tables(tmp_path / "smoke", whole)
+    assert_same_tables(tmp_path / "smoke", whole_held)
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_says_how_to_go_on_and_exits_130(whole, tmp_path, number):
-    process = start(tmp_path)
-    wait_for_packs(tmp_path / "smoke", 2)
-    process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+def test_interrupted_it_says_how_to_go_on_and_exits_130(whole_held, tmp_path, number):
+    with started_tiny(tmp_path, hold_after=2) as process:
+        wait_until_held(process, tmp_path)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command does the rest" in error
     assert "Traceback" not in error
-    assert run(tmp_path) == 0
-    assert_same_tables(tmp_path / "smoke", whole)
+    assert run_tiny(tmp_path, models=HELD) == 0
+    assert_same_tables(tmp_path / "smoke", whole_held)

@@ -6,12 +6,13 @@ import torch
 from harness.condition import Pack
 from harness.results.reader import read
 from harness.run import main
-from tests.conftest import end_weights, make_trial, trained
+from tests.helpers import end_weights, make_trial, trained
 
 examples = pytest.importorskip("examples.third_party")
 NAMES = [f"examples.third_party:{name}" for name in ("CfC", "LEM", "MinGRU")]
 
 
+@pytest.mark.contract
 def test_they_are_trained_in_a_study_with_gradient_through_time(tmp_path):
     settings = {
         "models": ",".join(NAMES), "lengths": "4", "max_norms": "1", "hidden_size": "8", "batch_size": "8",
@@ -27,6 +28,7 @@ def test_they_are_trained_in_a_study_with_gradient_through_time(tmp_path):
     assert found.loc[NAMES[1], "grad_c_rate"].notna().all(), "its state has two parts"
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("name", NAMES)
 def test_their_numbers_do_not_depend_on_packing(name):
     changes = {"model": name, "options": (("encoding", "one_hot"),), "optimizer": "rmsprop"}

@@ -32,6 +32,7 @@ DESIGN = {
     "observe": "steps watched after solving",
     "eval_every": "steps between held-out evaluations",
     "pack_size": "trials in a pack, at most",
+    "engine": "engine",
     "probes": "measured at moments of training",
 }
 """Fields of a definition, and what the report calls them; a further axis goes by its own name."""

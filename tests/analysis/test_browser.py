@@ -9,7 +9,7 @@ import pytest
 from analysis.load import load
 from analysis.report import SECTIONS, write_report
 from harness.condition import Outcome
-from tests.analysis.test_contrasts import grid
+from tests.helpers import made_grid
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 def page_path(tmp_path_factory):
     """The report of two models at four lengths, some of whose runs did not solve, diverged or are missing."""
     ends = [Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED, Outcome.DIVERGED]
-    results = grid(
+    results = made_grid(
         tmp_path_factory.mktemp("page"),
         lambda condition, seed: ends[(condition.length // 5 * seed) % 4],
         lengths=(5, 9, 10, 100),

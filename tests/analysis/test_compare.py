@@ -7,8 +7,7 @@ from analysis import compare
 from analysis.load import load
 from harness.condition import Outcome
 from harness.planning.space import Space
-from tests.analysis.test_sections import TUNED, a_result, make_folder, with_rate
-from tests.conftest import make_trial
+from tests.helpers import TUNED, a_result, make_folder, make_trial, with_rate
 
 S, U, D = Outcome.STABLE, Outcome.UNSOLVED, Outcome.DIVERGED
 

@@ -9,24 +9,9 @@ from analysis.sections import verdict
 from analysis.standings import standings
 from harness.condition import FIRST_TUNING_SEED, Outcome
 from harness.planning.space import Space
-from tests.analysis.test_sections import a_result, make_folder, make_trial_of, with_rate
-from tests.conftest import make_trial
+from tests.helpers import a_result, made_grid, make_folder, make_trial, with_rate
 
 S, R, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED, Outcome.DIVERGED
-
-
-def grid(tmp_path, ends, seeds: int = 6, **changes):
-    """Every condition of a space at one rate; `ends` gives the outcome of a condition and seed."""
-    fields = dict(optimizers=("sgd",), lengths=(5, 9), max_norms=(1.0, math.inf)) | changes
-    space = Space(name="x", summary="", learning_rate=(0.1,), seeds=seeds, **fields)
-    results = []
-    for condition in space.conditions():
-        for seed in range(seeds):
-            trial = dataclasses.replace(make_trial_of(condition), seed=seed, max_steps=1_000)
-            outcome = ends(condition, seed)
-            solved = outcome in (S, R)
-            results.append(a_result(trial, outcome, solved_step=100 if solved else None, watched_steps=9))
-    return load(make_folder(tmp_path / "x", space, results))
 
 
 def lstm_is_better(condition, seed):
@@ -41,7 +26,7 @@ def test_contrasts_by_hand(tmp_path):
 
     P(stable): it wins only the 6 with clipping. Clipping makes 6 of 24 runs stable, in the same 6 clusters.
     """
-    found = contrasts(grid(tmp_path, lstm_is_better)).set_index("factor")
+    found = contrasts(made_grid(tmp_path, lstm_is_better)).set_index("factor")
     model, clipping = found.loc["model"], found.loc["clipping"]
     assert (model["level"], model["other"]) == ("lstm", "rnn")
     assert (model["conditions"], model["pairs"]) == (4, 24)
@@ -55,7 +40,7 @@ def test_contrasts_by_hand(tmp_path):
 
 
 def test_numbers_are_compared_with_their_neighbours_and_names_all_with_all(tmp_path):
-    results = grid(
+    results = made_grid(
         tmp_path,
         lambda *_: S,
         seeds=1,
@@ -73,7 +58,7 @@ def test_numbers_are_compared_with_their_neighbours_and_names_all_with_all(tmp_p
 
 def test_an_option_that_only_one_side_has_matches_any_value(tmp_path):
     """The LSTM has two forget biases: each of its runs is paired with the RNN's of the same seed."""
-    results = grid(
+    results = made_grid(
         tmp_path,
         lambda condition, _: S if dict(condition.options).get("forget_bias", 1) else U,
         options={"forget_bias": (0.0, 1.0)},
@@ -86,7 +71,7 @@ def test_an_option_that_only_one_side_has_matches_any_value(tmp_path):
 
 
 def test_standings_compare_models_where_all_were_trained(tmp_path):
-    found = standings(grid(tmp_path, lstm_is_better)).set_index("model")
+    found = standings(made_grid(tmp_path, lstm_is_better)).set_index("model")
     assert found["rank"].to_dict() == {"lstm": 1, "rnn": 2}
     assert (found.loc["lstm", "p_solved"], found.loc["lstm", "p_stable"]) == (1.0, 0.75)
     assert found.loc["lstm", "steps_to_solve"] == pytest.approx(0.1)
@@ -124,7 +109,7 @@ def test_a_condition_that_one_model_lacks_does_not_count_for_the_others(tmp_path
 
 
 def test_the_verdict_says_what_is_shown_and_what_is_not(tmp_path):
-    found = verdict.table(grid(tmp_path, lstm_is_better, seeds=8))
+    found = verdict.table(made_grid(tmp_path, lstm_is_better, seeds=8))
     said = verdict.findings(found)
     assert said[0] == (
         "On average over 4 conditions of each model: lstm solved 100% and stayed stable in 75% of its runs; "
@@ -139,7 +124,7 @@ def test_the_verdict_says_what_is_shown_and_what_is_not(tmp_path):
 
 
 def test_the_verdict_says_no_difference_shown(tmp_path):
-    said = verdict.findings(verdict.table(grid(tmp_path, lambda *_: S)))
+    said = verdict.findings(verdict.table(made_grid(tmp_path, lambda *_: S)))
     assert any(
         s.startswith("Model, no difference shown (adjusted p 1 or more): lstm against rnn") for s in said
     )
@@ -156,9 +141,10 @@ def test_divergences_are_counted_by_model_and_optimizer(tmp_path):
     )
 
 
+@pytest.mark.contract
 def test_of_many_levels_the_largest_differences_are_named(tmp_path):
     """Seven thresholds do not differ from the last; Adam differs from three others, which do not differ."""
-    results = grid(
+    results = made_grid(
         tmp_path,
         lambda condition, _: S if condition.optimizer == "adam" else U,
         models=("rnn",),
@@ -176,7 +162,7 @@ def test_of_many_levels_the_largest_differences_are_named(tmp_path):
 
 def test_p_over_conditions_counts_each_tuned_rate_once(tmp_path):
     """Adam wins all 6 seeds of both conditions of T = 9: 6 clusters of seeds, but 2 conditions."""
-    results = grid(
+    results = made_grid(
         tmp_path,
         lambda condition, _: S if condition.optimizer == "adam" or condition.length == 5 else U,
         models=("rnn",),
@@ -193,7 +179,7 @@ def test_p_over_conditions_counts_each_tuned_rate_once(tmp_path):
 
 def test_p_over_conditions_is_said_where_it_could_be_small(tmp_path):
     """Adam wins at all seven lengths: 2 / 2^7 over conditions, of two equal tests."""
-    results = grid(
+    results = made_grid(
         tmp_path,
         lambda condition, _: S if condition.optimizer == "adam" else U,
         seeds=3,
@@ -208,7 +194,7 @@ def test_p_over_conditions_is_said_where_it_could_be_small(tmp_path):
 
 def test_seeds_of_different_lengths_are_different_clusters(tmp_path):
     """Wins at T = 5 and losses at T = 9 of the same seeds: 6 and 6 clusters, no difference, p = 1."""
-    results = grid(
+    results = made_grid(
         tmp_path,
         lambda condition, _: S if (condition.optimizer == "adam") == (condition.length == 5) else U,
         models=("rnn",),
@@ -221,7 +207,7 @@ def test_seeds_of_different_lengths_are_different_clusters(tmp_path):
 
 def test_the_reference_is_the_highest_threshold_that_was_recorded(tmp_path):
     """No clipping was planned and not trained; another rule is no reference while there are thresholds."""
-    results = grid(tmp_path, lambda *_: S, seeds=1, max_norms=(1.0, 5.0), clip_rules=("norm", "zclip"))
+    results = made_grid(tmp_path, lambda *_: S, seeds=1, max_norms=(1.0, 5.0), clip_rules=("norm", "zclip"))
     assert factors_of(results)["clipping"] == [("max_norm 1", "max_norm 5"), ("zclip", "max_norm 5")]
     planned = dataclasses.replace(
         results,
@@ -233,7 +219,7 @@ def test_the_reference_is_the_highest_threshold_that_was_recorded(tmp_path):
 
 def test_models_with_different_values_of_an_option_that_both_have_are_not_compared(tmp_path):
     """The RNN starts orthogonal, the LSTM by Xavier: no condition is shared."""
-    results = grid(tmp_path, lambda *_: S, seeds=1, options={"init": ("orthogonal", "xavier")})
+    results = made_grid(tmp_path, lambda *_: S, seeds=1, options={"init": ("orthogonal", "xavier")})
     start = {"rnn": "orthogonal", "lstm": "xavier"}
     kept = results.trials[results.trials["init"] == results.trials["model"].map(start)]
     apart = dataclasses.replace(results, trials=kept)
@@ -243,7 +229,7 @@ def test_models_with_different_values_of_an_option_that_both_have_are_not_compar
 
 
 def test_equally_good_models_rank_by_their_speed(tmp_path):
-    results = grid(tmp_path, lambda *_: S)
+    results = made_grid(tmp_path, lambda *_: S)
     slower = results.trials["model"] == "rnn"
     trials = results.trials.assign(solved_step=results.trials["solved_step"].mask(slower, 500))
     found = standings(dataclasses.replace(results, trials=trials)).set_index("model")
@@ -253,7 +239,7 @@ def test_equally_good_models_rank_by_their_speed(tmp_path):
 
 def test_a_difference_is_shown_below_five_percent(tmp_path):
     """Five seeds of one length, all won: p is 2 / 2^5 = .0625; adjusted for two equal ones .125."""
-    results = grid(
+    results = made_grid(
         tmp_path,
         lambda condition, _: S if condition.model == "lstm" else U,
         seeds=5,
@@ -264,10 +250,11 @@ def test_a_difference_is_shown_below_five_percent(tmp_path):
     assert any(s.startswith("Model, no difference shown (adjusted p 0.12 or more)") for s in said)
 
 
+@pytest.mark.contract
 def test_the_largest_difference_is_named_first(tmp_path):
     """Adam wins at both lengths over SGD, at one over momentum."""
     solved = {"adam": (5, 9), "momentum": (5,), "sgd": ()}
-    results = grid(
+    results = made_grid(
         tmp_path,
         lambda condition, _: S if condition.length in solved[condition.optimizer] else U,
         seeds=10,
@@ -282,7 +269,7 @@ def test_the_largest_difference_is_named_first(tmp_path):
 
 def test_a_length_beyond_those_tried_is_not_asserted(tmp_path):
     """One failure at the longest length: the fit extrapolates, the verdict says so."""
-    results = grid(
+    results = made_grid(
         tmp_path,
         lambda condition, seed: U if (condition.length, seed) == (20, 0) else S,
         lengths=(5, 10, 20),
@@ -294,7 +281,7 @@ def test_a_length_beyond_those_tried_is_not_asserted(tmp_path):
 
 
 def test_the_figure_names_the_axis_where_its_levels_do_not(tmp_path):
-    results = grid(
+    results = made_grid(
         tmp_path, lambda *_: S, seeds=2, models=("rnn",), optimizers=("sgd", "adam"), hidden_size=(4, 8)
     )
     (axis,) = verdict.render(verdict.table(results)).get_axes()

@@ -12,7 +12,7 @@ import pytest
 from analysis.as_json import as_json
 from analysis.load import load
 from harness.condition import Outcome
-from tests.analysis.test_contrasts import grid
+from tests.helpers import made_grid
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -22,7 +22,9 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (DOCS / "results.md").read_text(), f
 @pytest.fixture
 def folder(tmp_path):
     """Half of the runs of every condition are stable."""
-    return grid(tmp_path, lambda _, seed: (Outcome.STABLE, Outcome.UNSOLVED)[seed % 2], seeds=4).folders[0]
+    return made_grid(tmp_path, lambda _, seed: (Outcome.STABLE, Outcome.UNSOLVED)[seed % 2], seeds=4).folders[
+        0
+    ]
 
 
 def test_pandas_polars_and_duckdb_give_the_same_counts(folder):
@@ -53,6 +55,7 @@ def test_the_library_example_runs(tmp_path, folder, monkeypatch):
     assert len(names["steps"]) == 3
 
 
+@pytest.mark.contract
 def test_the_custom_figure_runs(tmp_path, folder):
     out = tmp_path / "figure.png"
     subprocess.run([sys.executable, DOCS / "custom_figure.py", folder, out], check=True, cwd=DOCS.parent)

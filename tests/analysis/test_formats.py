@@ -14,8 +14,7 @@ from analysis.sections import SECTIONS
 from harness.planning.space import Space
 from harness.results.folder import Folder
 from harness.results.schema import METADATA_KEY
-from tests.analysis.test_sections import ENDS, TUNED, a_result, drops_folder, grid_folder, make_folder
-from tests.conftest import make_trial
+from tests.helpers import ENDS_BY_RATE, TUNED, a_result, drops_folder, grid_folder, make_folder, make_trial
 
 
 def test_json_holds_every_share_with_its_limits(tmp_path):
@@ -154,7 +153,8 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys):
         assert "space.json is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.contract
 def test_a_page_of_tuning_trials_only_can_be_written_in_every_format(tmp_path):
-    results = load(grid_folder(tmp_path, ENDS))
+    results = load(grid_folder(tmp_path, ENDS_BY_RATE))
     for style in ("html", "md", "json"):
         assert write_report(results, style=style).stat().st_size > 500

@@ -12,7 +12,7 @@ from analysis.report import write_report
 from analysis.sections import methods
 from analysis.table import panel_keys
 from harness.condition import Outcome
-from tests.analysis.test_contrasts import grid
+from tests.helpers import made_grid
 
 S, U = Outcome.STABLE, Outcome.UNSOLVED
 
@@ -21,7 +21,7 @@ S, U = Outcome.STABLE, Outcome.UNSOLVED
 def results(tmp_path, monkeypatch):
     """Two sizes; the smaller solves nothing. Conditions may have a field named schedule."""
     monkeypatch.setattr(conditions, "FIELDS", (*conditions.FIELDS, "schedule"))
-    return grid(
+    return made_grid(
         tmp_path,
         lambda condition, _: S if condition.hidden_size == 8 else U,
         models=("rnn",),
@@ -36,6 +36,7 @@ def scheduled(results, schedules: dict[int, str], **changes):
     return dataclasses.replace(results, conditions=frame.assign(schedule=schedule, **changes))
 
 
+@pytest.mark.contract
 def test_a_further_field_at_its_single_value_changes_no_page(tmp_path, results):
     same = scheduled(results, {4: "constant", 8: "constant"})
     assert as_json(same) == as_json(results)
@@ -43,6 +44,7 @@ def test_a_further_field_at_its_single_value_changes_no_page(tmp_path, results):
     assert pages[0] == pages[1]
 
 
+@pytest.mark.contract
 def test_a_further_field_that_varies_is_an_axis(tmp_path, results):
     varying = scheduled(results, {4: "constant", 8: "cosine"}, hidden_size=4)
     assert condition_keys(varying)[-2:] == ["schedule", "learning_rate"]

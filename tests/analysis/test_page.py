@@ -15,8 +15,7 @@ from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.planning.space import Space
 from harness.results.schema import STEP_SCHEMA
 from harness.results.writer import Writer
-from tests.analysis.test_sections import TUNED, a_result, make_folder, with_rate
-from tests.conftest import make_trial
+from tests.helpers import TUNED, a_result, make_folder, make_trial, with_rate
 
 S, R, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.DIVERGED
 
@@ -182,6 +181,7 @@ def test_a_drop_is_drawn_from_its_start_to_its_recovery(tmp_path):
     assert (band.get_x(), band.get_x() + band.get_width()) == (100, 110)
 
 
+@pytest.mark.contract
 def test_a_folder_without_histories_still_gives_a_page(tmp_path):
     folder = tuned_folder(tmp_path)
     for path in (folder / "steps").glob("*"):

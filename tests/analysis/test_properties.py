@@ -16,7 +16,7 @@ from analysis.sections import coverage, steps_to_solve, verdict
 from analysis.standings import standings
 from harness.condition import Outcome
 from harness.planning.space import Space
-from tests.analysis.test_sections import a_result, make_folder, make_trial_of
+from tests.helpers import a_result, make_folder, make_trial_of
 
 SEEDS = 4
 
@@ -41,7 +41,7 @@ def blank(tmp_path_factory) -> Results:
         for seed in range(SEEDS)
     ]
     results = [a_result(trial, solved_step=100, watched_steps=50) for trial in trials]
-    return load(make_folder(tmp_path_factory.mktemp("any") / "x", space, results))
+    return load(make_folder(tmp_path_factory.mktemp("any") / "x", space, results, together=True))
 
 
 runs = st.lists(
@@ -64,9 +64,22 @@ def with_outcome(results: Results, index: int, outcome: Outcome) -> Results:
     return dataclasses.replace(results, trials=trials)
 
 
+MIXED = [(MEASURED[run % 5], 1 + run % 10) for run in range(8 * SEEDS)]
+"""Every outcome in turn, solved at any step."""
+
+
+def test_a_run_that_diverges_does_not_make_its_model_look_better(blank):
+    assert_a_divergence_never_helps(blank, MIXED, 0)
+
+
+@pytest.mark.contract
 @settings(max_examples=60, deadline=None)
 @given(ends=runs, index=st.integers(0, 8 * SEEDS - 1))
-def test_a_run_that_diverges_never_makes_its_model_look_better(blank, ends, index):
+def test_no_run_that_diverges_ever_makes_its_model_look_better(blank, ends, index):
+    assert_a_divergence_never_helps(blank, ends, index)
+
+
+def assert_a_divergence_never_helps(blank, ends, index):
     before = with_runs(blank, ends)
     after = with_outcome(before, index, Outcome.DIVERGED)
     model = before.trials.loc[index, "model"]
@@ -90,9 +103,18 @@ def test_a_run_that_diverges_never_makes_its_model_look_better(blank, ends, inde
         assert sign * (sides[1][f"{measure}_difference"] - sides[0][f"{measure}_difference"]) <= 1e-12
 
 
+def test_a_failed_run_leaves_n_is_named_and_leaves_its_condition_incomplete(blank):
+    assert_a_failed_run_is_missing(blank, MIXED, 0)
+
+
+@pytest.mark.contract
 @settings(max_examples=30, deadline=None)
 @given(ends=runs, index=st.integers(0, 8 * SEEDS - 1))
-def test_a_failed_run_leaves_n_is_named_and_leaves_its_condition_incomplete(blank, ends, index):
+def test_any_failed_run_leaves_n_is_named_and_leaves_its_condition_incomplete(blank, ends, index):
+    assert_a_failed_run_is_missing(blank, ends, index)
+
+
+def assert_a_failed_run_is_missing(blank, ends, index):
     before = with_runs(blank, ends)
     lost = before.trials.loc[index]
     failure = {name: lost[name] for name in ("trial_id", "condition_id")}

@@ -17,7 +17,7 @@ from harness.condition import FIRST_TUNING_SEED, Condition, Outcome, Pack, Resul
 from harness.planning.space import Space
 from harness.results.schema import EVAL_SCHEMA, STEP_SCHEMA
 from harness.results.writer import Writer
-from tests.conftest import make_summary, make_trial
+from tests.helpers import make_summary, make_trial
 
 SOLVED_STEPS = {Outcome.STABLE: 100, Outcome.RECOVERED: 200, Outcome.LOST: 300}
 
@@ -167,6 +167,7 @@ def make_trial_of(condition: Condition) -> Trial:
     return Trial(condition=condition, learning_rate=0.1, seed=0, max_steps=30, observe=20, eval_every=10)
 
 
+@pytest.mark.contract
 def test_conditions_without_report_trials_are_named_and_panels_share_their_lengths(tmp_path):
     """As an interrupted run leaves it: the LSTM has T = 5 and 10, the RNN has T = 10 only."""
     space = Space(name="part", summary="", lengths=(5, 10), seeds=1)

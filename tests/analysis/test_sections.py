@@ -18,70 +18,26 @@ from analysis.sections import (
     stability,
     steps_to_solve,
 )
-from harness import probes
-from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
+from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.planning.space import Space
-from harness.probes.events import COLUMNS as EVENT_COLUMNS
-from harness.results.schema import EVAL_SCHEMA, STEP_SCHEMA
-from harness.results.writer import Writer
-from tests.conftest import make_summary, make_trial
-
-
-def a_result(trial, outcome=Outcome.STABLE, events=(), **summary) -> Result:
-    """`events` are (start, depth, end, recovered, censored) of drops."""
-    rows = [("drop", start, depth, 1 - depth, *rest) for start, depth, *rest in events]
-    return Result(
-        trial=trial,
-        outcome=outcome,
-        summary=make_summary(objective=0.3, steps=500, seconds=1.0, drops=len(rows)) | summary,
-        steps={name: np.zeros(1) for name in STEP_SCHEMA.names[1:]},
-        evals={name: np.zeros(1) for name in EVAL_SCHEMA.names[1:]},
-        events={name: [row[i] for row in rows] for i, name in enumerate(EVENT_COLUMNS)},
-    )
-
-
-def make_folder(folder, space: Space, results: list[Result], probe_columns=()):
-    conditions = list(dict.fromkeys(r.trial.condition for r in results))
-    writer = Writer(
-        folder, space.definition(), conditions, options=space.option_columns(),
-        measures=probes.measure_columns(),
-        provenance={}, probe_columns=probe_columns,
-    )  # fmt: skip
-    for result in results:
-        writer.write_pack(Pack((result.trial,)), [result])
-    writer.close()
-    return folder
-
-
-TUNED = dict(name="x", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), max_norms=(1.0,))
-
-
-def grid_folder(tmp_path, ends: dict[float, list[tuple[Outcome, float]]]):
-    """A condition whose grid of learning rates ended like this: outcome and last loss of each tuning seed."""
-    space = Space(**TUNED, tuning_seeds=2, seeds=1)
-    assert list(ends) == space.first_grid("sgd") == [1e-3, 1e-2, 1e-1, 1.0, 10.0]
-    results = [
-        a_result(make_trial(FIRST_TUNING_SEED + seed, rate), outcome, initial_loss=2.4, final_loss=loss)
-        for rate, seeds in ends.items()
-        for seed, (outcome, loss) in enumerate(seeds)
-    ]
-    off_grid = a_result(make_trial(FIRST_TUNING_SEED, 0.3), initial_loss=2.4, final_loss=0.0)
-    return make_folder(tmp_path / "x", space, [*results, off_grid])
-
+from tests.helpers import (
+    ENDS_BY_RATE,
+    TUNED,
+    a_result,
+    drops_folder,
+    grid_folder,
+    make_folder,
+    make_trial,
+    make_trial_of,
+    with_rate,
+)
 
 S, R, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED, Outcome.DIVERGED
-ENDS = {
-    1e-3: [(U, 2.2), (U, 2.0)],
-    1e-2: [(S, 0.1), (U, 0.3)],
-    1e-1: [(S, 0.0), (R, 0.2)],
-    1.0: [(S, 0.1), (S, 0.3)],
-    10.0: [(D, math.nan), (S, 0.4)],
-}
 
 
 def test_learning_rate_response_of_a_hand_made_grid(tmp_path):
     """Mean losses 2.1, .2, .1, .2 and (2.4 + .4) / 2 = 1.4: mean .8, minus the best .1."""
-    (row,) = learning_rates.table(load(grid_folder(tmp_path, ENDS))).frame.to_dict("records")
+    (row,) = learning_rates.table(load(grid_folder(tmp_path, ENDS_BY_RATE))).frame.to_dict("records")
     assert (row["rates"], row["tuning_seeds"]) == (5, 2)
     assert row["sensitivity"] == pytest.approx(0.7)
     assert (row["best_rate"], row["best_at_edge"]) == (0.1, False)
@@ -91,7 +47,7 @@ def test_learning_rate_response_of_a_hand_made_grid(tmp_path):
 
 def test_losses_above_the_initial_loss_count_as_the_initial_loss(tmp_path):
     """Five rates at 2.4, 2.4 (from 9 and inf), 2.4, 2.4 and 0: mean 1.92."""
-    ends = {rate: [(U, 9.0), (U, math.inf)] for rate in ENDS} | {10.0: [(S, 0.0), (S, 0.0)]}
+    ends = {rate: [(U, 9.0), (U, math.inf)] for rate in ENDS_BY_RATE} | {10.0: [(S, 0.0), (S, 0.0)]}
     (row,) = learning_rates.table(load(grid_folder(tmp_path, ends))).frame.to_dict("records")
     assert row["sensitivity"] == pytest.approx(1.92)
     assert row["best_at_edge"]
@@ -100,7 +56,7 @@ def test_losses_above_the_initial_loss_count_as_the_initial_loss(tmp_path):
 
 
 def test_a_condition_that_solves_nowhere_has_no_range(tmp_path):
-    ends = {rate: [(U, 2.0), (U, 2.0)] for rate in ENDS}
+    ends = {rate: [(U, 2.0), (U, 2.0)] for rate in ENDS_BY_RATE}
     found = learning_rates.table(load(grid_folder(tmp_path, ends)))
     (row,) = found.frame.to_dict("records")
     assert (row["sensitivity"], row["largest_stable"]) == (0.0, 10.0)
@@ -109,34 +65,10 @@ def test_a_condition_that_solves_nowhere_has_no_range(tmp_path):
 
 
 def test_a_grid_that_is_not_recorded_whole_is_not_read(tmp_path):
-    folder = grid_folder(tmp_path, ENDS)
+    folder = grid_folder(tmp_path, ENDS_BY_RATE)
     lost = Pack((make_trial(FIRST_TUNING_SEED, 1e-3),)).pack_id
     (folder / "trials" / f"{lost}.parquet").unlink()
     assert learning_rates.table(load(folder)).frame.empty
-
-
-def drops_folder(tmp_path):
-    """max_norm 1: 3 drops in 2,000 steps of 2 trials. No clipping: none in 1,000. SGD never solved."""
-    space = Space(**TUNED | {"max_norms": (1.0, math.inf)}, learning_rate=(0.1,), seeds=2)
-    fixed = dict(learning_rate=0.1)
-    events = [
-        [(100, 0.5, 110, True, False), (200, 0.3, 230, True, False)],
-        [(490, 0.7, None, False, True)],
-    ]
-    clipped = [
-        a_result(make_trial(s, **fixed), Outcome.RECOVERED, events[s], watched_steps=1_000, solved_step=50)
-        for s in (0, 1)
-    ]
-    free = [
-        a_result(make_trial(s, max_norm=math.inf, **fixed), watched_steps=500, solved_step=50) for s in (0, 1)
-    ]
-    return make_folder(tmp_path / "x", space, [with_rate(result) for result in [*clipped, *free]])
-
-
-def with_rate(result: Result) -> Result:
-    """The same with the learning rate as part of the condition, as in a space that fixes it."""
-    condition = dataclasses.replace(result.trial.condition, learning_rate=result.trial.learning_rate)
-    return dataclasses.replace(result, trial=dataclasses.replace(result.trial, condition=condition))
 
 
 def test_drops_of_hand_made_trials(tmp_path):
@@ -210,12 +142,9 @@ def test_clipping_rules_are_arms_of_the_same_panel(tmp_path):
     assert labels == ["max_norm 1", "no clipping", "value max_value 1e-05", "value max_value 2", "zclip"]
 
 
-def make_trial_of(condition):
-    return dataclasses.replace(make_trial(learning_rate=0.1), condition=condition)
-
-
+@pytest.mark.contract
 def test_a_folder_with_tuning_trials_only_gives_a_page_that_says_what_is_missing(tmp_path):
-    page = write_report(load(grid_folder(tmp_path, ENDS))).read_text()
+    page = write_report(load(grid_folder(tmp_path, ENDS_BY_RATE))).read_text()
     assert "1 report trials are missing in 1 of 1 conditions" in page
     assert "Nothing is recorded for this." in page
 

@@ -56,6 +56,7 @@ def test_rate_ratio_with_no_events():
     assert math.isnan(rate_ratio(0, 10, 0, 10)[0])
 
 
+@pytest.mark.contract
 def test_rate_ratio_covers_at_least_as_often_as_it_says():
     generator = np.random.default_rng(0)
     counts = zip(generator.poisson(6, 2_000), generator.poisson(12, 2_000), strict=True)

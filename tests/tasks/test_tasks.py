@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from harness.errors import UserError
 from harness.tasks import Stream, heldout_set, step_losses, tasks
 from harness.tasks.digits import part_of, split_images
-from tests.conftest import make_task
+from tests.helpers import make_task
 
 LENGTHS = [2, 5, 8, 11]
 

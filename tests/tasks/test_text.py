@@ -1,3 +1,4 @@
+import itertools
 import math
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -14,15 +15,9 @@ from harness.planning.space import Space
 from harness.tasks import heldout_set, tasks
 from harness.tasks.text import PYDOC, bigram_entropy, entropy, read_corpus
 from harness.training.loop import build_task
-from tests.conftest import same_numbers, trained
+from tests.helpers import letters, mostly_contract, same_numbers, trained
 
 PARTS = ("train", "validation", "test")
-
-
-def letters(size: int) -> str:
-    """Characters that depend on the one before them: 'a' follows anything, the others follow 'a'."""
-    draws = torch.randint(4, (size,), generator=torch.Generator().manual_seed(0)).tolist()
-    return "".join("a" if i % 2 else "bcde"[draw] for i, draw in enumerate(draws))
 
 
 @pytest.fixture
@@ -183,8 +178,9 @@ def test_a_corpus_that_changes_after_the_start_is_not_trained_on(corpus):
         build_task(condition)
 
 
-@pytest.mark.parametrize("model", ["rnn", "lstm"])
-@pytest.mark.parametrize("batch_size", [1, 16])
+@pytest.mark.parametrize(
+    ("model", "batch_size"), mostly_contract(itertools.product(["rnn", "lstm"], [1, 16]), ("lstm", 1))
+)
 def test_numbers_are_bit_equal_in_packs_of_1_2_and_8(model, batch_size, corpus):
     drawn = space(
         models=(model,), batch_size=batch_size, max_steps=40, observe=0, eval_every=20,
@@ -196,6 +192,7 @@ def test_numbers_are_bit_equal_in_packs_of_1_2_and_8(model, batch_size, corpus):
     assert same_numbers(alone, trained(Pack(tuple(trials)))[0])
 
 
+@pytest.mark.contract
 def test_an_lstm_learns_more_of_the_default_corpus_than_pairs_of_characters_say():
     drawn = space(
         optimizers=("adam",), lengths=(15,), hidden_size=64, batch_size=32, max_norms=(5.0,),

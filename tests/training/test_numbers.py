@@ -16,12 +16,13 @@ from harness.tasks import Stream, tasks
 from harness.training.loop import train
 from harness.training.replicas import Replicas, build_model, stack
 from harness.training.step import Eager
-from tests.conftest import (
+from tests.helpers import (
     SEQUENCE_MODELS,
     end_weights,
     make_condition,
     make_pack,
     make_trial,
+    mostly_contract,
     same_numbers,
     trained,
 )
@@ -48,10 +49,13 @@ DEEP = (("bidirectional", True), ("encoding", "one_hot"), ("layer_norm", True), 
 
 @pytest.mark.parametrize(
     ("model", "changes"),
-    [(model, changes) for model in ("rnn", "lstm") for changes in FULL]
-    + [(model, changes) for model in SEQUENCE_MODELS if model not in ("rnn", "lstm") for changes in SHORT]
-    + [(model, {**SHORT[0], "options": DEEP, "length": 4}) for model in ("lstm", "gru", "mgu")]
-    + [("min_lstm", {**SHORT[1], "options": (("encoding", "scalar"), ("layers", 2))})],
+    mostly_contract(
+        [(model, changes) for model in ("rnn", "lstm") for changes in FULL]
+        + [(model, changes) for model in SEQUENCE_MODELS if model not in ("rnn", "lstm") for changes in SHORT]
+        + [(model, {**SHORT[0], "options": DEEP, "length": 4}) for model in ("lstm", "gru", "mgu")]
+        + [("min_lstm", {**SHORT[1], "options": (("encoding", "scalar"), ("layers", 2))})],
+        ("rnn", FULL[0]),
+    ),
 )
 def test_numbers_are_bit_equal_in_packs_of_1_2_and_8(model, changes):
     """Also where plain matrix products would round differently, as with a batch of one."""
@@ -61,6 +65,7 @@ def test_numbers_are_bit_equal_in_packs_of_1_2_and_8(model, changes):
     assert same_numbers(alone, trained(Pack(tuple(trials)))[0])
 
 
+@pytest.mark.contract
 def test_numbers_are_bit_equal_after_replicas_drop_out():
     """Rates from hopeless to explosive: some solve and leave early, some diverge, the slow one stays."""
     rates = [1e-6, 1e-2, 3e-2, 1e-2, 1e3]
@@ -301,11 +306,12 @@ def test_step_rows_say_everything_about_each_step():
     assert result.summary["clipped_share"] == (norm > 0.5).mean()
 
 
+@pytest.mark.contract
 def test_training_works_without_ray_and_optuna():
     program = (
         "import sys; sys.modules['ray'] = sys.modules['optuna'] = None\n"
         "from harness.training.loop import train\n"
-        "from tests.conftest import make_pack\n"
+        "from tests.helpers import make_pack\n"
         "print(train(make_pack())[0].outcome)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -333,18 +339,8 @@ def test_the_best_score_of_a_trial_whose_score_becomes_nan_is_the_best_of_the_re
     assert math.isfinite(result.summary["best_score"])
 
 
-class Frozen(models.get("rnn")):
-    """A reservoir: the cell keeps its initial weights, the readout is trained."""
-
-    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
-        super().__init__(input_size, hidden_size, output_size)
-        self.cell_weight.requires_grad_(False)
-
-
 def test_frozen_parameters_are_not_trained_and_do_not_count_in_the_gradient_norm():
-    changes = dict(
-        model="tests.training.test_numbers:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1
-    )
+    changes = dict(model="tests.helpers:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1)
     runs = trained(make_pack(3, **changes))
     task = tasks.build("palindrome", {}, length=5)
     model = build_model(runs[0].trial.condition, task, 0)

@@ -1,5 +1,6 @@
 """A pack while it trains: what it keeps, how it goes on, what it refuses."""
 
+import itertools
 import json
 
 import numpy as np
@@ -12,7 +13,7 @@ from harness.condition import Checkpoint, Pack
 from harness.models import models
 from harness.optimizers import optimizers
 from harness.training.loop import Training
-from tests.conftest import LENGTHS, TASK_OF, make_pack, make_trial, trained
+from tests.helpers import LENGTHS, TASK_OF, make_pack, make_trial, mostly_contract, trained
 
 
 def finish(training: Training) -> Training:
@@ -53,7 +54,7 @@ def assert_goes_on_alike(pack: Pack, cuts: tuple[int, ...]) -> None:
         assert_same(numbers(finish(second)), whole)
 
 
-@pytest.mark.parametrize("model", models.names())
+@pytest.mark.parametrize("model", mostly_contract(models.names(), "lstm"))
 def test_a_restored_pack_of_every_model_goes_on_to_the_same_bits(model):
     task = TASK_OF[model]
     size = 1 if task == "karate" else 4
@@ -63,8 +64,10 @@ def test_a_restored_pack_of_every_model_goes_on_to_the_same_bits(model):
     assert_goes_on_alike(Pack(trials), cuts=(0, 1, 3))
 
 
-@pytest.mark.parametrize("optimizer", optimizers.names())
-@pytest.mark.parametrize("clip_rule", clip_rules.names())
+@pytest.mark.parametrize(
+    ("optimizer", "clip_rule"),
+    mostly_contract(itertools.product(optimizers.names(), clip_rules.names()), ("adam", "autoclip")),
+)
 def test_a_restored_pack_of_every_optimizer_and_clip_rule_goes_on_to_the_same_bits(optimizer, clip_rule):
     max_norm = 0.5 if clip_rule == "norm" else None
     changes = dict(optimizer=optimizer, clip_rule=clip_rule, max_norm=max_norm, options=())
@@ -72,6 +75,7 @@ def test_a_restored_pack_of_every_optimizer_and_clip_rule_goes_on_to_the_same_bi
     assert_goes_on_alike(Pack(trials), cuts=(1, 4))
 
 
+@pytest.mark.contract
 def test_a_restored_pack_whose_trials_solve_diverge_and_leave_goes_on_to_the_same_bits():
     changes = dict(length=3, max_norm=1e9, max_steps=300, observe=100, eval_every=20, batch_size=32)
     trials = tuple(make_trial(seed, rate, **changes) for seed, rate in enumerate([1e-6, 1.0, 0.5, 1e30]))

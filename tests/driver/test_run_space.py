@@ -14,7 +14,7 @@ import harness
 from harness import FailedTrials, Failure, Listener, RecordsError, Space, UserError, run_space
 from harness.models.rnn import RNN
 from harness.results import reader
-from tests.test_run import assert_same_tables
+from tests.helpers import assert_same_tables
 
 TINY = dict(
     name="tiny", summary="", models=("rnn",), optimizers=("sgd",), lengths=(4,), max_norms=(1.0,),

@@ -188,12 +188,12 @@ class Hungry(models.get("rnn")):
 
 def test_an_option_may_not_take_the_name_of_a_column():
     with pytest.raises(UserError, match="has an option named 'seed'"):
-        space(models=("tests.test_space:Hungry",))
+        space(models=("tests.planning.test_space:Hungry",))
 
 
 def test_a_model_that_other_processes_cannot_find_is_refused_with_its_import_path(monkeypatch):
     monkeypatch.setitem(models._classes, "hungry", Hungry)
-    with pytest.raises(UserError, match=r"by its import path, such as tests\.test_space:Hungry"):
+    with pytest.raises(UserError, match=r"by its import path, such as tests\.planning\.test_space:Hungry"):
         space(models=("hungry",))
 
 
@@ -218,7 +218,7 @@ class Clashing(models.get("rnn")):
 
 def test_a_model_and_an_optimizer_may_not_share_an_option():
     with pytest.raises(UserError, match="both have an option named 'alpha'"):
-        space(models=("tests.test_space:Clashing",))
+        space(models=("tests.planning.test_space:Clashing",))
 
 
 def test_the_definition_knows_the_source_of_classes_from_outside(tmp_path, monkeypatch):

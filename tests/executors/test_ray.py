@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from harness.results.reader import read
-from tests.test_run import assert_same_tables, command, run, start, wait_for_packs
+from tests.helpers import HELD, assert_same_tables, run_tiny, started_tiny, tiny_arguments, wait_until_held
 
 pytestmark = pytest.mark.ray
 
@@ -19,9 +19,9 @@ ON_RAY = ["--executor", "ray", "--workers", "2"]
 
 
 def test_serial_and_ray_give_identical_rates_and_results_and_ray_is_quiet(tmp_path):
-    assert run(tmp_path / "serial") == 0
-    process = start(tmp_path / "ray", *ON_RAY)
-    output, error = process.communicate(timeout=120)
+    assert run_tiny(tmp_path / "serial") == 0
+    with started_tiny(tmp_path / "ray", *ON_RAY) as process:
+        output, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
     assert_same_tables(tmp_path / "ray" / "smoke", tmp_path / "serial" / "smoke")
     lines = error.strip().splitlines()
@@ -30,13 +30,12 @@ def test_serial_and_ray_give_identical_rates_and_results_and_ray_is_quiet(tmp_pa
 
 
 def test_killed_on_ray_the_same_command_finishes_the_rest(tmp_path):
-    process = start(tmp_path / "ray", *ON_RAY)
-    wait_for_packs(tmp_path / "ray" / "smoke", 2)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert 0 < len(read(tmp_path / "ray" / "smoke", "trials")) < 10
-    assert run(tmp_path / "ray", *ON_RAY) == 0
-    assert run(tmp_path / "serial") == 0
+    with started_tiny(tmp_path / "ray", *ON_RAY, hold_after=2) as process:
+        wait_until_held(process, tmp_path / "ray")
+        os.kill(process.pid, signal.SIGKILL)
+    assert len(read(tmp_path / "ray" / "smoke", "trials")) == 2 * 2 < 10
+    assert run_tiny(tmp_path / "ray", *ON_RAY, models=HELD) == 0
+    assert run_tiny(tmp_path / "serial", models=HELD) == 0
     assert_same_tables(tmp_path / "ray" / "smoke", tmp_path / "serial" / "smoke")
 
 
@@ -64,7 +63,7 @@ def test_a_lost_worker_is_retried_and_a_users_bug_is_recorded(tmp_path):
     """The model is the user's own, by import path; Ray's workers find it where the driver did."""
     (tmp_path / "fragile.py").write_text(MODEL)
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "FRAGILE_MARK": str(tmp_path / "mark")}
-    arguments = command(tmp_path, *ON_RAY, models="fragile:Fragile", hidden_size="3,8")
+    arguments = tiny_arguments(tmp_path, *ON_RAY, models="fragile:Fragile", hidden_size="3,8")
     done = subprocess.run(
         [sys.executable, "-m", "harness.run", *arguments],
         capture_output=True,
@@ -83,15 +82,15 @@ def test_a_lost_worker_is_retried_and_a_users_bug_is_recorded(tmp_path):
 
 
 def test_ctrl_c_on_ray_exits_130_and_leaves_no_ray_behind(tmp_path):
-    process = start(tmp_path, *ON_RAY, seeds="40")
-    wait_for_packs(tmp_path / "smoke", 2)
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert any("raylet" in child.name() for child in children)
-    sockets = [c for child in children for c in child.net_connections() if c.status == psutil.CONN_LISTEN]
-    assert sockets
-    assert {socket.laddr.ip.removeprefix("::ffff:") for socket in sockets} <= {"127.0.0.1", "::1"}
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    with started_tiny(tmp_path, *ON_RAY, hold_after=2) as process:
+        wait_until_held(process, tmp_path)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert any("raylet" in child.name() for child in children)
+        sockets = [c for child in children for c in child.net_connections() if c.status == psutil.CONN_LISTEN]
+        assert sockets
+        assert {socket.laddr.ip.removeprefix("::ffff:") for socket in sockets} <= {"127.0.0.1", "::1"}
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert "the same command does the rest" in error
     assert "Traceback" not in error
@@ -101,7 +100,7 @@ def test_ctrl_c_on_ray_exits_130_and_leaves_no_ray_behind(tmp_path):
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:1"])
 def test_a_cluster_that_is_not_there_is_one_line_and_nothing_is_held_to_it(tmp_path, capsys, address):
-    assert run(tmp_path, "--executor", "ray", "--address", address) == 2
+    assert run_tiny(tmp_path, "--executor", "ray", "--address", address) == 2
     error = capsys.readouterr().err
     assert "Ray cannot be reached" in error
     assert "Traceback" not in error
@@ -110,15 +109,15 @@ def test_a_cluster_that_is_not_there_is_one_line_and_nothing_is_held_to_it(tmp_p
 
 def test_ray_address_in_the_environment_does_not_redirect_a_local_run(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    assert run(tmp_path, *ON_RAY) == 0
+    assert run_tiny(tmp_path, *ON_RAY) == 0
 
 
 def test_a_cell_from_outside_the_project_is_the_same_on_ray_with_its_gradient_through_time(tmp_path):
     """The first example of docs/extending.md, in a folder that only PYTHONPATH knows."""
-    page = (Path(__file__).parent.parent / "docs" / "extending.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
     (tmp_path / "outside.py").write_text(re.search(r"```python\n(.*?)```", page, re.S).group(1))
     for place, how in (("ray", ON_RAY), ("serial", [])):
-        arguments = command(
+        arguments = tiny_arguments(
             tmp_path / place, *how, models="outside:LeakyRNN", learning_rate="1,3", lr_trials=None
         )
         environment = os.environ | {"PYTHONPATH": str(tmp_path)}

@@ -178,6 +178,7 @@ TINY = [
 ]  # fmt: skip
 
 
+@pytest.mark.contract
 def test_a_run_trains_every_task_says_what_is_skipped_and_grows_by_a_task(tmp_path, capsys):
     command = ["--space=smoke", f"--results={tmp_path}", *TINY, "--set=lengths.graph_signal=3"]
     assert main([*command, "--set=tasks=palindrome,graph_signal"]) == 0

@@ -12,7 +12,7 @@ from harness.planning.space import Space
 from harness.probes import DEFAULT_PROBES
 from harness.tasks import heldout_set, tasks
 from harness.training.loop import build_task, train
-from tests.conftest import LENGTHS, make_trial, same_numbers, trained
+from tests.helpers import LENGTHS, make_trial, mostly_contract, same_numbers, trained
 
 PAIRS = [(model, task) for model in models.names() for task in tasks.names() if fits(model, task)]
 
@@ -26,7 +26,10 @@ def trials_of(model: str, task: str, **changes):
     )
 
 
-@pytest.mark.parametrize(("model", "task"), PAIRS)
+@pytest.mark.parametrize(
+    ("model", "task"),
+    mostly_contract(PAIRS, ("lstm", "palindrome"), ("gcn", "sbm"), ("transformer", "parity")),
+)
 def test_every_pair_has_the_same_numbers_in_a_pack_and_alone(model, task):
     trials = trials_of(model, task)
     for trial, run in zip(trials, trained(Pack(trials)), strict=True):
@@ -34,7 +37,9 @@ def test_every_pair_has_the_same_numbers_in_a_pack_and_alone(model, task):
         assert same_numbers(trained(Pack((trial,)))[0], run)
 
 
-@pytest.mark.parametrize("task", [task for model, task in PAIRS if model == "lstm"])
+@pytest.mark.parametrize(
+    "task", mostly_contract([task for model, task in PAIRS if model == "lstm"], "palindrome", "text")
+)
 def test_the_gradient_through_time_of_every_task_is_measured(task):
     trial = trials_of("lstm", task)[0]
     (result,) = train(Pack((trial,), DEFAULT_PROBES))
@@ -62,7 +67,7 @@ def space(model: str, task: str) -> Space:
 
 
 def test_a_model_that_does_not_read_what_the_task_gives_is_refused_naming_what_fits():
-    reads, gives = "tests.test_pairs:ReadsPictures", "tests.test_pairs:GivesPictures"
+    reads, gives = "tests.training.test_pairs:ReadsPictures", "tests.training.test_pairs:GivesPictures"
     with pytest.raises(
         UserError, match=r"ReadsPictures does not fit tasks=parity; models that do: .*lstm"
     ) as error:

@@ -18,7 +18,7 @@ from harness.results import reader
 from harness.results.reader import read
 from harness.results.schema import TRIAL_COLUMNS
 from harness.results.writer import Writer
-from tests.conftest import make_condition, make_pack, make_summary, make_trial
+from tests.helpers import make_condition, make_pack, make_summary, make_trial
 
 OPTIONS = {"encoding": str, "init": str, "forget_bias": float}
 

@@ -69,6 +69,7 @@ class Warm(models.get("reservoir")):
         super().__init__(input_size, hidden_size, output_size)
 
 
+@pytest.mark.contract
 def test_a_run_goes_on_where_a_model_has_gained_an_option(tmp_path, monkeypatch, capsys):
     command = [
         "--space=smoke", f"--results={tmp_path}", "--executor=serial", "--set=models=reservoir",
