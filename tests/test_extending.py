@@ -199,6 +199,7 @@ def test_options_that_make_no_model_are_refused_before_anything_starts(tmp_path,
     assert not results.exists()
 
 
+@pytest.mark.contract
 def test_what_an_own_model_was_found_to_have_is_said_before_it_is_trained(my_parts, tmp_path, capsys):
     assert run(tmp_path / "results", models="my_parts:LeakyRNN,my_parts:GRU", optimizers="sgd") == 0
     said = capsys.readouterr().err

@@ -52,6 +52,7 @@ def test_a_run_leaves_tables_studies_a_report_and_its_definition(whole):
     assert set(read(whole, "steps")["trial_id"]) == set(trials["trial_id"])
 
 
+@pytest.mark.contract
 def test_a_second_run_trains_nothing(whole, monkeypatch, capsys):
     before = {p: p.stat().st_mtime_ns for p in whole.rglob("*.parquet")}
     monkeypatch.setattr("harness.executors.base.train", lambda *_: pytest.fail("trained again"))

@@ -150,7 +150,9 @@ class Leaky(models.get("rnn")):
 
 def test_options_of_an_own_class_enter_the_seed_of_proposals_also_at_their_default():
     """As they did when the first studies were made."""
-    space = Space(name="own", summary="", models=("tests.test_study:Leaky",), lengths=(5,), tasks=("parity",))
+    space = Space(
+        name="own", summary="", models=("tests.planning.test_study:Leaky",), lengths=(5,), tasks=("parity",)
+    )
     (condition,) = space.conditions()
     assert "leak" in condition.at_default
     assert proposal_seed(condition, 1) == stream_seed("tpe", content_hash(condition.fields()), 1)
