@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 os.environ.setdefault("MKL_CBWR", "AUTO")
-"""Read at the first matrix product. Without it, MKL on some processors rounds a product by where its operands
-lie in memory, so that a trial's numbers would depend on its place in a pack."""
+"""MKL reads it at the first matrix product. Without it, MKL on some processors rounds a product by where its
+operands lie in memory. A trial's numbers would then depend on its place in a pack."""
 
 __all__ = [
     "Condition",

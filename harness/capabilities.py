@@ -1,4 +1,4 @@
-"""What tasks, models and clipping rules may declare, and what a class was found to have.
+"""What tasks, models and clip rules may declare, and what a class was found to have.
 
 A class declares a capability by having the attributes of one of the protocols below; nothing needs to be
 subclassed. The functions after them are the only places that ask. All of it works on a class too, as long as
@@ -137,7 +137,7 @@ class LayerStates(Protocol):
 
 @runtime_checkable
 class UsesMaxNorm(Protocol):
-    """A clipping rule that says whether it is trained at every `max_norms` of a space, or once."""
+    """A clip rule that says whether it is trained at every `max_norms` of a space, or once."""
 
     uses_max_norm: ClassVar[bool]
 
@@ -205,7 +205,7 @@ def state_parts(model: object, parts: int) -> int:
 
 
 def uses_max_norm(rule: object) -> bool:
-    """Whether a clipping rule is trained at every `max_norms` of a space."""
+    """Whether a clip rule is trained at every `max_norms` of a space."""
     return isinstance(rule, UsesMaxNorm) and rule.uses_max_norm
 
 

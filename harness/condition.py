@@ -36,17 +36,17 @@ class Condition:
     """One point of the grid: what a conclusion is about.
 
     A field with an `axis` is a part: it names a registered class, or one by its import path. The axis is the
-    field of Space that holds the part's values, and the module of `harness` whose registry knows their names.
-    A further part is one such field here, the axis in Space, and its module. Its default is what every
-    condition had before the part existed.
+    field of Space that holds the part's values. It is also the module of `harness` whose registry knows their
+    names. A further part is one such field here, the axis in `harness.planning.axes`, and its module. Its
+    default is what every condition had before the part existed.
 
     `clip_rule` says how gradients are clipped. `max_norm` is the threshold of a rule that uses one, on the
-    global L2 norm; inf means no clipping, and None belongs to the rules without. `learning_rate` is a number
-    when the space fixes it, None when it is tuned for this condition.
+    global L2 norm. inf means no clipping. None belongs to the rules without a threshold. `learning_rate` is a
+    number when the space fixes it, None when it is tuned for this condition.
 
     `options` are (name, value) pairs, sorted by name, of everything that the parts add, defaults included;
-    `at_default` names the options that have their default. An option that counts by the content of a file
-    is a hash here; `files` are (option, path) pairs that say where it was read, and identify nothing.
+    `at_default` names the options that have their default. An option that counts by the content of a file is
+    a hash here. `files` are (option, path) pairs that say where it was read; they identify nothing.
     """
 
     task: str = field(metadata={"axis": "tasks"})
@@ -168,8 +168,8 @@ def _fields_at_default(value: Condition | Trial) -> frozenset[str]:
 class Pack:
     """Trials trained together as one program; they differ only in seed, learning_rate and max_norm.
 
-    `probes` names what is measured of them at moments of their training, `checkpoints` keeps their final
-    weights, `sample_every` is the steps between texts sampled from them (0 for none); none of it changes
+    `probes` names what is taken of them at moments of their training. `checkpoints` keeps their final
+    weights. `sample_every` is the steps between texts sampled from them, 0 for none. None of these changes
     their numbers.
     """
 
@@ -221,9 +221,9 @@ class Checkpoint:
 class Result:
     """What a trial left behind.
 
-    `summary` holds one value per column of the trials table; the others hold equally long arrays or lists
-    by column, none of them if there are no rows. Divergence is an outcome: its history is here too, up to
-    the step it happened.
+    `summary` holds one value per column of the trials table. The others hold equally long arrays or lists by
+    column, or nothing if there are no rows. Divergence is an outcome: its history is here too, up to the step
+    it happened.
     """
 
     trial: Trial

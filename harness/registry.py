@@ -1,8 +1,8 @@
 """One small registry: a decorator fills it, an unknown name lists the known ones.
 
-Options are read off constructors: whatever a constructor takes by keyword beyond what its registry
-always passes is an option, with its annotation as type and its default as default. A class outside
-the package, named by import path `package.module:Class`, is treated the same.
+To add an option, add a keyword argument with a default to the constructor. Its annotation is its type. What
+the registry passes itself is no option. A class outside the package, named by import path
+`package.module:Class`, is treated the same.
 """
 
 import importlib
@@ -24,8 +24,8 @@ T = TypeVar("T")
 class Content:
     """Marks a task's option that counts by the text `read` gives: `name: Annotated[str, Content(read)]`.
 
-    Its default names something built in, any other value a file. What identifies a condition is a hash of
-    the text, wherever the file lies.
+    Its default names something built in; any other value names a file. A hash of the text identifies a
+    condition, wherever the file lies.
     """
 
     read: Callable[[str], str]
@@ -80,8 +80,8 @@ class Option:
 class Registry(Generic[T]):
     """Names to classes of one part of a condition, such as 'model'.
 
-    `given` are the arguments that every constructor is passed, `offered` those that it is passed if it
-    takes them.
+    `given` are the arguments that every constructor is passed. `offered` are the arguments that it is passed
+    if it takes them.
     """
 
     def __init__(self, part: str, given: tuple[str, ...], offered: tuple[str, ...] = ()) -> None:
@@ -155,7 +155,7 @@ class Registry(Generic[T]):
         return found
 
     def build(self, name: str, options: dict[str, Value], **given: Any) -> T:
-        """An instance of `name` from what is given or offered and those of `options` that it knows."""
+        """An instance of `name`, made of what is given or offered and of the `options` that it has."""
         cls = self.get(name)
         own = {key: value for key, value in options.items() if key in self.options(name)}
         taken = inspect.signature(cls).parameters

@@ -36,10 +36,10 @@ def run_space(
 ) -> Path:
     """Train what is missing of a space, and return the folder of its results, below `results`.
 
-    `executor` is "ray" (`workers` packs at a time, by default one per core; `address` "auto" or host:port
-    joins a running cluster) or "serial" (in this process, one pack after the other). `device` is "cpu",
-    "cuda", or "auto": this machine's GPU if it has one. The same call again does only what is missing.
-    Nothing is printed: `listeners` are told what goes on. No report is written:
+    `executor` is "ray" or "serial". Ray trains `workers` packs at a time, by default one per core; `address`
+    "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
+    `device` is "cpu", "cuda", or "auto": this machine's GPU if it has one. The same call again does only what
+    is missing. Nothing is printed: `listeners` are told what goes on. No report is written:
     `analysis.report.write_report(analysis.load.load(folder))` does that. `argv` is the command line that this
     call stands for, which is recorded with the results.
 

@@ -21,7 +21,7 @@ from harness.planning.space import Space
 class Start:
     """What is to be done when a run starts.
 
-    `folder` holds the results, `recorded` is the number of trials that it already holds, `left` those still
+    `folder` holds the results. `recorded` is the number of trials in it. `left` is the number of trials still
     to be trained, by task, model and length. `found` has a line for each model that is named by its import
     path: what it was found to have.
     """

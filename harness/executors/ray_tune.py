@@ -1,8 +1,8 @@
 """Packs on Ray Tune: this machine's cores, or a running cluster. The only Ray import.
 
-One Tuner runs the whole space. Its searcher hands out packs as Tune trials; its trainable trains one
-pack a step, in actors that are reused; a callback takes the results out of Tune's hands, so that
-Tune keeps no histories. Tune's own state is thrown away: the Parquet tables are the truth.
+One Tuner runs the whole space. Its searcher hands out packs as Tune trials. Its trainable trains one pack a
+step, in actors that are reused. A callback takes the results out of Tune's hands, so that Tune keeps no
+histories. Tune's own state is thrown away: the Parquet tables are the truth.
 """
 
 import logging
@@ -117,9 +117,9 @@ class Handover(StaysWithDriver, tune.Callback):
 def run_ray(source: Source, device: str, workers: int | None, address: str | None) -> None:
     """Train until the source has finished, `workers` packs at a time (default: one per core or GPU).
 
-    With an address ('auto' or host:port) a running cluster is joined and left as it is; else Ray is
-    started on this machine, bound to loopback, and stopped at the end. On GPUs each holds
-    ceil(workers / GPUs) packs, by fractional resources. Raises UserError if Ray cannot be reached or started.
+    With an address ('auto' or host:port) a running cluster is joined, and left as it is. Without one Ray is
+    started on this machine, bound to loopback, and stopped at the end. On GPUs each holds ceil(workers /
+    GPUs) packs, by fractional resources. Raises UserError if Ray cannot be reached or started.
     """
     if ray.is_initialized():
         raise UserError("Ray already runs in this process; call ray.shutdown() first, or use executor=serial")

@@ -17,17 +17,18 @@ Range = tuple[float, float]
 class Axes:
     """Axes (tuples) and a budget (numbers), unchecked: see `harness.planning.space.Space`.
 
-    `tasks`, `models`, `optimizers` and `clip_rules` hold names, or import paths `package.module:Class`. Every
-    task is trained with every model and batch size that fits it; `skipped` names the pairs that do not.
-    `lengths` are the same for every task, or given by task: {"palindrome": (5, 10), "adding": (20,)}.
-    `learning_rate` is None (every optimizer tunes over its own range), {"low": a, "high": b} (tuned
-    over this range), or a tuple of fixed values (nothing is tuned; the learning rate is an axis).
-    `max_norms` are the thresholds of clip rule 'norm'; another rule is one arm beside them, or several if its
-    own thresholds, which are options, are axes.
-    `options` holds the fields that tasks, models, optimizers and clip rules add, each one value or a tuple of
-    values (an axis). An option reaches the conditions whose task, model, optimizer or rule has it.
-    `probes` are measured of every report trial at its moments (initialisation, solved, end).
-    `paper` replaces fields at `--scale paper`.
+    - `tasks`, `models`, `optimizers` and `clip_rules` hold names, or import paths `package.module:Class`.
+      Every task is trained with every model and batch size that fits it; `skipped` names the other pairs.
+    - `lengths` are the same for every task, or given by task: {"palindrome": (5, 10), "adding": (20,)}.
+    - `learning_rate` is None, {"low": a, "high": b}, or a tuple. With None every optimizer is tuned over its
+      own range. With low and high it is tuned over this range. A tuple holds fixed values: nothing is tuned,
+      and the learning rate is an axis.
+    - `max_norms` are the thresholds of clip rule 'norm'. Another rule is one arm beside them, or several if
+      its own options are axes.
+    - `options` holds what the parts add: by name, one value or a tuple of values (an axis). An option reaches
+      the conditions whose parts have it.
+    - `probes` are taken of every report trial at its moments (init, solved, end).
+    - `paper` replaces fields at `--scale paper`.
     """
 
     name: str

@@ -96,13 +96,13 @@ def checked_lengths(values: Any, tasks: tuple[str, ...]) -> Lengths:
 
 
 def replaced_lengths(lengths: Any, tasks: Iterable[str], replaced: Mapping[str, Any]) -> dict[str, Any]:
-    """`lengths` by task, with those of some tasks replaced."""
+    """`lengths` by task, with the lengths of some tasks replaced."""
     by_task = lengths if isinstance(lengths, Mapping) else dict.fromkeys(tasks, lengths)
     return {**by_task, **replaced}
 
 
 def checked_probes(names: Any) -> tuple[str, ...]:
-    """The names of moment probes, sorted; UserError if one is not known."""
+    """The names of probes, sorted; UserError if one is not known."""
     known = probes.PROBES
     chosen = () if names in ("none", ("none",)) else tuple(str(name) for name in as_axis(names))
     for name in chosen:

@@ -19,7 +19,7 @@ from harness.results.schema import TRIAL_COLUMNS
 REGISTRIES: dict[str, Registry[Any]] = {
     part: getattr(import_module(f"harness.{axis}"), axis) for part, axis in PARTS.items()
 }
-"""The registry of each part: that of `model` is `harness.models.models`."""
+"""The registry of each part: `harness.models.models` for `model`."""
 
 Component = tuple[str, str]
 """A part and the name of one of its classes: ("model", "lstm")."""

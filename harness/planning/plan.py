@@ -1,6 +1,6 @@
 """What is left to train, asked for pack by pack and told as results come in.
 
-Conditions that differ only in max_norm (or in a fixed learning rate) are siblings and go together, as one
+Conditions that differ only in max_norm, or in a fixed learning rate, are siblings. They go together, as one
 cohort: round by round through tuning, then the report seeds. A round is asked for and told as a whole. Which
 trials share a pack depends on the space and on what is recorded, never on timing.
 """

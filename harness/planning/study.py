@@ -62,10 +62,10 @@ def proposal_seed(condition: Condition, number: int) -> int:
     """The seed of TPE's generator for round `number` of a condition's study.
 
     It is made from the condition's fields and options, not from its `condition_id`. What has its default does
-    not enter, so that a field or an option added later changes no proposal of a study that leaves it alone.
+    not enter. So a field or an option added later changes no proposal of a study that leaves it alone.
     SEEDED_FIELDS and SEEDED_OPTIONS enter all the same: they entered when the first studies were made, and
-    what was proposed then is proposed today. So do all options of a class named by its import path: if they
-    change, so does the hash of its source, and the results need another folder.
+    what was proposed then is proposed today. All options of a class named by its import path enter, too: if
+    they change, the hash of its source changes, and the results need another folder.
     """
     seeded = SEEDED_FIELDS.union(*(seeded_options(part, name) for part, name in condition.parts.items()))
     left_out = condition.defaults_taken() - seeded

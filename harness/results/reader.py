@@ -33,7 +33,7 @@ def read(
 ) -> pd.DataFrame:
     """One table of a results folder as a DataFrame; only packs recorded whole.
 
-    `read("results/length_study", "trials")` has the columns of all files, also of those that joined later.
+    `read("results/length_study", "trials")` has the columns of all files, also of files that joined later.
     `columns` and `packs` (by pack_id) limit what is read from disk.
 
     Whole numbers that may be missing (solved_step, diverged_step) come as Int64 with <NA>; other

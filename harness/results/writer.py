@@ -51,10 +51,10 @@ class Writer:
         """Open the folder, making it if need be, and clear away what an interrupted run left half done.
 
         `definition` and `conditions` are stored with the first pack. `options` and `measures` are columns
-        that this space adds to the trials table: an option is null where a condition has none, a measure
+        that this space adds to the trials table. An option is null where a condition has none. A measure
         stands in the summary of every result. `provenance` goes into the footer of every file.
-        `probe_columns` are the columns of its moment probes, all float. `levels`, by condition_id, are
-        columns of the conditions table.
+        `probe_columns` are the columns of its probes, all float. `levels`, by condition_id, are columns of
+        the conditions table.
 
         Raises RecordsError if another process writes to the folder or if its definition is gone, UserError if
         it is no local folder.

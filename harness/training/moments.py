@@ -1,4 +1,4 @@
-"""Takes the moment probes of a finished pack: float64, a few replicas at a time."""
+"""Takes the probes of a finished pack: in float64, a few replicas at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -65,12 +65,12 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
 class Replicas:
     """The forward pass of R copies of a model, as a pure function of their weights.
 
-    All replicas go through one vmap, a single one too: which matrix kernel a product runs in, and so how it
-    rounds, depends on the processor and on whether the product is batched. Where a batch of one is
-    rounded differently still, a single replica is run twice, so that numbers on the CPU never depend
-    on packing. Replicas of a model that says `vectorizable = False` run one after the other, and so do those
-    of a model whose rounding depends on a replica's place in the pack: torch.sigmoid and others round the
-    last few elements of a contiguous tensor in another way than the rest.
+    All replicas go through one vmap, and a single one does too. The kernel of a matrix product, and so its
+    rounding, depends on the processor and on whether the product is batched. Where a batch of one is rounded
+    differently still, a single replica is run twice. So numbers on the CPU never depend on packing. Replicas
+    run one after the other if the model says `vectorizable = False`, or if rounding depends on a replica's
+    place in the pack: torch.sigmoid and others round the last few elements of a contiguous tensor in another
+    way than the rest.
     """
 
     def __init__(self, model: nn.Module, task: Task) -> None:
@@ -112,8 +112,8 @@ class Replicas:
         self._vectorizable = alike
 
     def check_outputs(self, inputs_BTI: Tensor, targets_B: Tensor) -> None:
-        """Raise ValueError if the model's outputs are not a tensor such as the task reads, or if the task's
-        loss or score are not one number per sequence."""
+        """Raise ValueError if the model's outputs are not what the task reads, or if the task's loss or score
+        is not one number per sequence."""
         with torch.no_grad():
             outputs = self.model(inputs_BTI)
         if not isinstance(outputs, Tensor):
@@ -162,8 +162,8 @@ class Replicas:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Loss (R,), score (R,) and the gradient of each replica's loss (R, P).
 
-        The losses are summed for one backward pass; replicas share no operation, so each row is the
-        gradient of its own loss, and a replica that is not finite leaves the others alone.
+        The losses are summed for one backward pass. Replicas share no operation. So each row is the gradient
+        of its own loss, and a replica that is not finite leaves the others alone.
         """
         weights_RP = weights_RP.detach().requires_grad_()
         loss_R, score_R = self.forward(weights_RP, buffers, inputs_RBTI, targets_RB)

@@ -1,7 +1,7 @@
 """The engine: what turns weights, states and batches into new ones. Nothing else updates a weight.
 
-The equations stand in the model's, the optimizer's and the clipping rule's own file. An engine runs them. Its
-name is part of a results folder's definition, because engines may round differently.
+The equations stand in the files of the model, the optimizer and the clip rule. An engine runs them. Its name
+is part of a results folder's definition, because engines may round differently.
 Shape letters: R replicas, P parameters, B batch, T time, I input, K steps of a block, U measured updates.
 """
 
@@ -18,7 +18,7 @@ from harness.optimizers import Optimizer, State
 from harness.training.replicas import Buffers, Replicas
 
 States = tuple[State, State]
-"""State of the optimizer and of the clipping rule. A tensor keeps its shape (R, ...) from step to step."""
+"""State of the optimizer and of the clip rule. A tensor keeps its shape (R, ...) from step to step."""
 
 Batch = tuple[Tensor, Tensor]
 """Inputs and targets. Where they are of all replicas, the first dimension is R."""

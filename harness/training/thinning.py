@@ -16,8 +16,8 @@ BIN_STEPS = 20
 def kept_steps(curves: Mapping[str, Floats]) -> np.ndarray:
     """Indices of the steps to store, ascending.
 
-    All of the first 5,000. Of every 20 after that: the steps at which loss and grad_norm are lowest
-    and highest and at which the score is lowest (at most 5 steps). And the last step. A value that is
+    All of the first 5,000 steps are stored. Every 20 steps after them keep at most 5: the steps of lowest and
+    highest loss, of lowest and highest grad_norm, and of lowest score. The last step is kept. A value that is
     not finite counts as highest.
     """
     steps = len(curves["loss"])
