@@ -348,7 +348,7 @@ class Held(models.get("rnn")):
             raise TimeoutError("nothing ended the run that was held")
 
 
-SECONDS_TO_WAIT = 120
+SECONDS_TO_WAIT = 300
 
 
 def wait_until_held(process: subprocess.Popen[str], results: Path) -> None:

@@ -97,6 +97,10 @@ def test_the_default_of_an_option_never_changes():
         for part, registry in REGISTRIES.items()
         for name in registry.names()
     }
+    pinned = {part: options.keys() for part, options in DEFAULTS.items()}
+    new = {part: sorted(set(options) - set(pinned.get(part, ()))) for part, options in found.items()}
+    added = {part: names for part, names in new.items() if names or part not in DEFAULTS}
+    assert added == {}, "these parts or options are new: add them to DEFAULTS"
     assert found == DEFAULTS, WHY
 
 

@@ -25,30 +25,37 @@ RESULTS = (ROOT / "docs" / "results.md").read_text()
 
 def test_every_column_is_documented():
     documented = set(re.findall(r"`(\w+)`", MEASURES + RESULTS))
-    columns = set(TRIAL_COLUMNS) | set(probes.measure_columns()) | set(load_space("smoke").option_columns())
+    options = set(load_space("smoke").option_columns())
+    missing = options - set(re.findall(r"`(\w+)`", RESULTS))
+    assert not missing, "name these options under Columns of trials in docs/results.md"
+    columns = set(TRIAL_COLUMNS) | set(probes.measure_columns())
     columns |= set(probes.probe_columns(tuple(probes.PROBES)))
     columns |= {*EVENT_SCHEMA.names[1:], *PROFILE_SCHEMA.names[1:], *probes.MOMENTS}
-    assert columns - documented == set()
+    assert columns - documented == set(), "describe these columns in docs/measures.md"
     schemas = (STEP_SCHEMA, EVAL_SCHEMA, EVENT_SCHEMA, MOMENT_SCHEMA, PROFILE_SCHEMA, SAMPLE_SCHEMA)
     for schema in (*schemas, FAILURE_SCHEMA):
         assert f"`{', '.join(schema.names)}`" in RESULTS
 
 
 def test_every_probe_and_every_clip_rule_is_documented():
-    assert all(f"**`{name}`**" in MEASURES for name in probes.PROBES)
-    assert all(f"| `{name}` |" in MEASURES for name in clip_rules.names())
+    missing = [name for name in probes.PROBES if f"**`{name}`**" not in MEASURES]
+    assert missing == [], "describe these under Moments in docs/measures.md"
+    missing = [name for name in clip_rules.names() if f"| `{name}` |" not in MEASURES]
+    assert missing == [], "add a row under Clipping in docs/measures.md"
 
 
 def test_every_model_is_documented():
-    assert all(f"| `{name}` |" in MEASURES for name in models.names())
+    missing = [name for name in models.names() if f"| `{name}` |" not in MEASURES]
+    assert missing == [], "add a row under Models in docs/measures.md"
 
 
 def test_the_levels_of_every_task_are_documented():
     for name in tasks.names():
         task = make_task(name)
-        (row,) = [line for line in MEASURES.splitlines() if line.startswith(f"| `{name}` |")]
+        rows = [line for line in MEASURES.splitlines() if line.startswith(f"| `{name}` |")]
+        assert len(rows) == 1, f"add a row for {name} under Levels of a task in docs/measures.md"
         for level in (task.solved_at, task.drop_at, task.recovered_at):
-            assert f"{level:.2f}" in row
+            assert f"{level:.2f}" in rows[0], f"{name}: {level}"
 
 
 def test_links_within_the_docs_lead_somewhere():

@@ -21,7 +21,7 @@ def test_the_call_from_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert len(pd.read_parquet(tmp_path / "results" / "first_look" / "trials")) == 2 * 4 * 8
 
 
-@pytest.mark.slow
+@pytest.mark.contract
 def test_the_notebook_runs_in_a_kernel_and_draws_from_the_folder_it_made(tmp_path):
     notebook = nbformat.read(ROOT / "examples" / "stability.ipynb", as_version=4)
     nbformat.validate(notebook)

@@ -83,6 +83,7 @@ def test_samples_and_checkpoints_change_no_number_of_the_training(space):
     assert Pack(trials_of(space), (), True, 20).pack_id == Pack(trials_of(space)).pack_id
 
 
+@pytest.mark.contract
 def test_samples_are_taken_at_even_steps_and_do_not_depend_on_the_pack(space):
     together = train(Pack(trials_of(space), sample_every=20))
     for trial, result in zip(trials_of(space), together, strict=True):

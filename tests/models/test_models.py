@@ -118,6 +118,7 @@ EVERY_VARIANT = [
 @pytest.mark.parametrize(("name", "options"), EVERY_VARIANT)
 def test_trained_parameters_are_as_many_as_the_formula_says(name, options):
     model = build(name, 7, 6, 4, **options)
+    assert name in COUNTS, f"add the number of parameters of {name} to COUNTS"
     assert sum(p.numel() for p in trainable(model).values()) == COUNTS[name](7, 6, 4, **options)
 
 
