@@ -133,7 +133,7 @@ class Frozen(models.get("rnn")):
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
         super().__init__(input_size, hidden_size, output_size)
-        self.cell_weight.requires_grad_(False)
+        self.layers[0].weight.requires_grad_(False)
 
 
 # Curves, graphs and texts

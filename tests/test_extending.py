@@ -108,7 +108,7 @@ class Backwards(LeakyRNN):
     "Single": """
 class Single(LeakyRNN):
     def step(self, x_BI, state):
-        return (torch.nn.functional.linear(state[0].float(), self.cell_weight[:, -self.hidden_size:]),)
+        return (torch.nn.functional.linear(state[0].float(), self.layers[0].weight[:, -self.hidden_size:]),)
 """,
     "Narrow": """
 class Narrow(nn.Linear):

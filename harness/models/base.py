@@ -156,16 +156,6 @@ class Recurrent(Stepwise):
         """The cells' weights, bottom first. With two directions, both cells of a layer stand side by side."""
         return cast("list[Layer]", list(self.cells))
 
-    @property
-    def cell_weight(self) -> Tensor:
-        """Of the first layer: (gates * hidden, input + hidden)."""
-        return self.layers[0].weight
-
-    @property
-    def cell_bias(self) -> Tensor:
-        """Of the first layer: (gates * hidden,)."""
-        return self.layers[0].bias
-
     def cell_product(self, x_BI: Tensor, h_BH: Tensor) -> Tensor:
         """[x, h] W' + b of the first layer: (batch, gates * hidden)."""
         return self.layers[0].forward(x_BI, h_BH)

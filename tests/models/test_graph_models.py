@@ -153,8 +153,8 @@ def test_without_the_graph_every_node_is_an_ordinary_cell(name, cell):
     state, expected = model.initial_state(x), alone.initial_state(x.flatten(0, 1)[:, :1])
     expected = tuple(part.new_zeros(2 * 12, 5) for part in expected)
     with torch.no_grad():
-        alone.cell_weight.copy_(model.cells[0].weight)
-        alone.cell_bias.copy_(model.cells[0].bias)
+        alone.layers[0].weight.copy_(model.cells[0].weight)
+        alone.layers[0].bias.copy_(model.cells[0].bias)
     for snapshot in x.unbind(1):
         state = model.step(snapshot, state)
         expected = alone.step(snapshot.reshape(-1, 1), expected)

@@ -62,10 +62,10 @@ def test_the_second_bias_of_torchs_gru_adds_to_ours_except_within_the_reset():
     model = build("gru").double()
     reference = nn.GRU(3, 5, batch_first=True).double()
     with torch.no_grad():
-        reference.weight_ih_l0.copy_(model.cell_weight[:, :3])
-        reference.weight_hh_l0.copy_(model.cell_weight[:, 3:])
+        reference.weight_ih_l0.copy_(model.layers[0].weight[:, :3])
+        reference.weight_hh_l0.copy_(model.layers[0].weight[:, 3:])
         reference.bias_hh_l0[10:] = 0
-        model.cell_bias.copy_(reference.bias_ih_l0 + reference.bias_hh_l0)
+        model.layers[0].bias.copy_(reference.bias_ih_l0 + reference.bias_hh_l0)
         inputs = torch.randn(6, 11, 3, dtype=torch.float64)
         assert torch.allclose(model(inputs), model.readout(reference(inputs)[0][:, -1]), atol=1e-12, rtol=0)
         reference.bias_hh_l0[10:] = 1
@@ -133,7 +133,7 @@ def test_trained_parameters_are_as_many_as_the_formula_says(name, options):
 )
 def test_parameter_counts_of_128_units_and_10_classes(name, inputs, cell, whole):
     model = build(name, inputs, 128, 10)
-    assert model.cell_weight.numel() + model.cell_bias.numel() == cell
+    assert model.layers[0].weight.numel() + model.layers[0].bias.numel() == cell
     assert sum(p.numel() for p in model.parameters()) == whole
 
 
@@ -157,16 +157,16 @@ def test_rnn_gradients_equal_backpropagation_through_time_in_closed_form():
     """g_T = W_ph' (p - y), g_t = W_hh' D_{t+1} g_{t+1}; D_t = diag(1 - h_t^2)."""
     model = build("rnn").double()
     with torch.no_grad():
-        model.cell_bias.normal_()
+        model.layers[0].bias.normal_()
     x = torch.randn(1, 7, 3, dtype=torch.float64)
     label = torch.tensor([2])
     nn.functional.cross_entropy(model(x), label).backward()
 
-    W_hx, W_hh = model.cell_weight.detach().split([3, 5], dim=1)
+    W_hx, W_hh = model.layers[0].weight.detach().split([3, 5], dim=1)
     W_ph = model.readout_weight.detach()
     h = [torch.zeros(5, dtype=torch.float64)]
     for t in range(7):
-        h.append(torch.tanh(W_hx @ x[0, t] + W_hh @ h[-1] + model.cell_bias.detach()))
+        h.append(torch.tanh(W_hx @ x[0, t] + W_hh @ h[-1] + model.layers[0].bias.detach()))
     error = torch.softmax(W_ph @ h[-1] + model.readout_bias.detach(), 0)
     error[label] -= 1
     g = W_ph.T @ error
@@ -178,8 +178,8 @@ def test_rnn_gradients_equal_backpropagation_through_time_in_closed_form():
         db += back
         g = W_hh.T @ back
     for got, expected in [
-        (model.cell_weight.grad, torch.cat([dW_hx, dW_hh], dim=1)),
-        (model.cell_bias.grad, db),
+        (model.layers[0].weight.grad, torch.cat([dW_hx, dW_hh], dim=1)),
+        (model.layers[0].bias.grad, db),
         (model.readout_weight.grad, torch.outer(error, h[-1])),
         (model.readout_bias.grad, error),
     ]:
@@ -195,7 +195,7 @@ def test_lstm_step_jacobian_equals_the_closed_form():
     pre = model.cell_product(x, h)[0].detach()
     i, f, o = (torch.sigmoid(pre[k * 5 : k * 5 + 5]) for k in (0, 1, 3))
     g = torch.tanh(pre[10:15])
-    W_i, W_f, W_g, W_o = (block[:, 3:] for block in model.cell_weight.detach().split(5))
+    W_i, W_f, W_g, W_o = (block[:, 3:] for block in model.layers[0].weight.detach().split(5))
     new_c = g * i + c[0] * f
     tanh_c = torch.tanh(new_c)
     expected_dc_dh = (
@@ -215,7 +215,7 @@ def test_lstm_step_jacobian_equals_the_closed_form():
 
 def test_forget_bias_starts_the_forget_gate_and_nothing_else():
     model = build("lstm", forget_bias=2.5)
-    assert torch.equal(model.cell_bias, torch.tensor([0.0] * 5 + [2.5] * 5 + [0.0] * 10))
+    assert torch.equal(model.layers[0].bias, torch.tensor([0.0] * 5 + [2.5] * 5 + [0.0] * 10))
 
 
 def test_initialisations_have_their_stated_spread():
@@ -239,10 +239,10 @@ def test_the_irnn_starts_as_a_rectified_sum_of_its_inputs():
     x = torch.rand(1, 9, 3, dtype=torch.float64)
     state = shallow.initial_state(x)
     with torch.no_grad():
-        shallow.cell_weight[:, :3].abs_()
+        shallow.layers[0].weight[:, :3].abs_()
     for x_BI in x.unbind(1):
         state = shallow.step(x_BI, state)
-    assert torch.allclose(state[0], x.sum(1) @ shallow.cell_weight[:, :3].T, atol=1e-15)
+    assert torch.allclose(state[0], x.sum(1) @ shallow.layers[0].weight[:, :3].T, atol=1e-15)
 
 
 def test_the_reservoir_is_orthogonal_and_only_its_readout_is_trained():
@@ -259,11 +259,11 @@ def test_the_reservoir_is_orthogonal_and_only_its_readout_is_trained():
 def test_the_mgu_follows_its_equations():
     model = build("mgu").double()
     with torch.no_grad():
-        model.cell_bias.normal_()
+        model.layers[0].bias.normal_()
         x, h = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 5, dtype=torch.float64)
-        W_fx, W_gx = model.cell_weight[:, :3].split(5)
-        W_fh, W_gh = model.cell_weight[:, 3:].split(5)
-        b_f, b_g = model.cell_bias.split(5)
+        W_fx, W_gx = model.layers[0].weight[:, :3].split(5)
+        W_fh, W_gh = model.layers[0].weight[:, 3:].split(5)
+        b_f, b_g = model.layers[0].bias.split(5)
         f = torch.sigmoid(x @ W_fx.T + h @ W_fh.T + b_f)
         g = torch.tanh(x @ W_gx.T + (f * h) @ W_gh.T + b_g)
         (found,) = model.step(x, (h,))
@@ -367,11 +367,11 @@ def test_with_layer_norm_the_scale_of_each_gates_weights_does_not_matter(name):
     x = torch.randn(4, 7, 3, dtype=torch.float64)
     with torch.no_grad():
         for m in (model, plain):
-            m.cell_weight.mul_(1e6)  # so that epsilon does not matter either
+            m.layers[0].weight.mul_(1e6)  # so that epsilon does not matter either
         before, plain_before = model(x), plain(x)
-        for gate, factor in zip(model.cell_weight.split(5), (2, 3, 5, 7), strict=False):
+        for gate, factor in zip(model.layers[0].weight.split(5), (2, 3, 5, 7), strict=False):
             gate.mul_(factor)
-        plain.cell_weight.mul_(1e-6)
+        plain.layers[0].weight.mul_(1e-6)
         assert torch.allclose(model(x), before, atol=1e-7)
         assert not torch.allclose(plain(x), plain_before, atol=1e-3)
 

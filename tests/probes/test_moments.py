@@ -33,7 +33,7 @@ class Linear(Recurrent):
 
     def set_recurrent(self, weight):
         with torch.no_grad():
-            self.cell_weight[:, -self.hidden_size :] = weight
+            self.layers[0].weight[:, -self.hidden_size :] = weight
         return self
 
 
@@ -110,7 +110,7 @@ def test_state_gradients_of_the_rnn_equal_the_closed_form():
     moment = moment_of(module)
     (found,) = state_gradients(moment)
     module = module.double()
-    W_hx, W_hh = module.cell_weight.detach().split([10, 8], dim=1)
+    W_hx, W_hh = module.layers[0].weight.detach().split([10, 8], dim=1)
     W_ph = module.readout_weight.detach()
     for b, (x, label) in enumerate(zip(moment.inputs_BTI, moment.targets_B, strict=True)):
         h = [torch.zeros(8, dtype=torch.float64)]
@@ -327,7 +327,7 @@ def test_spectrum_of_known_matrices():
 def test_spectrum_of_a_gated_cell_is_the_largest_over_its_gates():
     module = build("lstm")
     found = spectrum(moment_of(module)).columns
-    gates = module.cell_weight.detach().double().split(8)
+    gates = module.layers[0].weight.detach().double().split(8)
     expected = [np.linalg.norm(gate[:, 10:].numpy(), 2) for gate in gates]
     assert found["sigma_max"].item() == pytest.approx(max(expected), rel=1e-9)
 
@@ -432,7 +432,7 @@ class SinglePrecision(Linear):
     """A step that insists on float32."""
 
     def step(self, x_BI, state):
-        return (nn.functional.linear(state[0].float(), self.cell_weight[:, -self.hidden_size :]),)
+        return (nn.functional.linear(state[0].float(), self.layers[0].weight[:, -self.hidden_size :]),)
 
 
 def test_a_model_that_a_probe_cannot_measure_is_an_error_that_names_the_probe():
