@@ -112,7 +112,8 @@ def try_out(space: Space, device: str) -> list[str]:
         if any(":" in part for part in parts):
             own.setdefault((parts, condition.options), condition)
         else:
-            built_in.setdefault((condition.model, condition.hidden_size, condition.options), condition)
+            key = (condition.task, condition.model, condition.hidden_size, condition.options)
+            built_in.setdefault(key, condition)
     for condition in built_in.values():
         model_of(condition)
     for condition in own.values():
