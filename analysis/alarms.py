@@ -20,7 +20,7 @@ def overview(results: Results) -> str:
 def alarms(results: Results) -> list[str]:
     """What a reader must know before reading on: failures, missing trials, optima at the edge."""
     checks = (failed, missing, different_code, several_rates, at_an_edge)
-    return [said for check in checks if (said := check(results))]
+    return [*results.notes, *(said for check in checks if (said := check(results)))]
 
 
 def failed(results: Results) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.results import reader
+from harness.results.check import check_whole
 from harness.results.folder import Folder
 from harness.results.schema import SCHEMA_VERSION
 
@@ -26,7 +27,8 @@ class Results:
 
     `folders` are local paths or URIs. `options` has by component, such as "model lstm", and by option all
     values. `definitions` has the space.json of each folder. `sources` has the provenance records of each
-    folder's files. `mixed` says that different code was allowed.
+    folder's files. `mixed` says that different code was allowed. `notes` say what lies in the folders and is
+    left out, and what cannot be verified.
 
     `conditions` has condition_id, the fields and options of each condition, and:
 
@@ -43,6 +45,7 @@ class Results:
     definitions: tuple[dict[str, Any], ...]
     sources: tuple[list[dict[str, Any]], ...]
     mixed: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -94,8 +97,8 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
     """Load results folders as one: the union of their conditions and trials, each trial_id once.
 
     A folder is a local path, or a URI that pyarrow or fsspec opens, such as s3://bucket/results/NAME. Step
-    histories stay on disk: see `Results.read`. RecordsError is raised if a file is damaged. LoadError is
-    raised:
+    histories stay on disk: see `Results.read`. RecordsError is raised if a file is damaged or missing.
+    LoadError is raised:
 
     - if a folder does not exist or holds no recorded trials;
     - if its tables are of another version than this code reads;
@@ -106,6 +109,7 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
         raise LoadError("no results folder is given")
     paths = tuple(dict.fromkeys(str(folder) for folder in folders))
     definitions = [_definition(path) for path in paths]
+    notes = [note for path in paths for note in check_whole(path)]
     sources = [reader.provenance(path) for path in paths]
     conditions = [_conditions(path, d) for path, d in zip(paths, definitions, strict=True)]
     _check_budgets(paths, definitions, conditions)
@@ -126,6 +130,7 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
         definitions=tuple(definitions),
         sources=tuple(sources),
         mixed=mixed,
+        notes=tuple(notes),
     )
 
 

@@ -58,7 +58,12 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
         plan = Plan(job.space, reader.objectives(job.folder))
         driver = Driver(plan, recorder, audience)
         start = Start(
-            space=job.space, folder=job.folder, recorded=plan.done, left=plan.left(), found=job.found
+            space=job.space,
+            folder=job.folder,
+            recorded=plan.done,
+            left=plan.left(),
+            found=job.found,
+            repaired=tuple(recorder.repaired),
         )
         with audience.following(start):
             try:

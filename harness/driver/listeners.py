@@ -23,7 +23,8 @@ class Start:
 
     `folder` holds the results. `recorded` is the number of trials in it. `left` is the number of trials still
     to be trained, by task, model and length. `found` has a line for each model that is named by its import
-    path: what it was found to have.
+    path: what it was found to have. `repaired` has a line for each kind of thing in the folder that was no
+    sound part of it, and was set aside or made again.
     """
 
     space: Space
@@ -31,6 +32,7 @@ class Start:
     recorded: int
     left: Mapping[Workload, int]
     found: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:

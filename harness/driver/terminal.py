@@ -30,6 +30,8 @@ class Terminal(Listener):
         """Say what is to be done, and show the bar."""
         for pair in start.space.skipped:
             self._err.print(f"skipped: {pair}")
+        for line in start.repaired:
+            self._err.print(line)
         for line in start.found:
             self._err.print(f"found: {line}")
         self._err.print(

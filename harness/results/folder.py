@@ -5,6 +5,7 @@ must keep.
 """
 
 import fcntl
+import itertools
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from harness.errors import RecordsError, UserError
+from harness.results.schema import CONDITIONS
+from harness.results.seal import Broken, decoded, opened_table
 
 READERS = 8
 """Files read at a time: on remote storage the wait for each is long, and decoding runs in threads."""
@@ -26,8 +29,11 @@ READERS = 8
 URI = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 """How a URI begins. One slash is enough: pathlib makes s3:/bucket of s3://bucket."""
 
-PART = ".part"
-"""How the name of a file ends that is still being written; it begins with a dot."""
+PART = ".harness-part"
+"""How the name of a file ends that we are still writing; it begins with a dot."""
+
+SET_ASIDE = "set_aside"
+"""The folder for files that are no part of the results: damaged ones, copies, strangers."""
 
 Found = TypeVar("Found")
 
@@ -106,6 +112,12 @@ class Folder:
         names = [info.base_name for info in found if info.type == fs.FileType.File]
         return sorted(f"{below}/{name}" for name in names if name.endswith(ending) and name[0] != ".")
 
+    def sizes(self, below: str) -> dict[str, int | None]:
+        """Names of all files (with their bytes) and folders (None) in `below` that have no dot in front."""
+        found = self.filesystem.get_file_info(fs.FileSelector(self._at(below), allow_not_found=True))
+        shown = sorted((info.base_name, info.size) for info in found if info.base_name[0] != ".")
+        return {f"{below}/{name}": size for name, size in shown}
+
     def exists(self, name: str) -> bool:
         """Whether there is a file or folder of this name in it."""
         return bool(self._type(name) != fs.FileType.NotFound)
@@ -121,14 +133,26 @@ class Folder:
     def read(self, names: Sequence[str], columns: Sequence[str] | None = None) -> list[pa.Table]:
         """The tables in these Parquet files, or only these columns of them.
 
-        Raises RecordsError, naming the file, if one is damaged.
+        Every file is read whole, because its seal covers all its bytes. Raises RecordsError, naming the file,
+        if one is damaged, a copy of another, or missing.
         """
         wanted = None if columns is None else list(columns)
-        return self._each(names, lambda file: file.read(columns=wanted, use_threads=False))
+        return self._each(names, lambda name: decoded(self.opened(name), wanted))
 
     def footers(self, names: Sequence[str]) -> list[dict[bytes, bytes]]:
         """The metadata in the footers of these Parquet files. Raises RecordsError, as `read` does."""
-        return self._each(names, lambda file: file.schema_arrow.metadata or {})
+        return self._each(names, lambda name: self.opened(name).metadata.metadata)
+
+    def opened(self, name: str) -> pq.ParquetFile:
+        """A Parquet file that is known to be as it was written; raises Broken if it is not."""
+        return opened_table(self.whole(name), name)
+
+    def whole(self, name: str) -> bytes:
+        """All bytes of a file; raises Broken if there is none."""
+        content = self.content(name)
+        if content is None:
+            raise Broken("is missing")
+        return content
 
     # Writing, on this machine only
 
@@ -153,6 +177,14 @@ class Folder:
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         self._path(name).unlink(missing_ok=True)
+
+    def set_aside(self, name: str) -> None:
+        """Move a file or folder out of the results, below SET_ASIDE; what lies there already is kept."""
+        path = self._path(name)
+        target = self._path(f"{SET_ASIDE}/{name}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        others = (target.with_name(f"{target.name}.{number}") for number in itertools.count(2))
+        path.rename(next(free for free in itertools.chain([target], others) if not os.path.lexists(free)))
 
     def leftovers(self) -> list[str]:
         """Names of the files, in this folder and all below, whose writer was killed (or is still writing)."""
@@ -191,16 +223,24 @@ class Folder:
     def _type(self, name: str) -> fs.FileType:
         return self.filesystem.get_file_info(self._at(name)).type
 
-    def _each(self, names: Sequence[str], read: Callable[[pq.ParquetFile], Found]) -> list[Found]:
+    def _each(self, names: Sequence[str], read: Callable[[str], Found]) -> list[Found]:
         """What `read` makes of each of these Parquet files, several at a time."""
 
         def one(name: str) -> Found:
             try:
-                file = pq.ParquetFile(self._at(name), filesystem=self.filesystem)
-            except pa.ArrowInvalid as error:
-                raise RecordsError(f"{self}/{name} is no Parquet file ({error}); remove it") from None
-            with file:
-                return read(file)
+                return read(name)
+            except Broken as broken:
+                raise RecordsError(said_of(self, name, str(broken))) from None
 
         with ThreadPoolExecutor(READERS) as pool:
             return list(pool.map(one, names))
+
+
+def said_of(folder: Folder, name: str, why: str) -> str:
+    """What everyone says of a file that is not as it was written: its name, why, and what to do."""
+    remedies = {
+        CONDITIONS: "makes it again",
+        "failures": "sets it aside and trains its trials again",
+    }
+    remedy = remedies.get(name.partition("/")[0], "sets its pack aside and trains just that again")
+    return f"{folder}/{name} {why}; restore it, or give the command of this run again: it {remedy}"

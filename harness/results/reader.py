@@ -15,13 +15,27 @@ from safetensors.numpy import load
 
 from harness.condition import Checkpoint
 from harness.errors import RecordsError
-from harness.results.folder import Folder
-from harness.results.schema import CHECKPOINT_KEY, COLUMNS, DEFINITION, HISTORIES, METADATA_KEY, TABLES
+from harness.results.check import faults, is_of_pack
+from harness.results.folder import Folder, said_of
+from harness.results.schema import (
+    ALWAYS,
+    CHECKPOINT_KEY,
+    COLUMNS,
+    CONDITIONS,
+    DEFINITION,
+    HISTORIES,
+    METADATA_KEY,
+    TABLES,
+)
+from harness.results.seal import Broken, check_seal
 
 
 def objectives(folder: Folder | Path | str) -> dict[str, float]:
-    """The tuning objective of every recorded trial, by trial_id."""
-    table = read(folder, "trials", columns=["trial_id", "objective"])
+    """The tuning objective of every recorded trial, by trial_id; packs that lack a file are left out."""
+    folder = Folder.of(folder)
+    sound = {PurePosixPath(name).stem for name in committed_files(folder, "trials")}
+    sound -= {PurePosixPath(name).stem for name in faults(folder)}
+    table = read(folder, "trials", ["trial_id", "objective"], sound)
     return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
 
 
@@ -41,6 +55,8 @@ def read(
     """
     folder = Folder.of(folder)
     names = committed_files(folder, table)
+    if table in ALWAYS:
+        names = [f"{table}/{PurePosixPath(name).name}" for name in committed_files(folder, "trials")]
     if packs is not None:
         names = [name for name in names if PurePosixPath(name).stem in packs]
     if not names:
@@ -65,7 +81,7 @@ def committed_files(folder: Folder | Path | str, table: str) -> list[str]:
     if table not in TABLES:
         raise RecordsError(f"no table named {table!r}; known: {', '.join(TABLES)}")
     folder = Folder.of(folder)
-    names = folder.files(table, ".parquet")
+    names = [name for name in folder.files(table, ".parquet") if is_of_pack(name)]
     if table not in HISTORIES:
         return names
     committed = {PurePosixPath(name).name for name in folder.files("trials", ".parquet")}
@@ -91,6 +107,10 @@ def read_checkpoint(folder: Folder | Path | str, trial_id: str) -> Checkpoint:
     content = Folder.of(folder).content(name)
     if content is None:
         raise RecordsError(f"{folder} has no {name}; known: {', '.join(checkpoints(folder)) or 'none'}")
+    try:
+        check_seal(content)
+    except Broken as broken:
+        raise RecordsError(said_of(Folder.of(folder), name, str(broken))) from None
     try:
         return Checkpoint(tensors=load(content), metadata=json.loads(_header(content)[CHECKPOINT_KEY]))
     except (SafetensorError, KeyError, ValueError) as error:
@@ -127,6 +147,6 @@ def read_definition(folder: Folder | Path | str) -> dict[str, Any] | None:
 
 def read_conditions(folder: Folder | Path | str) -> pd.DataFrame:
     """One row per condition of the folder's definition: condition_id, its fields and options."""
-    (table,) = Folder.of(folder).read(["conditions.parquet"])
+    (table,) = Folder.of(folder).read([CONDITIONS])
     frame: pd.DataFrame = table.to_pandas()
     return frame.astype({"max_norm": "float64", "learning_rate": "float64"})

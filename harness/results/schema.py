@@ -11,8 +11,14 @@ TABLES = ("trials", "steps", "evals", "events", "moments", "profiles", "samples"
 HISTORIES = TABLES[1:-1]
 """Tables that belong to the trials: what is not committed by a trials file is not there."""
 
+ALWAYS = ("steps", "evals", "events", "moments", "profiles")
+"""Histories that every pack has, if only without rows."""
+
 DEFINITION = "space.json"
 """The file with the definition that a folder holds."""
+
+CONDITIONS = "conditions.parquet"
+"""The file with the conditions of that definition."""
 
 METADATA_KEY = b"provenance"
 """Key of the JSON provenance in the footer of every file."""

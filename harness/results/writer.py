@@ -2,26 +2,27 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from safetensors.numpy import save
 
 from harness.condition import Condition, Pack, Result
 from harness.errors import RecordsError
+from harness.results.check import FILES_KEY, digest
 from harness.results.folder import Folder
-from harness.results.reader import committed_files, read, read_definition
+from harness.results.reader import committed_files, read_definition
+from harness.results.repair import repair
 from harness.results.schema import (
     CHECKPOINT_KEY,
+    CONDITIONS,
     DEFINITION,
     EVAL_SCHEMA,
     EVENT_SCHEMA,
     FAILURE_SCHEMA,
-    HISTORIES,
     METADATA_KEY,
     MOMENT_SCHEMA,
     PROFILE_SCHEMA,
@@ -31,6 +32,10 @@ from harness.results.schema import (
     TRIAL_COLUMNS,
     TYPES,
 )
+from harness.results.seal import BLANK, SEAL_KEY, Broken, decoded, sealed, sealed_table
+
+Files = dict[str, list[int | str]]
+"""By name, size and SHA-256."""
 
 
 class Writer:
@@ -80,11 +85,11 @@ class Writer:
             b"schema_version": str(SCHEMA_VERSION).encode(),
         }
         self._lock = self.folder.exclusive()
-        clear_leftovers(self.folder)
         if read_definition(self.folder) is None and committed_files(self.folder, "trials"):
             raise RecordsError(
                 f"{self.folder} holds trials but no {DEFINITION}; restore it, or use another --results"
             )
+        self.repaired = [*repair(self.folder), *self._repair_conditions()]
 
     def close(self) -> None:
         """Let other processes write to the folder."""
@@ -100,12 +105,14 @@ class Writer:
         if read_definition(self.folder) != self._definition:
             self._write_definition()
         name = f"{pack.pack_id}.parquet"
+        files: Files = {}
         for table, schema in self._histories.items():
-            self._write(f"{table}/{name}", _rows(schema, results, table))
+            files |= self._write(f"{table}/{name}", _rows(schema, results, table))
         for result in results:
-            self._write_checkpoint(result)
+            files |= self._write_checkpoint(result)
         schema = pa.schema({column: TYPES[kind] for column, kind in self._trial_columns.items()})
-        self._write(f"trials/{name}", pa.Table.from_pylist(rows, schema))
+        trials = pa.Table.from_pylist(rows, schema)
+        self._write(f"trials/{name}", trials, {FILES_KEY: json.dumps(files)})
         self.folder.remove(f"failures/{name}")
 
     def write_failure(self, pack: Pack, error: str) -> None:
@@ -147,38 +154,39 @@ class Writer:
             {"condition_id": c.condition_id, **c.fields(), **self._levels.get(c.condition_id, {})}
             for c in self._conditions
         ]
-        self._write("conditions.parquet", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
+        self._write(CONDITIONS, pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
         text = json.dumps(self._definition, indent=1) + "\n"
         self.folder.write_whole(DEFINITION, lambda file: file.write(text.encode()))
 
-    def _write(self, name: str, content: pa.Table) -> None:
-        content = content.replace_schema_metadata(self._metadata)
-        self.folder.write_whole(name, lambda file: pq.write_table(content, file, compression="zstd"))
+    def _repair_conditions(self) -> list[str]:
+        """Make the conditions of a held definition again if their file is damaged or missing, and say so."""
+        if read_definition(self.folder) is None:
+            return []
+        try:
+            decoded(self.folder.opened(CONDITIONS), None)
+        except Broken as broken:
+            if self.folder.exists(CONDITIONS):
+                self.folder.set_aside(CONDITIONS)
+            self._write_definition()
+            return [f"made again: {self.folder}/{CONDITIONS} ({broken})"]
+        return []
 
-    def _write_checkpoint(self, result: Result) -> None:
-        """The weights of a result, if it kept them."""
+    def _write(self, name: str, content: pa.Table, more: Mapping[str, str] | None = None) -> Files:
+        """Write a table; what its trials file keeps of it."""
+        table = sealed_table(content.replace_schema_metadata(self._metadata), name, more or {})
+        return self._write_bytes(name, table)
+
+    def _write_checkpoint(self, result: Result) -> Files:
+        """Write the weights of a result, if it kept them; what its trials file keeps of them."""
         if result.checkpoint is None:
-            return
-        metadata = {CHECKPOINT_KEY: json.dumps(result.checkpoint.metadata)}
-        content = save(dict(result.checkpoint.tensors), metadata)
+            return {}
+        metadata = {CHECKPOINT_KEY: json.dumps(result.checkpoint.metadata), SEAL_KEY: BLANK}
         name = f"checkpoints/{result.trial.trial_id}.safetensors"
+        return self._write_bytes(name, sealed(save(dict(result.checkpoint.tensors), metadata)))
+
+    def _write_bytes(self, name: str, content: bytes) -> Files:
         self.folder.write_whole(name, lambda file: file.write(content))
-
-
-def clear_leftovers(folder: Folder) -> None:
-    """Remove half-written files, histories and weights without trials, and failures that were made good."""
-    gone = folder.leftovers()
-    for table in HISTORIES:
-        gone += set(folder.files(table, ".parquet")) - set(committed_files(folder, table))
-    done = set(read(folder, "trials", columns=["trial_id"])["trial_id"])
-    weights = folder.files("checkpoints", ".safetensors")
-    gone += [name for name in weights if PurePosixPath(name).stem not in done]
-    failures = folder.files("failures", ".parquet")
-    for name, table in zip(failures, folder.read(failures, ["trial_id"]), strict=True):
-        if done.issuperset(table["trial_id"].to_pylist()):
-            gone.append(name)
-    for name in gone:
-        folder.remove(name)
+        return {name: digest(content)}
 
 
 def _check_summary(result: Result, columns: Iterable[str]) -> None:

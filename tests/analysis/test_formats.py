@@ -54,7 +54,7 @@ def two_folders(tmp_path, commit: str):
         results = [a_result(make_trial(seed, 0.1), watched_steps=10) for seed in seeds]
         make_folder(tmp_path / name, space, results)
     if commit:
-        metadata = {METADATA_KEY: json.dumps({"git_commit": commit}).encode()}
+        metadata = {METADATA_KEY: json.dumps({"git_commit": commit}).encode(), b"schema_version": b"3"}
         for path in (tmp_path / "b" / "trials").glob("*.parquet"):
             table = pq.read_table(path)
             pq.write_table(table.replace_schema_metadata(metadata), path)
@@ -140,13 +140,13 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys):
     ]:
         assert main([str(place)]) == 2
         assert message in capsys.readouterr().err
-    junk = folder / "trials" / "junk.parquet"
+    junk = folder / "trials" / "0123456789abcdef.parquet"
     junk.write_text("not Parquet")
     assert main([str(folder)]) == 2
-    assert "trials/junk.parquet is no Parquet file" in capsys.readouterr().err
+    assert f"trials/{junk.name} is no Parquet file" in capsys.readouterr().err
     pq.write_table(pa.table({"trial_id": [1]}), junk)
     assert main([str(folder)]) == 2
-    assert "trials holds a file that is not of this table" in capsys.readouterr().err
+    assert f"trials/{junk.name} is no file of trials that this harness wrote" in capsys.readouterr().err
     for content in (b"[1]", b"\xff\xfe"):
         (folder / "space.json").write_bytes(content)
         assert main([str(folder)]) == 2

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import RecordsError, UserError
 from harness.results.folder import Folder
+from harness.results.seal import sealed_table
 from harness.run import main
 
 URIS = [
@@ -81,9 +81,9 @@ def test_a_killed_writer_leaves_no_file_and_no_lock_but_a_leftover_that_can_be_r
     done = subprocess.run([sys.executable, "-c", KILLED, str(folder)], check=False)
     assert done.returncode == -9
     assert not folder.exists("t/x.txt")
-    assert folder.leftovers() == ["t/.x.txt.part"]
+    assert folder.leftovers() == ["t/.x.txt.harness-part"]
     with folder.exclusive():
-        folder.remove("t/.x.txt.part")
+        folder.remove("t/.x.txt.harness-part")
     assert folder.leftovers() == []
 
 
@@ -122,14 +122,14 @@ def test_files_and_folders_are_named_sorted_and_relative_here_and_behind_a_uri(f
 
 def test_tables_are_read_in_the_order_asked_and_a_damaged_one_is_named(folder):
     for name, value in (("t/a.parquet", 1), ("t/b.parquet", 2)):
-        table = pa.table({"x": [value], "y": [0]}, metadata={"key": str(value)})
-        folder.write_whole(name, lambda file, table=table: pq.write_table(table, file))
+        table = pa.table({"x": [value], "y": [0]}, metadata={"schema_version": "3"})
+        put(folder, name, sealed_table(table, name, {"key": str(value)}))
     names = ["t/b.parquet", "t/a.parquet"]
     assert [table.to_pydict() for table in folder.read(names, ["x"])] == [{"x": [2]}, {"x": [1]}]
     assert [footer[b"key"] for footer in folder.footers(names)] == [b"2", b"1"]
     put(folder, "t/b.parquet", b"half of it")
     for read in (folder.read, folder.footers):
-        with pytest.raises(RecordsError, match=r"r/t/b.parquet is no Parquet file .*; remove it"):
+        with pytest.raises(RecordsError, match=r"r/t/b.parquet is no Parquet file .*; restore it, or"):
             read(names)
 
 

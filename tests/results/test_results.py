@@ -143,7 +143,7 @@ def test_a_pack_without_its_trials_file_does_not_exist_and_is_cleared_away(folde
     writer.write_pack(kept, fake(kept))
     writer.write_pack(cut, fake(cut))
     (folder / "trials" / f"{cut.pack_id}.parquet").unlink()  # killed just before the last file
-    (folder / "steps" / ".x.parquet.part").write_bytes(b"half")
+    (folder / "steps" / ".x.parquet.harness-part").write_bytes(b"half")
     assert len(read(folder, "steps")) == 3
     for table in ("steps", "evals", "events", "moments", "profiles"):
         assert reader.committed_files(folder, table) == [f"{table}/{kept.pack_id}.parquet"]
@@ -156,11 +156,10 @@ def test_a_pack_without_its_trials_file_does_not_exist_and_is_cleared_away(folde
 def test_a_write_that_fails_leaves_nothing_behind(folder, monkeypatch):
     writer, pack = open_writer(folder), make_pack()
 
-    def disk_full(table, file, **options):
-        file.write(b"half of it")
+    def disk_full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", disk_full)
+    monkeypatch.setattr("os.fsync", disk_full)
     with pytest.raises(OSError, match="No space left"):
         writer.write_pack(pack, fake(pack))
     assert files(folder) == []
