@@ -109,8 +109,8 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
         raise LoadError("no results folder is given")
     paths = tuple(dict.fromkeys(str(folder) for folder in folders))
     definitions = [_definition(path) for path in paths]
-    notes = [note for path in paths for note in check_whole(path)]
-    sources = [reader.provenance(path) for path in paths]
+    checked = [check_whole(path) for path in paths]
+    sources = [reader.records_in(footers) for footers, _ in checked]
     conditions = [_conditions(path, d) for path, d in zip(paths, definitions, strict=True)]
     _check_budgets(paths, definitions, conditions)
     if not mixed:
@@ -130,7 +130,7 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
         definitions=tuple(definitions),
         sources=tuple(sources),
         mixed=mixed,
-        notes=tuple(notes),
+        notes=tuple(note for _, notes in checked for note in notes),
     )
 
 

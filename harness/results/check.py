@@ -21,7 +21,10 @@ PACK_FILE = re.compile(r"[0-9a-f]{16}\.parquet")
 WEIGHTS_FILE = re.compile(r"[0-9a-f]{16}\.safetensors")
 """How the files of checkpoints are called."""
 
-Sizes = Mapping[str, int | None]
+Footer = dict[bytes, bytes]
+
+Fault = tuple[str, str]
+"""A file, and what is wrong with it."""
 
 
 def digest(content: bytes) -> list[int | str]:
@@ -44,7 +47,11 @@ def strangers(folder: Folder) -> list[str]:
 
     Other readers of a whole folder, such as pandas, would take their rows for results.
     """
-    return [name for table in TABLES for name in folder.sizes(table) if not is_of_pack(name)]
+    found = []
+    for table in TABLES:
+        found += [name for name in folder.sizes(table) if not is_of_pack(name)]
+        found += [f"{table}/{name}" for name in folder.folder(table).folders() if name[0] != "."]
+    return found
 
 
 def orphans(folder: Folder) -> list[str]:
@@ -54,31 +61,31 @@ def orphans(folder: Folder) -> list[str]:
     return [name for name in names if is_of_pack(name) and PurePosixPath(name).name not in packs]
 
 
-def check_whole(folder: Folder | Path | str) -> list[str]:
-    """Sentences for whoever reads the folder: what is left out of it, and what cannot be verified.
+def check_whole(folder: Folder | Path | str) -> tuple[list[Footer], list[str]]:
+    """The footers of the trials, and sentences for readers: what is left out, and what cannot be verified.
 
     Raises RecordsError, naming the file, if a recorded pack is damaged or lacks a file.
     """
     folder = Folder.of(folder)
-    if found := faults(folder):
+    footers, found = inspected(folder)
+    if found:
         more = f" ({len(found)} packs are at fault)" if len(found) > 1 else ""
         raise RecordsError(said_of(folder, *next(iter(found.values()))) + more)
-    packs = [name for name in folder.sizes("trials") if is_of_pack(name)]
-    old = sum(FILES_KEY.encode() not in footer for footer in folder.footers(packs))
     said = []
     if names := strangers(folder):
         said.append(
             f"{named(folder, names)}: no file of this table. It is left out here, but pandas, Polars and "
             f"DuckDB read it: remove it, or give the command of this run again, which sets it aside."
         )
-    if len({PurePosixPath(name).name for name in orphans(folder)}) > 1:  # a run may be adding one pack
-        said.append(f"{named(folder, orphans(folder))}: without trials, and left out.")
-    if old:
+    names = orphans(folder)
+    if len({PurePosixPath(name).name for name in names}) > 1:  # a run may be adding one pack
+        said.append(f"{named(folder, names)}: without trials, and left out.")
+    if old := sum(FILES_KEY.encode() not in footer for footer in footers.values()):
         said.append(
-            f"{folder}: {old} of {len(packs)} packs were recorded without checksums, so damage to their "
+            f"{folder}: {old} of {len(footers)} packs were recorded without checksums, so damage to their "
             f"numbers cannot be noticed."
         )
-    return said
+    return list(footers.values()), said
 
 
 def named(folder: Folder, names: Sequence[str]) -> str:
@@ -86,44 +93,51 @@ def named(folder: Folder, names: Sequence[str]) -> str:
     return f"{folder}/{names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
-def faults(folder: Folder, *, every_byte: bool = False) -> dict[str, tuple[str, str]]:
-    """What is wrong with recorded packs: by name of the trials file, the first file at fault and why.
+def faults(folder: Folder) -> dict[str, Fault]:
+    """What is wrong with recorded packs, to the byte, by the name of their trials file."""
+    return inspected(folder, every_byte=True)[1]
+
+
+def inspected(folder: Folder, *, every_byte: bool = False) -> tuple[dict[str, Footer], dict[str, Fault]]:
+    """By the name of their trials file: the footers of sound packs, and what is wrong with others.
 
     Without `every_byte`, trials are read, and of all other files only that they are there with their size.
     """
     packs = [name for name in folder.sizes("trials") if is_of_pack(name)]
-    sizes: dict[str, int | None] = {}
+    sizes: dict[str, int] = {}
     for below in (*HISTORIES, "checkpoints"):  # after the trials: a run may be adding packs
         sizes |= folder.sizes(below)
-    check = whole_pack if every_byte else listed_pack
 
-    def one(pack: str) -> tuple[str, str] | None:
-        return check(folder, pack, sizes)
+    def one(pack: str) -> Footer | Fault:
+        try:
+            return sound_pack(folder, pack, sizes, every_byte)
+        except Broken as broken:
+            return pack, str(broken)
 
     with ThreadPoolExecutor(READERS) as pool:
-        found = zip(packs, pool.map(one, packs), strict=True)
-        return {pack: fault for pack, fault in found if fault is not None}
+        found = dict(zip(packs, pool.map(one, packs), strict=True))
+    footers = {pack: what for pack, what in found.items() if isinstance(what, dict)}
+    return footers, {pack: what for pack, what in found.items() if isinstance(what, tuple)}
 
 
-def listed_pack(folder: Folder, pack: str, sizes: Sizes) -> tuple[str, str] | None:
-    """The first file of a pack that is missing or has another size than was written, and why; else None."""
-    try:
-        files = files_of(folder, pack)
-    except Broken as broken:
-        return pack, str(broken)
+def sound_pack(folder: Folder, pack: str, sizes: Mapping[str, int], every_byte: bool) -> Footer | Fault:
+    """The footer of a pack's trials, or the first other file that is not as it was written, and why.
+
+    Raises Broken if the trials file itself is damaged.
+    """
+    file = folder.opened(pack)
+    footer: Footer = file.metadata.metadata
+    files = files_of(footer, pack)
     for name, written in files.items():
         if name not in sizes:
             return name, "is missing"
         if written and sizes[name] != written[0]:
             return name, f"is damaged: it has {sizes[name]} bytes, and {written[0]} were written"
-    return None
-
-
-def whole_pack(folder: Folder, pack: str, sizes: Sizes) -> tuple[str, str] | None:
-    """The first file of a pack that is not what was written, to the byte, and why; else None."""
-    if fault := listed_pack(folder, pack, sizes):
-        return fault
-    for name, written in {pack: [], **files_of(folder, pack)}.items():
+    if not every_byte:
+        return footer
+    if FILES_KEY.encode() not in footer:
+        decoded(file, None)
+    for name, written in files.items():
         try:
             if not written:
                 decoded(folder.opened(name), None)
@@ -131,16 +145,14 @@ def whole_pack(folder: Folder, pack: str, sizes: Sizes) -> tuple[str, str] | Non
                 raise Broken("is damaged: its bytes are not those that were written")
         except Broken as broken:
             return name, str(broken)
-    return None
+    return footer
 
 
-def files_of(folder: Folder, pack: str) -> dict[str, list[int | str]]:
-    """All other files of a pack, with size and digest, as its trials file says.
+def files_of(footer: Footer, pack: str) -> dict[str, list[int | str]]:
+    """All other files of a pack, with size and digest, as the footer of its trials says.
 
-    Of a trials file from before there were seals: the tables that every pack has, with nothing known of them.
-    Raises Broken if the trials file is damaged.
+    Of trials from before there were seals: the tables that every pack has, with nothing known of them.
     """
-    footer = folder.opened(pack).metadata.metadata
     if FILES_KEY.encode() in footer:
         files: dict[str, list[int | str]] = json.loads(footer[FILES_KEY.encode()])
         return files

@@ -108,15 +108,13 @@ class Folder:
 
         What is still being written is not counted. None if there is no such folder.
         """
-        found = self.filesystem.get_file_info(fs.FileSelector(self._at(below), allow_not_found=True))
-        names = [info.base_name for info in found if info.type == fs.FileType.File]
-        return sorted(f"{below}/{name}" for name in names if name.endswith(ending) and name[0] != ".")
+        return [name for name in self.sizes(below) if name.endswith(ending)]
 
-    def sizes(self, below: str) -> dict[str, int | None]:
-        """Names of all files (with their bytes) and folders (None) in `below` that have no dot in front."""
+    def sizes(self, below: str) -> dict[str, int]:
+        """Bytes of the files directly in the folder `below`, by name, but of those with a dot in front."""
         found = self.filesystem.get_file_info(fs.FileSelector(self._at(below), allow_not_found=True))
-        shown = sorted((info.base_name, info.size) for info in found if info.base_name[0] != ".")
-        return {f"{below}/{name}": size for name, size in shown}
+        files = sorted((info.base_name, info.size) for info in found if info.type == fs.FileType.File)
+        return {f"{below}/{name}": size for name, size in files if name[0] != "."}
 
     def exists(self, name: str) -> bool:
         """Whether there is a file or folder of this name in it."""
@@ -124,7 +122,7 @@ class Folder:
 
     def content(self, name: str) -> bytes | None:
         """All bytes of a file, or None if there is none."""
-        if not self.exists(name):
+        if self._type(name) != fs.FileType.File:
             return None
         with self.filesystem.open_input_stream(self._at(name)) as file:
             content: bytes = file.read()

@@ -4,7 +4,7 @@ Every function takes a local path, a URI such as s3://bucket/results/NAME, or a 
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from harness.condition import Checkpoint
-from harness.errors import RecordsError
-from harness.results.check import faults, is_of_pack
+from harness.errors import RecordsError, one_line
+from harness.results.check import Footer, inspected, is_of_pack
 from harness.results.folder import Folder, said_of
 from harness.results.schema import (
     ALWAYS,
@@ -34,7 +34,7 @@ def objectives(folder: Folder | Path | str) -> dict[str, float]:
     """The tuning objective of every recorded trial, by trial_id; packs that lack a file are left out."""
     folder = Folder.of(folder)
     sound = {PurePosixPath(name).stem for name in committed_files(folder, "trials")}
-    sound -= {PurePosixPath(name).stem for name in faults(folder)}
+    sound -= {PurePosixPath(name).stem for name in inspected(folder)[1]}
     table = read(folder, "trials", ["trial_id", "objective"], sound)
     return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
 
@@ -127,8 +127,16 @@ def _header(content: bytes) -> dict[str, str]:
 def provenance(folder: Folder | Path | str) -> list[dict[str, Any]]:
     """The distinct provenance records in the footers of the trials tables, in the order of file names."""
     folder = Folder.of(folder)
-    footers = folder.footers(committed_files(folder, "trials"))
-    return [json.loads(text) for text in dict.fromkeys(footer.get(METADATA_KEY, b"{}") for footer in footers)]
+    return records_in(folder.footers(committed_files(folder, "trials")))
+
+
+def records_in(footers: Iterable[Footer]) -> list[dict[str, Any]]:
+    """The distinct provenance records in footers, in their order; RecordsError for one that is damaged."""
+    try:
+        texts = dict.fromkeys(footer.get(METADATA_KEY, b"{}") for footer in footers)
+        return [json.loads(text) for text in texts]
+    except ValueError as error:  # a file without a seal
+        raise RecordsError(f"the provenance of a trials file is damaged ({one_line(error)})") from None
 
 
 def read_definition(folder: Folder | Path | str) -> dict[str, Any] | None:

@@ -37,7 +37,7 @@ def _strangers(folder: Folder) -> list[str]:
 
 def _faulty_packs(folder: Folder) -> list[str]:
     """Set aside all files of packs with a fault, the trials file last: until then the pack is faulty."""
-    found = faults(folder, every_byte=True)
+    found = faults(folder)
     for pack in found:
         for name in [*filter(folder.exists, _others(folder, pack)), pack]:
             folder.set_aside(name)
@@ -52,7 +52,7 @@ def _others(folder: Folder, pack: str) -> list[str]:
     """The other files that a pack may have: of damaged trials, the histories alone are known."""
     names = [f"{table}/{PurePosixPath(pack).name}" for table in HISTORIES]
     with suppress(Broken):
-        names += files_of(folder, pack).keys() - set(names)
+        names += files_of(folder.opened(pack).metadata.metadata, pack).keys() - set(names)
     return names
 
 

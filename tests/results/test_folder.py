@@ -122,7 +122,7 @@ def test_files_and_folders_are_named_sorted_and_relative_here_and_behind_a_uri(f
 
 def test_tables_are_read_in_the_order_asked_and_a_damaged_one_is_named(folder):
     for name, value in (("t/a.parquet", 1), ("t/b.parquet", 2)):
-        table = pa.table({"x": [value], "y": [0]}, metadata={"schema_version": "3"})
+        table = pa.table({"condition_id": [""], "x": [value], "y": [0]}, metadata={"schema_version": "3"})
         put(folder, name, sealed_table(table, name, {"key": str(value)}))
     names = ["t/b.parquet", "t/a.parquet"]
     assert [table.to_pydict() for table in folder.read(names, ["x"])] == [{"x": [2]}, {"x": [1]}]
