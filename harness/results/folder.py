@@ -4,7 +4,6 @@ Reading works on this machine and behind URIs. Writing is local so far; its meth
 must keep.
 """
 
-import fcntl
 import itertools
 import os
 import re
@@ -20,7 +19,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from harness.errors import RecordsError, UserError
-from harness.results.schema import CONDITIONS
+from harness.results.lock import exclusive
+from harness.results.schema import CONDITIONS, TABLES
 from harness.results.seal import Broken, decoded, opened_table
 
 READERS = 8
@@ -185,28 +185,20 @@ class Folder:
         path.rename(next(free for free in itertools.chain([target], others) if not os.path.lexists(free)))
 
     def leftovers(self) -> list[str]:
-        """Names of the files, in this folder and all below, whose writer was killed (or is still writing)."""
+        """Names of the files here and in the tables that were being written when a run was killed."""
         root = self._path("")
-        return sorted(path.relative_to(root).as_posix() for path in root.glob(f"**/.*{PART}"))
+        below = [root, *(root / name for name in (*TABLES, "checkpoints"))]
+        return sorted(
+            path.relative_to(root).as_posix() for where in below for path in where.glob(f".*{PART}")
+        )
 
     def exclusive(self) -> ExitStack:
         """Make the folder if need be, and keep other processes from writing to it.
 
-        It lasts until `close()`, until the end of a `with`, or until this process ends, however it ends.
+        It lasts until `close()`, until the end of a `with`, or until this process ends; see `lock.exclusive`.
         Raises RecordsError if another process has it.
         """
-        lock = self._path(".lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        held = ExitStack()
-        file = held.enter_context(lock.open("w"))
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            held.close()
-            raise RecordsError(
-                f"another run is writing to {self}; wait for it or use another --results"
-            ) from None
-        return held
+        return exclusive(self._path(""), str(self))
 
     # From names to where they lie
 

@@ -45,7 +45,8 @@ def _faulty_packs(folder: Folder) -> list[str]:
         return []
     name, why = next(iter(found.values()))
     said = f"{folder}/{name} {why}" + (f", and {len(found) - 1} more" if len(found) > 1 else "")
-    return [f"set aside in {folder}/{SET_ASIDE}, to be trained again: {len(found)} packs ({said})"]
+    count = f"{len(found)} pack" + "s" * (len(found) > 1)
+    return [f"set aside in {folder}/{SET_ASIDE}, to be trained again: {count} ({said})"]
 
 
 def _others(folder: Folder, pack: str) -> list[str]:

@@ -73,17 +73,17 @@ from harness.results.folder import Folder
 
 folder = Folder.of(sys.argv[1])
 lock = folder.exclusive()
-folder.write_whole("t/x.txt", lambda file: (file.write(b"half"), file.flush(), os.kill(os.getpid(), 9)))
+folder.write_whole("steps/x.txt", lambda file: (file.write(b"half"), file.flush(), os.kill(os.getpid(), 9)))
 """
 
 
 def test_a_killed_writer_leaves_no_file_and_no_lock_but_a_leftover_that_can_be_removed(folder):
     done = subprocess.run([sys.executable, "-c", KILLED, str(folder)], check=False)
     assert done.returncode == -9
-    assert not folder.exists("t/x.txt")
-    assert folder.leftovers() == ["t/.x.txt.harness-part"]
+    assert not folder.exists("steps/x.txt")
+    assert folder.leftovers() == ["steps/.x.txt.harness-part"]
     with folder.exclusive():
-        folder.remove("t/.x.txt.harness-part")
+        folder.remove("steps/.x.txt.harness-part")
     assert folder.leftovers() == []
 
 
