@@ -63,7 +63,7 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
             recorded=plan.done,
             left=plan.left(),
             found=job.found,
-            repaired=tuple(recorder.repaired),
+            repaired=recorder.repaired,
         )
         with audience.following(start):
             try:
@@ -84,7 +84,7 @@ def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
     space = job.space
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     where = provenance(job.definition, job.executor, job.device, gpu, argv)
-    return Writer(
+    recorder = Writer(
         job.folder,
         job.definition,
         space.conditions(),
@@ -94,6 +94,12 @@ def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
         probe_columns=probe_columns(space.probes),
         levels=levels(space),
     )
+    try:
+        recorder.repair()
+    except BaseException:
+        recorder.close()
+        raise
+    return recorder
 
 
 def levels(space: Space) -> dict[str, dict[str, float]]:

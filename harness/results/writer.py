@@ -53,7 +53,7 @@ class Writer:
         probe_columns: Sequence[str] = (),
         levels: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
-        """Open the folder, making it if need be, and clear away what an interrupted run left half done.
+        """Open the folder, making it if need be.
 
         `definition` and `conditions` are stored with the first pack. `options` and `measures` are columns
         that this space adds to the trials table. An option is null where a condition has none. A measure
@@ -86,14 +86,24 @@ class Writer:
         }
         self._lock = self.folder.exclusive()
         if read_definition(self.folder) is None and committed_files(self.folder, "trials"):
+            self.close()
             raise RecordsError(
                 f"{self.folder} holds trials but no {DEFINITION}; restore it, or use another --results"
             )
-        self.repaired = [*repair(self.folder), *self._repair_conditions()]
+        self.repaired: tuple[str, ...] = ()
 
     def close(self) -> None:
         """Let other processes write to the folder."""
         self._lock.close()
+
+    def repair(self) -> None:
+        """Clear away what an interrupted run left half done, and set aside what is no sound part of it all.
+
+        Conditions are made again if their file is damaged or missing. `repaired` then has a sentence for each
+        kind of thing that was set aside or made. Call it once the folder is known to hold this definition, or
+        a smaller one.
+        """
+        self.repaired = (*repair(self.folder), *self._repair_conditions())
 
     def write_pack(self, pack: Pack, results: Sequence[Result]) -> None:
         """Add the results of a whole pack: its trials last.
@@ -103,7 +113,7 @@ class Writer:
         """
         rows = [self._trial_row(pack, result) for result in results]
         if read_definition(self.folder) != self._definition:
-            self._write_definition()
+            self.write_definition()
         name = f"{pack.pack_id}.parquet"
         files: Files = {}
         for table, schema in self._histories.items():
@@ -148,7 +158,7 @@ class Writer:
         row = {**known, **result.summary}
         return {column: row.get(column) for column in self._trial_columns}
 
-    def _write_definition(self) -> None:
+    def write_definition(self) -> None:
         """The conditions, then the definition that makes this folder theirs."""
         rows = [
             {"condition_id": c.condition_id, **c.fields(), **self._levels.get(c.condition_id, {})}
@@ -167,7 +177,7 @@ class Writer:
         except Broken as broken:
             if self.folder.exists(CONDITIONS):
                 self.folder.set_aside(CONDITIONS)
-            self._write_definition()
+            self.write_definition()
             return [f"made again: {self.folder}/{CONDITIONS} ({broken})"]
         return []
 

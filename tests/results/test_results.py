@@ -148,7 +148,7 @@ def test_a_pack_without_its_trials_file_does_not_exist_and_is_cleared_away(folde
     for table in ("steps", "evals", "events", "moments", "profiles"):
         assert reader.committed_files(folder, table) == [f"{table}/{kept.pack_id}.parquet"]
     writer.close()
-    open_writer(folder)
+    open_writer(folder).repair()
     for table in ("steps", "evals", "events", "moments", "profiles"):
         assert sorted(p.name for p in (folder / table).iterdir()) == [f"{kept.pack_id}.parquet"]
 
@@ -193,7 +193,7 @@ def test_failures_made_good_in_other_packs_are_cleared_on_opening(folder):
         single = Pack((make_trial(seed),))
         writer.write_pack(single, fake(single))
     writer.close()
-    open_writer(folder)
+    open_writer(folder).repair()
     assert len(read(folder, "failures")) == 0
 
 
