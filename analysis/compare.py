@@ -139,6 +139,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (LoadError, RecordsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    for note in dict.fromkeys((*one.notes, *other.notes)):
+        print(f"note: {note}", file=sys.stderr)  # noqa: T201
     found = table(one, other)
     if found.frame.empty:
         print("error: no condition has a report trial of the same seed in both", file=sys.stderr)  # noqa: T201

@@ -15,8 +15,10 @@ They are Parquet tables, one file per pack and table, each written whole or not 
     <folder>/failures/<pack>.parquet  trials that failed and have not been trained since
     <folder>/optuna.journal        the studies, for Optuna Dashboard; rewritten by every run, never read
     <folder>/report.html           the report (or report.md, report.json)
+    <folder>/set_aside/            what a run found damaged, doubled or foreign, under the names that it had
 
-`schema` has the columns, `reader` reads, `writer` writes, and `folder` alone touches the disk.
+`schema` has the columns, `reader` reads, `writer` writes, and `folder` alone touches the disk. `seal` makes a
+file tell whether it is as it was written, `check` finds what is not, and `repair` sets it aside before a run.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -93,9 +93,12 @@ def named(folder: Folder, names: Sequence[str]) -> str:
     return f"{folder}/{names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
-def faults(folder: Folder) -> dict[str, Fault]:
-    """What is wrong with recorded packs, to the byte, by the name of their trials file."""
-    return inspected(folder, every_byte=True)[1]
+def faults(folder: Folder | Path | str) -> dict[str, Fault]:
+    """What is wrong with recorded packs, by the name of their trials file: the first file at fault, and why.
+
+    Every byte of every pack is read. A sound folder gives {}.
+    """
+    return inspected(Folder.of(folder), every_byte=True)[1]
 
 
 def inspected(folder: Folder, *, every_byte: bool = False) -> tuple[dict[str, Footer], dict[str, Fault]]:
