@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import fsspec
@@ -180,7 +181,8 @@ def test_checkpoints_of_packs_that_were_not_recorded_whole_do_not_exist(results,
     cut.unlink()  # killed just before the last file
     assert lost.isdisjoint(reader.checkpoints(folder))
     assert len(reader.checkpoints(folder)) == 2
-    open_writer(folder, reader.read_definition(folder)).close()
+    with closing(open_writer(folder, reader.read_definition(folder))) as writer:
+        writer.repair()
     assert len(list((folder / "checkpoints").iterdir())) == 2
     assert len(list((folder / "samples").iterdir())) == 1
 

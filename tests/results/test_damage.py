@@ -1,18 +1,13 @@
 """What becomes of a results folder whose files were damaged, lost, doubled or mixed with others."""
 
 import dataclasses
-import errno
-import fcntl
-import os
 import random
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -202,46 +197,6 @@ def test_the_same_run_trains_just_the_damaged_pack_again_and_ends_as_if_nothing_
     pd.testing.assert_frame_equal(reader.read_conditions(expected), reader.read_conditions(folder))
 
 
-STRANGERS = [
-    "x (1).parquet",
-    "x.sync-conflict-20260101.parquet",
-    "Copy of x.parquet",
-    "x.parquet~",
-    "old/x.parquet",
-]
-
-
-@pytest.mark.parametrize("name", STRANGERS)
-@pytest.mark.parametrize("table", ["trials", "steps", "events"])
-def test_a_pack_doubled_under_another_name_never_doubles_rows(table, name, folder):
-    file = file_of(folder, table)
-    expected = everything(folder)
-    rows = len(pd.read_parquet(folder / table))
-    copy = folder / table / name.replace("x", file.stem)
-    copy.parent.mkdir(exist_ok=True)
-    shutil.copy(file, copy)
-    assert same(everything(folder), expected)
-    (note,) = load(folder).notes
-    stray = copy if copy.parent == file.parent else copy.parent
-    assert note.startswith(f"{stray}: no file of this table")
-    assert str(stray) in open_again(folder)[0]
-    assert load(folder).notes == () and (folder / "set_aside" / stray.relative_to(folder)).exists()
-    assert len(pd.read_parquet(folder / table)) == rows
-    assert len(pl.read_parquet(folder / table / "*.parquet")) == rows
-    assert duckdb.sql(f"select * from '{folder}/{table}/*.parquet'").shape[0] == rows
-
-
-def test_a_pack_doubled_under_the_name_of_another_pack_is_told_from_one(folder):
-    shutil.copy(file_of(folder, "trials"), folder / "trials" / "0123456789abcdef.parquet")
-    with pytest.raises(
-        RecordsError, match=r"0123456789abcdef.parquet is a copy of trials/[0-9a-f]{16}.parquet;"
-    ):
-        load(folder)
-    assert len(reader.objectives(folder)) == 2
-    open_again(folder)
-    assert len(load(folder).trials) == 2
-
-
 def test_trials_lost_of_several_packs_leave_histories_that_are_kept(folder):
     for file in (folder / "trials").iterdir():
         file.unlink()
@@ -314,48 +269,6 @@ def test_files_of_the_user_stay(folder):
     assert not (folder / "steps" / ".x.parquet.harness-part").exists()
 
 
-def unseal(folder: Path) -> None:
-    """Make the folder one from before there were seals."""
-    for path in folder.rglob("*.parquet"):
-        table = pq.read_table(path)
-        pq.write_table(table.replace_schema_metadata({"schema_version": "3", "provenance": "{}"}), path)
-
-
-def test_a_folder_without_seals_is_read_and_said_to_be_unverified(folder):
-    expected = everything(folder)
-    unseal(folder)
-    assert same(everything(folder), expected)
-    (note,) = load(folder).notes
-    assert note.startswith(f"{folder}: 2 of 2 packs were recorded without checksums, so damage to their")
-    assert open_again(folder) == ()
-
-
-@pytest.mark.parametrize(
-    "damage", sorted(DAMAGE.keys() - {"flipped", "of another pack"})
-)  # which may not show
-@pytest.mark.parametrize("table", ["trials", "steps", "conditions"])
-def test_what_shows_of_damage_to_a_folder_without_seals_is_repaired_too(table, damage, folder):
-    unseal(folder)
-    DAMAGE[damage](file_of(folder, table))
-    open_again(folder)
-    assert len(reader.objectives(folder)) == (2 if table == "conditions" else 1)
-    make_folder(folder, SPACE, RESULTS)
-    assert len(load(folder).trials) == 2
-
-
-@pytest.mark.parametrize("table", EVERY)
-def test_a_flipped_bit_in_a_folder_without_seals_is_never_a_traceback(table, folder):
-    unseal(folder)
-    draw, file = random.Random(table), file_of(folder, table)
-    written = file.read_bytes()
-    for _ in range(25):
-        flipped = bytearray(written)
-        flipped[draw.randrange(len(written))] ^= 1 << draw.randrange(8)
-        file.write_bytes(flipped)
-        with suppress(RecordsError):
-            everything(folder)
-
-
 def test_page_checksums_are_written_for_other_readers(folder):
     file = file_of(folder, "steps")
     content, column = bytearray(file.read_bytes()), pq.read_metadata(file).row_group(0).column(0)
@@ -365,35 +278,6 @@ def test_page_checksums_are_written_for_other_readers(folder):
     file.write_bytes(content)
     with pytest.raises(OSError, match="CRC checksum"):
         pq.read_table(file, page_checksum_verification=True)
-
-
-@pytest.mark.parametrize("code", ["ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP"])
-def test_without_locks_a_file_stands_for_the_lock_and_says_whose_it_is(code, tmp_path, monkeypatch):
-    def no_locks(*_):
-        raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    folder = Folder.of(tmp_path / "r")
-    said = rf"process {os.getpid()} on .* has no locks .* or remove the file"
-    with folder.exclusive(), pytest.raises(RecordsError, match=said):
-        folder.exclusive()
-    folder.exclusive().close()
-    assert not (tmp_path / "r" / ".running").exists()
-    (tmp_path / "r" / ".running").write_text("")  # killed as it began
-    with pytest.raises(RecordsError, match="it does not say which"):
-        folder.exclusive()
-
-
-@pytest.mark.parametrize(
-    ("code", "said"), [("EAGAIN", "another run is writing"), ("EIO", "cannot be locked")]
-)
-def test_what_else_keeps_from_locking_is_not_called_another_run(code, said, tmp_path, monkeypatch):
-    def fail(*_):
-        raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
-
-    monkeypatch.setattr(fcntl, "flock", fail)
-    with pytest.raises(RecordsError, match=said):
-        Folder.of(tmp_path / "r").exclusive()
 
 
 def test_whoever_compares_is_told_what_is_left_out(folder, capsys):
