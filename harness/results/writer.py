@@ -98,7 +98,7 @@ class Writer:
         """
         rows = [self._trial_row(pack, result) for result in results]
         if read_definition(self.folder) != self._definition:
-            self._write_definition()
+            self.write_definition()
         name = f"{pack.pack_id}.parquet"
         for table, schema in self._histories.items():
             self._write(f"{table}/{name}", _rows(schema, results, table))
@@ -141,7 +141,7 @@ class Writer:
         row = {**known, **result.summary}
         return {column: row.get(column) for column in self._trial_columns}
 
-    def _write_definition(self) -> None:
+    def write_definition(self) -> None:
         """The conditions, then the definition that makes this folder theirs."""
         rows = [
             {"condition_id": c.condition_id, **c.fields(), **self._levels.get(c.condition_id, {})}
