@@ -64,8 +64,8 @@ def check_path(folder: Path) -> None:
     for pattern in PATTERNS:
         if pattern in str(folder):
             raise UserError(
-                f"--results {folder.parent}: DuckDB and Polars read {pattern!r} in a path as a pattern, which "
-                f"other folders match too; give a name without {PATTERNS}"
+                f"--results {folder.parent}: DuckDB and Polars read {pattern!r} in a path as a pattern "
+                f"that other folders match too; give a name without {PATTERNS}"
             )
     whole = folder.absolute()
     for name in whole.parts:

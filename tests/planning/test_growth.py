@@ -31,7 +31,7 @@ def test_an_option_that_a_folder_does_not_name_has_its_default(tmp_path):
     held = without(definition(), "options", "model lstm", "forget_bias")
     check_growth(held, definition(), tmp_path)
     check_growth(held, definition(options={"forget_bias": (1.0, 0.0)}), tmp_path)
-    with pytest.raises(RecordsError, match="forget_bias: 1.0 here, 0.0 asked for"):
+    with pytest.raises(RecordsError, match=r"forget_bias: 1\.0 here, 0\.0 asked for"):
         check_growth(held, definition(options={"forget_bias": (0.0,)}), tmp_path)
 
 
