@@ -21,6 +21,7 @@ from analysis.trials import reported_trials, solved, strata
 from analysis.words import k_of_n, signed_interval, two_digits
 from harness.condition import Outcome
 from harness.errors import RecordsError
+from harness.pipes import with_streams
 
 MEASURES = ("stable", "solved")
 
@@ -131,6 +132,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@with_streams
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: 0 within the tolerance, 1 beyond it or if trials are missing, 2 if nothing compares."""
     arguments = parsed(argv)

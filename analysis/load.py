@@ -10,8 +10,8 @@ import pandas as pd
 
 from harness.results import reader
 from harness.results.check import check_whole
+from harness.results.definition import said_of_version
 from harness.results.folder import Folder
-from harness.results.schema import SCHEMA_VERSION
 
 CODE = ("harness", "git_commit", "python", "versions", "device")
 """Fields of a provenance record that can change numbers, beside the definition."""
@@ -144,12 +144,8 @@ def _definition(folder: str) -> dict[str, Any]:
             f"{folder} holds no results; expected a folder with space.json and trials/*.parquet, "
             f"as written by python -m harness.run{hint}"
         )
-    version = definition.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise LoadError(
-            f"{folder} was written with version {version} of the tables, this code reads version "
-            f"{SCHEMA_VERSION}: use the version of the harness that wrote it"
-        )
+    if said := said_of_version(folder, definition):
+        raise LoadError(said)
     return definition
 
 

@@ -12,6 +12,7 @@ from analysis.load import LoadError, Results, load
 from analysis.page import draw_png, render, svg, view
 from analysis.sections import SECTIONS
 from harness.errors import RecordsError, UserError
+from harness.pipes import with_streams
 from harness.results.folder import Folder
 
 FORMATS = ("html", "md", "json")
@@ -53,6 +54,7 @@ def destination(results: Results, out: Path | None, style: str) -> tuple[Folder,
     return (first, f"report.{style}") if first.local else (Folder.of("."), f"{results.name}.{style}")
 
 
+@with_streams
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: 0 on success, 2 if there is nothing to report on."""
     parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__)

@@ -14,6 +14,7 @@ from harness.capabilities import has_steps
 from harness.condition import Checkpoint
 from harness.decoding import MODES, continuations
 from harness.errors import RecordsError, UserError
+from harness.pipes import with_streams
 from harness.results import reader
 from harness.results.folder import Folder
 from harness.training.weights import rebuild
@@ -28,6 +29,7 @@ out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
+@with_streams
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = parser().parse_args(argv)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.errors import FailedTrials, RecordsError, UserError
+from harness.pipes import with_streams
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +21,7 @@ OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
 
+@with_streams
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
@@ -39,11 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FailedTrials:  # the terminal has named them
         return FAILED_TRIALS
     except OSError as error:
-        err.print(
-            f"error: {error} (below {arguments.results}). What was finished is kept; "
-            "the same command does the rest."
-        )
-        return FAILED_TRIALS
+        from harness.driver.faults import said_of_fault
+
+        err.print(f"error: {said_of_fault(error, terminal.stands())}")
+        return FAILED_TRIALS if terminal.started_training else REFUSED
     return OK
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from harness.results.reader import read
 from harness.run import main
+from tests.helpers import own_space
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 TINY = {
@@ -29,8 +30,9 @@ def my_parts(tmp_path, monkeypatch):
 
 
 def run(results, **settings) -> int:
-    sets = [f"--set={name}={value}" for name, value in (TINY | settings).items()]
-    return main(["--space", "smoke", "--executor", "serial", "--results", str(results), *sets])
+    space = own_space(results.with_name("spaces"), "smoke", TINY)
+    sets = [f"--set={name}={value}" for name, value in settings.items()]
+    return main(["--space", space, "--executor", "serial", "--results", str(results), *sets])
 
 
 def moments(results) -> pd.DataFrame:

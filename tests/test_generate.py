@@ -28,7 +28,7 @@ from harness.tasks import heldout_set
 from harness.training.loop import build_task, train
 from harness.training.samples import SAMPLE_LENGTH, TEMPERATURES
 from harness.training.weights import rebuild
-from tests.helpers import end_weights, letters, same_numbers, trained
+from tests.helpers import end_weights, letters, own_space, same_numbers, trained
 from tests.helpers import make_trial as make_palindrome_trial
 
 TINY = {
@@ -44,9 +44,8 @@ def results(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("text")
     (folder / "corpus.txt").write_text(letters(2_000))
     settings = TINY | {"corpus": str(folder / "corpus.txt")}
-    sets = [f"--set={name}={value}" for name, value in settings.items()]
-    arguments = ["--space", "text_study", "--executor", "serial", "--results", str(folder / "results")]
-    assert run([*arguments, *sets]) == 0
+    arguments = ["--executor", "serial", "--results", str(folder / "results")]
+    assert run(["--space", own_space(folder, "text_study", settings), *arguments]) == 0
     return folder / "results"
 
 

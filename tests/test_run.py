@@ -36,7 +36,8 @@ def test_the_conditions_table_has_the_levels_of_the_task(tmp_path):
     }
     sets = [f"--set={name}={value}" for name, value in (tiny | {"learning_rate": "0.01,0.02"}).items()]
     assert main(["--space", "copy_study", "--executor", "serial", "--results", str(tmp_path), *sets]) == 0
-    found = read_conditions(tmp_path / "copy_study")
+    (folder,) = tmp_path.iterdir()
+    found = read_conditions(folder)
     assert found["baseline_loss"].tolist() == pytest.approx([10 * math.log(8) / 22] * 2)
     assert found[["chance", "solved_at", "drop_at"]].to_numpy().tolist() == [[1 / 8, 0.99, 0.9]] * 2
 
@@ -76,7 +77,7 @@ def test_growing_the_seeds_adds_and_keeps(whole, tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "named"),
     [
-        ("max_steps", "150", "max_steps: 100 here, 150"),
+        ("max_norms", "0.5", "max_norms: 1.0,inf here, 0.5"),
         ("lengths", "5", "lengths"),
         ("seeds", "1", "seeds: 2 here"),
     ],
@@ -182,7 +183,7 @@ def test_fixed_learning_rates_need_neither_ray_nor_optuna(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(read(tmp_path / "smoke", "trials")) == 2 * 2 * 2
+    assert len(read(tmp_path / "smoke--learning_rate-fixed", "trials")) == 2 * 2 * 2
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import torch
 from harness.condition import Pack
 from harness.results.reader import read
 from harness.run import main
-from tests.helpers import end_weights, make_trial, trained
+from tests.helpers import end_weights, make_trial, own_space, trained
 
 examples = pytest.importorskip("examples.third_party")
 NAMES = [f"examples.third_party:{name}" for name in ("CfC", "LEM", "MinGRU")]
@@ -19,9 +19,9 @@ def test_they_are_trained_in_a_study_with_gradient_through_time(tmp_path):
         "learning_rate": "0.01", "optimizers": "rmsprop", "seeds": "1", "max_steps": "2", "eval_every": "1",
         "probes": "gradient_flow",
     }  # fmt: skip
-    sets = [f"--set={name}={value}" for name, value in settings.items()]
-    assert main(["--space", "smoke", "--executor", "serial", "--results", str(tmp_path), *sets]) == 0
-    trials, moments = read(tmp_path / "smoke", "trials"), read(tmp_path / "smoke", "moments")
+    space, results = own_space(tmp_path, "smoke", settings), tmp_path / "results"
+    assert main(["--space", space, "--executor", "serial", "--results", str(results)]) == 0
+    trials, moments = read(results / "smoke", "trials"), read(results / "smoke", "moments")
     assert set(trials["model"]) == set(NAMES)
     found = moments.merge(trials[["trial_id", "model"]], on="trial_id").set_index("model")
     assert (found["grad_state_rate"] > 0).all()

@@ -1,8 +1,9 @@
 """One call from a space to a finished results folder: plan, executor, records and listeners put together."""
 
+import errno
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from harness.driver.preflight import Job, check_job
 from harness.errors import FailedTrials
 from harness.executors.base import Failure, one_thread
 from harness.executors.serial import run_serial
+from harness.planning.growth import check_growth
 from harness.planning.plan import Plan
 from harness.planning.space import Space
 from harness.probes import measure_columns, probe_columns
@@ -69,9 +71,12 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
             try:
                 with terminated_as_interrupted():
                     execute(driver, job)
-            finally:
-                if job.space.tuned:
+                driver.check_kept()
+            except BaseException:
+                with suppress(OSError):  # what ended the run says more
                     write_studies(plan, job.folder)
+                raise
+            write_studies(plan, job.folder)
     if audience.error is not None:
         raise audience.error
     if driver.failed_trials:
@@ -83,7 +88,8 @@ def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
     """The job's folder, open for writing by this process alone."""
     space = job.space
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    where = provenance(job.definition, job.executor, job.device, gpu, argv)
+    said = None if argv is None else [text.encode("utf-8", "backslashreplace").decode() for text in argv]
+    where = provenance(job.definition, job.executor, job.device, gpu, said)
     recorder = Writer(
         job.folder,
         job.definition,
@@ -95,11 +101,28 @@ def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
         levels=levels(space),
     )
     try:
-        recorder.repair()
+        check_again(job, recorder)
     except BaseException:
         recorder.close()
         raise
     return recorder
+
+
+def check_again(job: Job, recorder: Writer) -> None:
+    """Check what the folder holds now that no other process writes to it: one may have finished in between.
+
+    A growth that was killed before its definition stood may have left conditions that nobody asks for. They
+    go.
+    """
+    held = reader.read_definition(job.folder)
+    if held is not None:
+        check_growth(held, job.definition, job.folder)
+    recorder.repair()
+    if held is None:
+        return
+    asked_for = {condition.condition_id for condition in job.space.conditions()}
+    if not asked_for.issuperset(reader.read_conditions(job.folder)["condition_id"]):
+        recorder.write_definition()
 
 
 def levels(space: Space) -> dict[str, dict[str, float]]:
@@ -133,6 +156,7 @@ class Driver:
         self._plan = plan
         self._recorder = recorder
         self._audience = audience
+        self._recorded: list[str] = []  # files of the packs that this run recorded
         self.failed_trials = 0
         self.first_failure = ""
 
@@ -148,6 +172,7 @@ class Driver:
     def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
         """Record what came of a pack, count it as done only then, and tell the listeners last."""
         with uninterrupted():
+            self.check_kept(last=1)
             if isinstance(outcome, Failure):
                 self._recorder.write_failure(pack, outcome.error)
                 self._plan.fail(pack)
@@ -155,12 +180,24 @@ class Driver:
                 self.first_failure = self.first_failure or f"{pack.trials[0].condition}: {outcome.reason}"
             else:
                 self._recorder.write_pack(pack, outcome)
+                self._recorded.append(f"trials/{pack.pack_id}.parquet")
                 self._plan.tell(pack, outcome)
             self._audience.done(pack, outcome)
 
+    def check_kept(self, last: int = 0) -> None:
+        """Raise FileNotFoundError if a pack that this run recorded is gone; look at the `last`, 0 for all."""
+        for name in self._recorded[-last:]:
+            if not self._recorder.folder.exists(name):
+                where = f"{self._recorder.folder}/{name}"
+                raise FileNotFoundError(
+                    errno.ENOENT, "What this run had recorded was removed or moved", where
+                )
+
 
 def write_studies(plan: Plan, folder: Path) -> None:
-    """Export the Optuna studies for Optuna Dashboard."""
+    """Export the Optuna studies, if there are any, for Optuna Dashboard."""
+    if not plan.space.tuned:
+        return
     from harness.planning.study import export
 
     export([study for cohort in plan.cohorts for study in cohort.studies], folder)

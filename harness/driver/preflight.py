@@ -15,14 +15,12 @@ from torch import nn
 
 from harness.capabilities import check_spelling, found_in
 from harness.condition import Condition
+from harness.driver.places import folder_of
 from harness.errors import UserError
 from harness.executors.base import Failure, attempt
-from harness.planning.growth import check_growth
 from harness.planning.parts import REGISTRIES
 from harness.planning.plan import make_pack, make_trial
 from harness.planning.space import Space
-from harness.results import reader
-from harness.results.folder import Folder
 from harness.training.loop import build_task
 from harness.training.replicas import build_model
 from harness.training.step import DEFAULT_ENGINE
@@ -55,11 +53,8 @@ def check_job(
     """The job as it will be done, its device chosen; UserError or RecordsError if it cannot be done."""
     check_executor(space, executor, workers, address)
     device = choose_device(device, address)
-    folder = Path(str(Folder.to_write(results))) / space.folder_name
     definition = {"device": device, "engine": DEFAULT_ENGINE, **space.definition()}
-    held = reader.read_definition(folder)
-    if held is not None:
-        check_growth(held, definition, folder)
+    folder = folder_of(results, space, definition)
     found = try_out(space, "cpu")
     return Job(
         space=space,

@@ -8,13 +8,23 @@ from harness.condition import Pack, Result
 from harness.driver.listeners import Listener, Start
 from harness.driver.progress import RunProgress
 from harness.executors.base import Failure
+from harness.pipes import silence
+
+
+class LastingConsole(Console):
+    """A console that falls silent when its reader has gone, so that the run behind it goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Say no more."""
+        self.quiet = True
+        silence(self.file)
 
 
 def consoles() -> tuple[Console, Console]:
     """Standard output and standard error, without markup: names may hold brackets."""
     width = None if sys.stdout.isatty() else 120
-    out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True, width=width)
-    return out, Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    out = LastingConsole(markup=False, emoji=False, highlight=False, soft_wrap=True, width=width)
+    return out, LastingConsole(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class Terminal(Listener):
@@ -61,9 +71,24 @@ class Terminal(Listener):
 
             summarise(self._start.space, self._start.folder, self._failed, self._out)
 
+    @property
+    def started_training(self) -> bool:
+        """Whether the run came so far that something may have been trained."""
+        return self._start is not None
+
+    def stands(self) -> str:
+        """How much is recorded, in a sentence."""
+        if self._start is None:
+            return "Nothing was started."
+        recorded, total = self._progress.recorded, self._start.total
+        if not recorded:
+            return "No trial is recorded."
+        return f"{recorded} of {total} trials are recorded."
+
     def interrupted(self) -> str:
         """What to say after Ctrl-C: how much is recorded, and how to go on."""
         if self._start is None:
-            return "Interrupted. What was finished is kept; the same command does the rest."
-        recorded = f"{self._progress.recorded} of {self._start.total} trials are recorded"
-        return f"Interrupted. {recorded}; the same command does the rest."
+            return f"Interrupted. {self.stands()}"
+        recorded, total = self._progress.recorded, self._start.total
+        rest = "writes the report" if recorded == total else "does the rest" if recorded else "starts again"
+        return f"Interrupted. {self.stands()[:-1]}; the same command {rest}."

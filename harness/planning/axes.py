@@ -8,6 +8,7 @@ from typing import Any
 from harness.optimizers import optimizers
 from harness.planning.fields import Lengths
 from harness.planning.rates import grid_size, log_grid
+from harness.planning.variants import folder_of
 from harness.probes import DEFAULT_PROBES
 
 Range = tuple[float, float]
@@ -56,11 +57,17 @@ class Axes:
     options: Mapping[str, Any] = field(default_factory=dict)
     paper: Mapping[str, Any] = field(default_factory=dict, repr=False)
     scale: str = "laptop"
+    base: Any = field(default=None, init=False, repr=False, compare=False)  # of an override
+
+    @property
+    def plain_folder_name(self) -> str:
+        """Folder of the results of the space as its file has it, and of all that grows from it."""
+        return self.name if self.scale == "laptop" else f"{self.name}-{self.scale}"
 
     @property
     def folder_name(self) -> str:
-        """Folder of its results: one per space and scale."""
-        return self.name if self.scale == "laptop" else f"{self.name}-{self.scale}"
+        """Folder of its results: one per space, scale and variant; see `harness.planning.variants`."""
+        return self.plain_folder_name + (folder_of(self, self.base) if self.base else "")
 
     @property
     def tuned(self) -> bool:

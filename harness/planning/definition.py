@@ -12,7 +12,7 @@ from harness.planning.axes import Axes
 from harness.planning.parts import components, options_of
 from harness.results.schema import SCHEMA_VERSION
 
-UNRECORDED = ("summary", "paper")
+UNRECORDED = ("summary", "paper", "base")
 """Fields of a space that do not define its results."""
 
 

@@ -83,7 +83,8 @@ class Space(Axes):
     def override(self, values: Mapping[str, Any]) -> "Space":
         """A copy with these fields replaced, such as {"seeds": 3, "lengths.adding": (20, 40)}.
 
-        Options are given by their own names. `lengths.TASK` replaces the lengths of one task. Raises
+        Options are given by their own names. `lengths.TASK` replaces the lengths of one task. If a field
+        differs that results cannot grow along, the copy is a variant with a results folder of its own. Raises
         UserError for an unknown field, naming what is known.
         """
         by_task = {n.removeprefix("lengths."): values[n] for n in values if n.startswith("lengths.")}
@@ -95,7 +96,9 @@ class Space(Axes):
             fields["lengths"] = {task: self.lengths[task] for task in tasks if task in self.lengths}
         if by_task:
             fields["lengths"] = replaced_lengths(fields.get("lengths", self.lengths), tasks, by_task)
-        return dataclasses.replace(self, **fields, options={**self.options, **options})
+        changed = dataclasses.replace(self, **fields, options={**self.options, **options})
+        changed._set("base", self.base or self)
+        return changed
 
     def at_scale(self, scale: str) -> "Space":
         """The space at its laptop or its paper scale."""
@@ -103,7 +106,9 @@ class Space(Axes):
             return self
         if not self.paper:
             raise UserError(f"space {self.name} has no {scale} scale; it sets no `paper` fields")
-        return dataclasses.replace(self.override(self.paper), scale=scale)
+        scaled = dataclasses.replace(self.override(self.paper), scale=scale)
+        scaled._set("base", self.base and self.base.at_scale(scale))
+        return scaled
 
     def _check_first_grid(self) -> None:
         """The first round of learning rates is a grid no coarser than one per decade."""

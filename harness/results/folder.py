@@ -54,12 +54,14 @@ class Folder:
     def of(cls, where: "Folder | Path | str") -> "Folder":
         """The folder at a local path, or at a URI (file, s3, gs, hdfs, ...); it need not exist.
 
-        Raises RecordsError for a URI that pyarrow and fsspec cannot open: its scheme is not known, its
-        package is not installed, or its host does not answer.
+        Raises RecordsError for a path that pyarrow cannot open because it is no text, and for a URI that
+        pyarrow and fsspec cannot open: its scheme is not known, its package is not installed, or its host
+        does not answer.
         """
         if isinstance(where, Folder):
             return where
         if not URI.match(str(where)):
+            check_text(str(Path(where).absolute()))
             return cls(str(Path(where)), fs.LocalFileSystem(), str(Path(where).absolute()))
         try:
             filesystem, root = fs.FileSystem.from_uri(str(where))
@@ -83,6 +85,11 @@ class Folder:
         if folder._type("") == fs.FileType.File:
             raise UserError(f"{argument} {where} is not a folder")
         return folder
+
+    @staticmethod
+    def is_uri(where: str) -> bool:
+        """Whether it is read as a URI, not as a path."""
+        return bool(URI.match(where))
 
     def __str__(self) -> str:
         return self.where
@@ -234,3 +241,13 @@ def said_of(folder: Folder, name: str, why: str) -> str:
     }
     remedy = remedies.get(name.partition("/")[0], "sets its pack aside and trains just that again")
     return f"{folder}/{name} {why}; restore it, or give the command of this run again: it {remedy}"
+
+
+def check_text(path: str) -> None:
+    """Raise RecordsError for a path that is not UTF-8 or has a null character: pyarrow takes neither."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise RecordsError(f"{path!a} is not UTF-8, and no results can be in it; rename it") from None
+    if "\0" in path:
+        raise RecordsError(f"{path!a} has a null character, and no results can be in it; give another name")

@@ -16,6 +16,7 @@ from safetensors.numpy import load
 from harness.condition import Checkpoint
 from harness.errors import RecordsError, one_line
 from harness.results.check import Footer, inspected, is_of_pack
+from harness.results.definition import parse
 from harness.results.folder import Folder, said_of
 from harness.results.schema import (
     ALWAYS,
@@ -143,9 +144,7 @@ def read_definition(folder: Folder | Path | str) -> dict[str, Any] | None:
     """The definition that the folder holds, or None for a new folder."""
     try:
         content = Folder.of(folder).content(DEFINITION)
-        definition = None if content is None else json.loads(content.decode())
-        if definition is not None and not isinstance(definition, dict):
-            raise ValueError("it holds no fields")
+        definition = None if content is None else parse(content)
     except ValueError as error:  # no JSON, no text
         raise RecordsError(
             f"{folder}/{DEFINITION} is damaged ({error}); restore it, or use another --results"

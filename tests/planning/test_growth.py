@@ -31,7 +31,7 @@ def test_an_option_that_a_folder_does_not_name_has_its_default(tmp_path):
     held = without(definition(), "options", "model lstm", "forget_bias")
     check_growth(held, definition(), tmp_path)
     check_growth(held, definition(options={"forget_bias": (1.0, 0.0)}), tmp_path)
-    with pytest.raises(RecordsError, match=r'"forget_bias": \[1.0\]'):
+    with pytest.raises(RecordsError, match=r"forget_bias: 1\.0 here, 0\.0 asked for"):
         check_growth(held, definition(options={"forget_bias": (0.0,)}), tmp_path)
 
 
@@ -46,12 +46,12 @@ def test_a_part_that_a_folder_does_not_name_has_its_default_and_may_grow(tmp_pat
     held = without(without(definition(), "clip_rules"), "options", "clip_rule norm")
     check_growth(held, definition(), tmp_path)
     check_growth(held, definition(clip_rules=("norm", "zclip")), tmp_path)
-    with pytest.raises(RecordsError, match=r'clip_rules: \["norm"\] here, \["zclip"\] asked for'):
+    with pytest.raises(RecordsError, match="clip_rules: norm here, zclip asked for"):
         check_growth(held, definition(clip_rules=("zclip",)), tmp_path)
 
 
 def test_what_is_no_field_of_a_space_has_no_default(tmp_path):
-    with pytest.raises(RecordsError, match='device: null here, "cuda" asked for'):
+    with pytest.raises(RecordsError, match="device: none here, cuda asked for"):
         check_growth(definition(), {"device": "cuda", **definition()}, tmp_path)
 
 
@@ -78,7 +78,8 @@ def test_a_run_goes_on_where_a_model_has_gained_an_option(tmp_path, monkeypatch,
         "--set=hidden_size=4",
     ]  # fmt: skip
     assert main(command) == 0
-    before = read(tmp_path / "smoke", "trials")
+    (folder,) = tmp_path.iterdir()
+    before = read(folder, "trials")
     capsys.readouterr()
     monkeypatch.setattr(Warm, "__module__", "harness.models.reservoir")
     monkeypatch.setitem(models._classes, "reservoir", Warm)

@@ -162,8 +162,8 @@ def test_tasks_and_the_lengths_of_each_may_grow(grown, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"tasks": ("palindrome",)}, r'tasks: \["palindrome", "adding"\] here, \["palindrome"\] asked for'),
-        ({"lengths": {"palindrome": (5, 10), "adding": (5,)}}, r'lengths: {"adding": \[5, 10\]} here'),
+        ({"tasks": ("palindrome",)}, "tasks: palindrome,adding here, palindrome asked for"),
+        ({"lengths": {"palindrome": (5, 10), "adding": (5,)}}, "lengths.adding: 5,10 here, 5 asked for"),
     ],
 )
 def test_tasks_and_lengths_may_not_shrink(changed, named, tmp_path):
@@ -183,15 +183,16 @@ def test_a_run_trains_every_task_says_what_is_skipped_and_grows_by_a_task(tmp_pa
     command = ["--space=smoke", f"--results={tmp_path}", *TINY, "--set=lengths.graph_signal=3"]
     assert main([*command, "--set=tasks=palindrome,graph_signal"]) == 0
     assert "skipped: model gcn_rnn does not fit task palindrome\n" in capsys.readouterr().err
-    first = read(tmp_path / "smoke", "trials")
+    (folder,) = tmp_path.iterdir()
+    first = read(folder, "trials")
     assert set(first["task"]) == {"palindrome", "graph_signal"}
     assert set(first.loc[first["task"] == "graph_signal", "length"]) == {3}
     settings = ["--set=tasks=palindrome,graph_signal,copy", "--set=lengths.copy=1"]
     assert main([*command, *settings]) == 0
-    grown = read(tmp_path / "smoke", "trials")
+    grown = read(folder, "trials")
     assert set(first["trial_id"]) < set(grown["trial_id"])
     assert set(grown["task"]) == {"palindrome", "graph_signal", "copy"}
-    assert set(read_conditions(tmp_path / "smoke")["task"]) == set(grown["task"])
+    assert set(read_conditions(folder)["task"]) == set(grown["task"])
 
 
 def test_a_dry_run_costs_every_task_by_itself(tmp_path, capsys):

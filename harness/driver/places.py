@@ -1,0 +1,103 @@
+"""Where the results of a job lie, checked before anything starts: its folder, and what must not be in it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import RecordsError, UserError
+from harness.planning.growth import check_growth
+from harness.planning.space import Space
+from harness.results import reader
+from harness.results.folder import Folder
+from harness.results.schema import DEFINITION, TABLES
+
+FOLDERS = (*TABLES, "checkpoints", "set_aside")
+FILES = (DEFINITION, "conditions.parquet", "optuna.journal", "report.html", ".lock", ".running")
+"""What a run makes in its folder, beside the files in FOLDERS."""
+
+PATTERNS = "*?["
+"""Characters of a name that DuckDB and Polars read as a pattern: `r*` would be read with r1 and r2."""
+
+LONGEST_NAME = 255
+"""Bytes of a name that file systems take."""
+
+LONGEST_PATH = 4_000
+"""Bytes of the path to a folder of results, so that the files in it are within Linux's 4,096."""
+
+
+def folder_of(results: str | Path, space: Space, definition: Mapping[str, Any]) -> Path:
+    """The folder of a space below `results`, known to be usable, whether it exists or not.
+
+    A variant whose results already lie in the folder of the plain space goes on there. Raises UserError if
+    the path cannot hold results, RecordsError if something else is in the way, or if what the folder holds is
+    damaged or of another definition.
+    """
+    if not Folder.is_uri(os.fspath(results)):
+        check_path(Path(results, space.folder_name))
+    root = Path(str(Folder.to_write(results)))
+    folder = root / space.folder_name
+    plain = root / space.plain_folder_name
+    if folder != plain and not folder.exists() and holds(plain, definition):
+        folder = plain
+    check_layout(folder)
+    held = reader.read_definition(folder)
+    if held is not None:
+        check_growth(held, definition, folder)
+    return folder
+
+
+def holds(folder: Path, definition: Mapping[str, Any]) -> bool:
+    """Whether a folder holds this definition, or one that it may grow from."""
+    try:
+        check_layout(folder)
+        held = reader.read_definition(folder)
+        if held is not None:
+            check_growth(held, definition, folder)
+    except (UserError, RecordsError):
+        return False
+    return held is not None
+
+
+def check_path(folder: Path) -> None:
+    """Raise UserError unless all names on the way can be written, and are read as they stand."""
+    for pattern in PATTERNS:
+        if pattern in str(folder):
+            raise UserError(
+                f"--results {folder.parent}: DuckDB and Polars read {pattern!r} in a path as a pattern "
+                f"that other folders match too; give a name without {PATTERNS}"
+            )
+    whole = folder.absolute()
+    for name in whole.parts:
+        if "=" in name:
+            raise UserError(
+                f"--results: DuckDB, Polars and pyarrow read a column out of a folder named {name} "
+                f"({whole.parent}); give or work in a folder without '='"
+            )
+    longest = max(len(os.fsencode(name)) for name in whole.parts)
+    length = len(os.fsencode(whole))
+    if longest > LONGEST_NAME or length > LONGEST_PATH:
+        raise UserError(
+            f"--results: the path to {whole.name[:20]} is too long, {length} bytes with a name of {longest}; "
+            f"at most {LONGEST_PATH} and {LONGEST_NAME} are allowed"
+        )
+
+
+def check_layout(folder: Path) -> None:
+    """Raise RecordsError if a file is where a folder must be, or the other way round."""
+    for place in (folder, *folder.parents):
+        if os.path.lexists(place):
+            expect(place, place.is_dir(), "folder")
+            break
+    for name in FOLDERS:
+        if os.path.lexists(folder / name):
+            expect(folder / name, (folder / name).is_dir(), "folder")
+    for name in FILES:
+        if (folder / name).exists():
+            expect(folder / name, (folder / name).is_file(), "file")
+
+
+def expect(place: Path, found: bool, kind: str) -> None:
+    """Raise RecordsError unless `found`: there is something else than this kind of thing at a place."""
+    if not found:
+        raise RecordsError(f"{place} is no {kind}; expected a {kind} there: move it away")

@@ -1,0 +1,103 @@
+"""What a definition, the content of space.json, must look like for anyone to go by it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from harness.results.schema import SCHEMA_VERSION
+
+Check = Callable[[Any], bool]
+
+
+def parse(content: bytes) -> dict[str, Any]:
+    """The definition in a file's content; ValueError says what is wrong with it.
+
+    A definition of another version of the tables is returned as it is: `said_of_version` says what to do.
+    """
+    try:
+        definition = json.loads(content.decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(definition, dict):
+        raise ValueError("it holds no fields")
+    if definition.get("schema_version") == SCHEMA_VERSION:
+        check_fields(definition)
+    return definition
+
+
+def check_fields(definition: dict[str, Any]) -> None:
+    """Raise ValueError, naming the field, if one is missing or of another type than it should be."""
+    for name, (check, expected) in FIELDS.items():
+        if name not in definition:
+            if name in OPTIONAL:
+                continue
+            raise ValueError(f"{name} is missing")
+        if not check(definition[name]):
+            raise ValueError(f"{name} is no {expected}")
+
+
+def said_of_version(folder: object, definition: dict[str, Any]) -> str | None:
+    """A line on a folder whose tables are of another version than ours, or None."""
+    version: Any = definition.get("schema_version")
+    if is_whole(version) and version == SCHEMA_VERSION:
+        return None
+    if not is_whole(version) or not 0 < version < 10_000:
+        return f"{folder} does not say which version its tables have: restore its space.json, or {AGAIN}"
+    wrote = "a later" if version > SCHEMA_VERSION else "an earlier"
+    return (
+        f"{folder} was written with version {version} of the tables, this code has version {SCHEMA_VERSION}: "
+        f"use {wrote} version of the harness, or {AGAIN}"
+    )
+
+
+AGAIN = "train again into another --results"
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it is a text, a number, a flag or null."""
+    return value is None or isinstance(value, str | int | float)
+
+
+def is_list(value: Any) -> bool:
+    """Whether it is a list of plain values."""
+    return isinstance(value, list) and all(map(is_plain, value))
+
+
+def is_named(of: Check) -> Check:
+    """A check for an object whose values pass `of`."""
+    return lambda value: isinstance(value, dict) and all(map(of, value.values()))
+
+
+def is_rates(value: Any) -> bool:
+    """Whether it is null, a range or a list of learning rates."""
+    if isinstance(value, dict):
+        return value.keys() == {"low", "high"} and all(map(is_plain, value.values()))
+    return value is None or is_list(value)
+
+
+TEXT = (lambda value: isinstance(value, str), "text")
+WHOLE = (is_whole, "whole number")
+LIST = (is_list, "list")
+LISTS = (is_named(is_list), "object of lists")
+
+FIELDS: dict[str, tuple[Check, str]] = {
+    **dict.fromkeys(("name", "scale", "device", "engine"), TEXT),
+    **dict.fromkeys(("seeds", "tuning_seeds", "lr_trials", "lr_batch", "pack_size", "sample_every"), WHOLE),
+    **dict.fromkeys(("max_steps", "observe", "eval_every"), WHOLE),
+    **dict.fromkeys(("tasks", "models", "optimizers", "clip_rules", "probes"), LIST),
+    **dict.fromkeys(("max_norms", "hidden_size", "batch_size"), LIST),
+    **dict.fromkeys(("lengths", "first_grids"), LISTS),
+    "learning_rate": (is_rates, "range or list"),
+    "checkpoints": (lambda value: isinstance(value, bool), "flag"),
+    "options": (is_named(LISTS[0]), "object of objects of lists"),
+    "sources": (is_named(is_plain), "object of texts"),
+}
+"""By field: what it must be, and what to call that. Fields that are not here may be anything."""
+
+OPTIONAL = ("device", "engine", "scale", "clip_rules", "probes", "checkpoints", "sample_every", "sources")
+"""Fields that folders of this version may lack: they were added later, or have a default."""

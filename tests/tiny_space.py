@@ -1,0 +1,11 @@
+"""Two conditions of ten trials in all, which take a second to train: space smoke, made tiny."""
+
+import dataclasses
+
+from harness import load_space
+from harness.planning.fields import parse_settings
+from tests.helpers import TINY
+
+SPACE = dataclasses.replace(
+    load_space("smoke").override(parse_settings(f"{name}={value}" for name, value in TINY.items()))
+)
