@@ -118,6 +118,7 @@ FAILURE_SCHEMA = pa.schema(
         "condition": pa.string(),
         "error": pa.string(),
         "attempts": pa.int64(),
+        "traceback": pa.string(),
     }
 )
 
