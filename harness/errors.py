@@ -114,12 +114,13 @@ def plain(text: str) -> str:
 
 
 def place_of(trace: TracebackType | None, quoted: bool) -> str:
-    """File and line of the innermost frame of the user's own code, else of any; empty if there is none.
+    """File and line of the innermost frame of the user's own code, else of a package it uses, else of any.
 
-    Empty too where an import found nothing. `quoted` adds the line itself.
+    Empty if there is none, and where an import found nothing. `quoted` adds the line itself.
     """
     places = list(frames(trace))
-    own = [place for place in places if place[2].partition(".")[0] not in NOT_OWN]
+    foreign = [place for place in places if place[2].partition(".")[0] not in NOT_OWN]
+    own = [place for place in foreign if "-packages/" not in place[0]] or foreign
     if not own and (not places or places[-1][2].startswith("importlib.")):
         return ""
     file, line, _ = (own or places)[-1]
