@@ -16,6 +16,9 @@ HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 SETTINGS_FRAME = 4
 """The type of the first frame that a server of gRPC answers, in its fourth byte."""
 
+PATIENCE = 10.0
+"""Seconds that a cluster has to answer."""
+
 SHOWN_NODES = 4
 """Nodes that an error lists."""
 
@@ -27,7 +30,7 @@ def check_reachable(address: str) -> None:
         raise UserError(f"address={address} is not allowed; expected auto or host:port")
     if not (colon and port.isdigit()) or os.environ.get("RAY_USE_TLS", "0") not in ("0", ""):
         return
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as connection:
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE) as connection:
         connection.sendall(HELLO)
         answer = connection.recv(9)
     if len(answer) < 4 or answer[3] != SETTINGS_FRAME:
@@ -48,21 +51,26 @@ def check_fits(
     )
     where = f"the cluster at {address}" if address else "the Ray of this machine"
     remedy = "; use device=cpu, or nodes with GPUs" if "gpu" in per_pack else ""
-    raise UserError(f"no node of {where} has the {wanted} that a pack needs; they have: {has or 0}{remedy}")
+    raise UserError(
+        f"no node of {where} has the {wanted} that a pack needs; they have: {has or 'nothing'}{remedy}"
+    )
 
 
-def driver_path() -> list[str]:
+SearchPath = tuple[list[str], list[str]]
+"""Folders in which modules are looked for before the standard library, and after it; without Python's own."""
+
+
+def driver_path() -> SearchPath:
     """Where this process finds modules, as another one can use it: absolute."""
-    return [str(Path(entry).absolute()) for entry in sys.path if isinstance(entry, str)]
+    entries = [str(Path(entry).absolute()) for entry in sys.path if isinstance(entry, str)]
+    paths = sysconfig.get_paths()
+    pythons = tuple(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    cut = entries.index(pythons[0]) if pythons[0] in entries else len(entries)
+    first, last = ([e for e in part if not e.startswith(pythons)] for part in (entries[:cut], entries[cut:]))
+    return first, last
 
 
-def with_path(own: Sequence[str], driver: Sequence[str]) -> list[str]:
-    """A worker's search path with the entries of the driver's, so that both find the same modules.
-
-    What the driver looks up before the standard library comes first, what it looks up after that last.
-    """
-    library = sysconfig.get_path("stdlib")
-    cut = driver.index(library) if library in driver else len(driver)
-    first = driver[:cut]
-    last = [entry for entry in driver[cut:] if entry not in own]
+def with_path(own: Sequence[str], driver: SearchPath) -> list[str]:
+    """A worker's search path with the entries of the driver's, so that both find the same modules."""
+    first, last = driver
     return list(dict.fromkeys([*first, *own, *last]))
