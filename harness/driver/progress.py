@@ -109,9 +109,7 @@ class RunProgress:
         """The state, by how much it matters: the good news, faults, the time left, and the rest."""
         elapsed = time.monotonic() - self._started
         first = (Outcome.STABLE, Outcome.FAILED)
-        others = [
-            outcome for outcome in reversed(Outcome) if outcome not in first and self._outcomes[outcome]
-        ]
+        others = [outcome for outcome in Outcome if outcome not in first and self._outcomes[outcome]]
         failed = [Outcome.FAILED] if self._outcomes[Outcome.FAILED] else []
         return [
             *(f"{outcome} {self._outcomes[outcome]}" for outcome in (Outcome.STABLE, *failed)),
