@@ -1,5 +1,7 @@
 """The switch --traceback: where an error arose, before the run and in it."""
 
+import sys
+
 import pytest
 
 from harness.driver.terminal import Terminal
@@ -27,6 +29,7 @@ def _cells(tmp_path, monkeypatch):
     """A module of models."""
     (tmp_path / "traced.py").write_text(CELL)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "traced", raising=False)
 
 
 @pytest.mark.usefixtures("_cells")
