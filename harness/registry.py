@@ -8,13 +8,15 @@ the registry passes itself is no option. A class outside the package, named by i
 import importlib
 import inspect
 import math
+import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from harness.errors import UserError
+from harness.errors import UserError, one_line
+from harness.held import held
 from harness.identity import Value, content_hash
 
 T = TypeVar("T")
@@ -135,7 +137,9 @@ class Registry(Generic[T]):
             hints = typing.get_type_hints(cls.__init__, include_extras=True)
             parameters = inspect.signature(cls).parameters.values()
         except (NameError, TypeError, ValueError) as error:
-            raise UserError(f"{self.part} {name!r}: cannot read its constructor: {error}") from None
+            raise UserError(
+                f"{self.part} {name!r}: cannot read its constructor: {one_line(error)}"
+            ) from error
         found = {}
         for parameter in parameters:
             passed = parameter.name in (*self.given, *self.offered)
@@ -165,9 +169,16 @@ class Registry(Generic[T]):
     def _import(self, path: str) -> type[T]:
         module_name, _, class_name = path.partition(":")
         try:
-            cls = getattr(importlib.import_module(module_name), class_name)
-        except Exception as error:  # a user's module may raise anything; it is reported as theirs
-            raise UserError(f"cannot import {self.part} {path!r}: {type(error).__name__}: {error}") from None
+            with held(own=True) as changed:
+                cls = getattr(importlib.import_module(module_name), class_name)
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # a user's module may raise anything
+            raise UserError(f"cannot import {self.part} {path!r}: {one_line(error)}") from error
+        if changed:
+            sys.modules.pop(module_name, None)  # the next import says so again
+            raise UserError(f"{self.part} {path!r} cannot be used: its import changes {', '.join(changed)}")
         if not inspect.isclass(cls):
             raise UserError(f"{self.part} {path!r} is not a class")
         return typing.cast("type[T]", cls)

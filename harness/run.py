@@ -4,11 +4,14 @@ What it calls is imported when it is needed, so that --help does not wait for to
 """
 
 import argparse
+import faulthandler
+import io
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from harness.errors import FailedTrials, RecordsError, UserError
+from harness.errors import ExecutorError, FailedTrials, RecordsError, UserError, whole
 from harness.pipes import with_streams
 
 if TYPE_CHECKING:
@@ -29,12 +32,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     from harness.driver.terminal import Terminal, consoles
 
     out, err = consoles()
-    terminal = Terminal(out, err)
+    terminal = Terminal(out, err, tracebacks=arguments.traceback)
+    with suppress(io.UnsupportedOperation, AttributeError):  # standard error may be no file
+        faulthandler.enable()  # a crash in C says where it was
     try:
         follow(arguments, argv, terminal, out, err)
     except (UserError, RecordsError) as error:
-        err.print(f"error: {error}")
+        err.print(whole(error) if arguments.traceback else f"error: {error}")
         return REFUSED
+    except ExecutorError as error:
+        err.print(f"error: {error}. {terminal.stands()} The same command does the rest.")
+        return FAILED_TRIALS
     except KeyboardInterrupt:
         err.print(terminal.interrupted())
         return INTERRUPTED
@@ -103,6 +111,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for --list and --dry-run")
+    parser.add_argument(
+        "--traceback", action="store_true", help="say where errors arose: print their whole tracebacks"
+    )
     return parser
 
 

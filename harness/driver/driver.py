@@ -46,8 +46,8 @@ def run_space(
     call stands for, which is recorded with the results.
 
     Raises UserError or RecordsError, in one line, for what you can mend: nothing was started. Raises
-    KeyboardInterrupt after Ctrl-C, and FailedTrials if trials failed; what was finished is recorded by then.
-    OSError comes from the disk, any other exception from a listener.
+    KeyboardInterrupt after Ctrl-C, FailedTrials if trials failed, and ExecutorError if Ray broke down; what
+    was finished is recorded by then. OSError comes from the disk, any other exception from a listener.
     """
     with one_thread():
         job = check_job(space, results, executor=executor, workers=workers, address=address, device=device)
@@ -174,7 +174,7 @@ class Driver:
         with uninterrupted():
             self.check_kept(last=1)
             if isinstance(outcome, Failure):
-                self._recorder.write_failure(pack, outcome.error)
+                self._recorder.write_failure(pack, outcome.reason, outcome.error)
                 self._plan.fail(pack)
                 self.failed_trials += len(pack.trials)
                 self.first_failure = self.first_failure or f"{pack.trials[0].condition}: {outcome.reason}"

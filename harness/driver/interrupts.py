@@ -4,10 +4,11 @@ Python delivers signals to the main thread only. In any other thread these block
 """
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from harness.held import in_main_thread
 
 
 @contextmanager
@@ -46,8 +47,3 @@ def terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def in_main_thread() -> bool:
-    """Whether signals reach this thread."""
-    return threading.current_thread() is threading.main_thread()

@@ -132,14 +132,9 @@ def try_step(space: Space, condition: Condition, device: str) -> None:
     trial = dataclasses.replace(trial, max_steps=1, observe=0, eval_every=1)
     result = attempt(make_pack(space, (trial,)), device)
     if isinstance(result, Failure):
-        raise UserError(f"{condition} cannot be trained: {last_line(result.error)}")
+        refusal = UserError(f"{condition} cannot be trained: {result.reason}")
+        refusal.add_note(result.error)
+        raise refusal
     loss = result[0].summary["initial_loss"]
     if not math.isfinite(loss):
         raise UserError(f"{condition} cannot be trained: its held-out loss is {loss} before the first step")
-
-
-def last_line(error: str) -> str:
-    """The last unindented line of a traceback and what follows it: the error itself."""
-    lines = error.strip().splitlines()
-    start = max(i for i, line in enumerate(lines) if line and not line[0].isspace() and ":" in line)
-    return " ".join(line.strip() for line in lines[start:])

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from harness.condition import Outcome, Result
@@ -13,6 +13,11 @@ from harness.planning.plan import Workload
 
 PLAIN_EVERY = 15.0
 """Seconds between lines when the output is not a terminal."""
+
+BAR_WIDTH = 16
+"""Columns of the bar; a terminal narrower than BAR_FROM has none."""
+
+BAR_FROM = 80
 
 
 class Cost:
@@ -40,7 +45,7 @@ class Cost:
 
 
 class RunProgress:
-    """Counts trials and outcomes, and shows them with trials per minute and the time left."""
+    """Counts trials and outcomes, and shows them with the time left and trials per minute."""
 
     def __init__(self, left: Mapping[Workload, int], done: int, console: Console) -> None:
         """Show the bar. `left` are the trials to train, by workload; `done` is the number recorded before."""
@@ -53,18 +58,18 @@ class RunProgress:
         self._console = console
         self._started = time.monotonic()
         self._last_line = self._started
+        state = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        self._beside = BAR_WIDTH + 1 if console.width >= BAR_FROM else 0  # columns that the bar takes
         self._bar = Progress(
-            BarColumn(bar_width=16),
-            MofNCompleteColumn(),
-            TextColumn(
-                "{task.fields[state]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
-            ),
+            *([BarColumn(bar_width=BAR_WIDTH)] if self._beside else []),
+            TextColumn("{task.fields[state]}", table_column=state, markup=False),
             console=console,
             transient=True,
             expand=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("trials", total=self._total, completed=done, state="starting")
+        starting = f"{done}/{self._total}: starting"
+        self._task = self._bar.add_task("trials", total=self._total, completed=done, state=starting)
         self._bar.start()
 
     @property
@@ -94,13 +99,24 @@ class RunProgress:
 
     def line(self) -> str:
         """The state in one line."""
-        return f"{self.recorded} of {self._total} trials; {self._state()}"
+        return fitting(f"{self.recorded} of {self._total} trials: ", self._pieces())
 
-    def _state(self) -> str:
+    def narrow_line(self, width: int) -> str:
+        """The state in so many columns: what matters first."""
+        return fitting(f"{self.recorded}/{self._total}: ", self._pieces(), width)
+
+    def _pieces(self) -> list[str]:
+        """The state, by how much it matters: the good news, faults, the time left, and the rest."""
         elapsed = time.monotonic() - self._started
-        outcomes = ", ".join(f"{o} {self._outcomes[o]}" for o in Outcome if self._outcomes[o])
-        rate = 60 * self._new / elapsed
-        return f"{rate:.0f}/min, {self._eta(elapsed)}; {outcomes}"
+        first = (Outcome.STABLE, Outcome.FAILED)
+        others = [outcome for outcome in Outcome if outcome not in first and self._outcomes[outcome]]
+        failed = [Outcome.FAILED] if self._outcomes[Outcome.FAILED] else []
+        return [
+            *(f"{outcome} {self._outcomes[outcome]}" for outcome in (Outcome.STABLE, *failed)),
+            self._eta(elapsed),
+            *(f"{outcome} {self._outcomes[outcome]}" for outcome in others),
+            f"{60 * self._new / elapsed:.0f}/min",
+        ]
 
     def _eta(self, elapsed: float) -> str:
         if not self._new:
@@ -110,11 +126,21 @@ class RunProgress:
         return f"about {duration(seconds)} left"
 
     def _show(self) -> None:
-        self._bar.update(self._task, completed=self.recorded, state=self._state())
+        state = self.narrow_line(self._console.width - self._beside)
+        self._bar.update(self._task, completed=self.recorded, state=state)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line > PLAIN_EVERY:
             self._last_line = now
             self._console.print(self.line(), soft_wrap=True, highlight=False)
+
+
+def fitting(start: str, pieces: Iterable[str], width: int | None = None) -> str:
+    """`start` and the pieces that fit into so many columns, the first ones first; all without a width."""
+    line, joint = start, ""
+    for piece in pieces:
+        if width is None or len(line) + len(joint) + len(piece) <= width:
+            line, joint = f"{line}{joint}{piece}", ", "
+    return line
 
 
 def duration(seconds: float) -> str:

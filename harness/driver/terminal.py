@@ -28,11 +28,15 @@ def consoles() -> tuple[Console, Console]:
 
 
 class Terminal(Listener):
-    """Shows a run on `err`, and its summary on `out`; writes the report at the end."""
+    """Shows a run on `err`, and its summary on `out`; writes the report at the end.
 
-    def __init__(self, out: Console, err: Console) -> None:
+    With `tracebacks`, what failed is shown whole.
+    """
+
+    def __init__(self, out: Console, err: Console, tracebacks: bool = False) -> None:
         self._out = out
         self._err = err
+        self._tracebacks = tracebacks
         self._failed = 0
         self._start: Start | None = None
 
@@ -58,6 +62,8 @@ class Terminal(Listener):
             self._failed += count
             self._progress.add_failed(count)
             self._err.print(f"failed: {count} trials, the first {pack.trials[0].condition}: {outcome.reason}")
+            if self._tracebacks:
+                self._err.print(outcome.error)
         else:
             self._progress.add(outcome)
 

@@ -8,9 +8,9 @@ histories. Tune's own state is thrown away: the Parquet tables are the truth.
 import logging
 import os
 import signal
-import socket
+import sys
 import tempfile
-import threading
+from pathlib import Path
 from typing import Any
 
 QUIET = {
@@ -29,11 +29,19 @@ for _name, _value in QUIET.items():
 import ray
 import torch
 from ray import tune
+from ray.exceptions import RayActorError, RayError
+from ray.job_config import JobConfig
+from ray.tune.error import TuneError
 from ray.tune.search import Searcher
 
 from harness.condition import Pack, Result
-from harness.errors import UserError
+from harness.errors import ExecutorError, UserError, one_line, plain, shortened, text_of, whole
 from harness.executors.base import Failure, Source, attempt
+from harness.executors.cluster import check_fits, check_reachable, driver_path, with_path
+from harness.held import in_main_thread
+
+ROOT = str(Path(__file__).parents[2])
+"""The folder that this package is imported from, which a worker needs before it can unpickle anything."""
 
 LOST_WORKER_RETRIES = 2
 """How often a pack is tried again when its worker dies (killed, out of memory, node lost)."""
@@ -51,6 +59,7 @@ class PackTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
+        sys.path[:] = with_path(sys.path, self._config["path"])
         return {"came_of_it": attempt(self._config["pack"], self._config["device"]), "done": True}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -79,7 +88,7 @@ class PackSearcher(StaysWithDriver, Searcher):
         if self._source.finished:
             return Searcher.FINISHED
         pack = self._source.ask()
-        return None if pack is None else {"pack": pack, "device": self._device}
+        return None if pack is None else {"pack": pack, "device": self._device, "path": driver_path()}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Results are handed over by Handover."""
@@ -102,9 +111,7 @@ class Handover(StaysWithDriver, tune.Callback):
         self._hand_over(trial.config["pack"], result.pop("came_of_it"))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        tries = LOST_WORKER_RETRIES + 1
-        error = f"the worker was lost {tries} times (killed, out of memory, or its node went away)"
-        self._hand_over(trial.config["pack"], Failure(error))
+        self._hand_over(trial.config["pack"], lost(trial.get_pickled_error()))
 
     def _hand_over(self, pack: Pack, outcome: list[Result] | Failure) -> None:
         try:
@@ -114,23 +121,37 @@ class Handover(StaysWithDriver, tune.Callback):
             raise
 
 
+def lost(error: BaseException | None) -> Failure:
+    """The fault that ended a pack's last worker, as far as Ray knows it."""
+    if error is None or (isinstance(error, RayActorError) and not error.actor_init_failed):
+        tries = LOST_WORKER_RETRIES + 1
+        reason = f"the worker was lost {tries} times (killed, out of memory, or its node went away)"
+        return Failure(reason, whole(error) if error else reason)
+    last = ([line for line in text_of(error).splitlines() if line.strip()] or [type(error).__name__])[-1]
+    return Failure(f"no worker could be started: {plain(shortened(last))}", whole(error))
+
+
 def run_ray(source: Source, device: str, workers: int | None, address: str | None) -> None:
     """Train until the source has finished, `workers` packs at a time (default: one per core or GPU).
 
     With an address ('auto' or host:port) a running cluster is joined, and left as it is. Without one Ray is
     started on this machine, bound to loopback, and stopped at the end. On GPUs each holds ceil(workers /
-    GPUs) packs, by fractional resources. Raises UserError if Ray cannot be reached or started.
+    GPUs) packs, by fractional resources. Raises UserError if Ray cannot be reached or started, or if no node
+    can train a pack, and ExecutorError if Ray breaks down later.
     """
     if ray.is_initialized():
         raise UserError("Ray already runs in this process; call ray.shutdown() first, or use executor=serial")
     connect(workers, address)
     handover = Handover(source)
     try:
-        searcher = PackSearcher(source, device)
-        tune_packs(handover, searcher, resources(device, workers), workers if address else None)
-    except Exception:
+        per_pack = resources(device, workers)
+        check_fits(per_pack, ray.nodes(), address)  # type: ignore[no-untyped-call]
+        tune_packs(handover, PackSearcher(source, device), per_pack, workers if address else None)
+    except Exception as error:
         if handover.error is not None:
             raise handover.error from None
+        if isinstance(error, RayError | TuneError):
+            raise ExecutorError(f"Ray broke down in the middle of the run: {one_line(error)}") from error
         raise
     finally:
         ray.shutdown()
@@ -138,7 +159,11 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
 
 def connect(workers: int | None, address: str | None) -> None:
     """Join the cluster at `address`, or start a Ray of our own; keep it quiet, and signals as they are."""
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    quiet: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "job_config": JobConfig(_py_driver_sys_path=[ROOT]),
+    }
     on_terminate = signal.getsignal(signal.SIGTERM)
     silence()
     try:
@@ -152,9 +177,12 @@ def connect(workers: int | None, address: str | None) -> None:
                 include_dashboard=False,
                 **quiet,
             )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"Ray cannot be reached or started (address={address}): {error}") from None
-    if threading.current_thread() is threading.main_thread():
+    except UserError:
+        raise
+    except Exception as error:
+        ray.shutdown()  # what had been started by then
+        raise UserError(f"Ray cannot be reached or started (address={address}): {one_line(error)}") from error
+    if in_main_thread():
         signal.signal(signal.SIGTERM, on_terminate)  # Ray puts its own in place
     silence()
 
@@ -191,18 +219,11 @@ def tune_packs(
         ).fit()
 
 
-def check_reachable(address: str) -> None:
-    """Raise OSError at once if nothing listens at host:port, where Ray would try for minutes."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdigit() and "://" not in address:
-        socket.create_connection((host, int(port)), timeout=10).close()
-
-
 def resources(device: str, workers: int | None) -> dict[str, float]:
     """What one pack holds while it trains: a core, and a share of a GPU on one."""
     if device == "cpu":
         return {"cpu": 1}
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    gpus = cluster.get("GPU", 0)
-    per_gpu = max(1, -(-(workers or 1) // int(gpus))) if gpus else 1
+    gpus = int(cluster.get("GPU", 0))
+    per_gpu = max(1, -(-(workers or 1) // gpus)) if gpus else 1
     return {"cpu": 1, "gpu": 1 / per_gpu}

@@ -5,13 +5,15 @@ import importlib.util
 import re
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.errors import UserError, one_line
+from harness.held import held
 from harness.planning.fields import closest
 from harness.planning.space import Space
 
 BUILT_IN = Path(__file__).parents[2] / "search_spaces"
 
 
+@held(own=True)
 def load_space(name: str) -> Space:
     """A built-in space by name, or the SPACE that a Python file binds, by its path.
 
@@ -30,7 +32,7 @@ def load_space(name: str) -> Space:
     except UserError:
         raise
     except Exception as error:  # a user's file may raise anything; it is reported as theirs
-        message = f"space file {path} cannot be loaded: {type(error).__name__}: {error}{_meant(error)}"
+        message = f"space file {path} cannot be loaded: {one_line(error)}{_meant(error)}"
         raise UserError(message) from error
     space = getattr(module, "SPACE", None)
     if not isinstance(space, Space):

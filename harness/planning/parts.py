@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import probes
 from harness.condition import CONDITION_COLUMNS, PARTS, Condition
-from harness.errors import UserError
+from harness.errors import UserError, one_line
 from harness.identity import Value
 from harness.planning.axes import Axes
 from harness.planning.fields import SETTABLE, as_axis, closest, without_repeats
@@ -91,7 +91,7 @@ def _build(part: str, name: str, options: dict[str, Value], given: Mapping[str, 
         raise UserError(f"{part} {name}: {error}") from None
     except Exception as error:
         where = "".join(f" for {field}={value}" for field, value in given.items())
-        raise UserError(f"{part} {name!r} cannot be built{where}: {type(error).__name__}: {error}") from error
+        raise UserError(f"{part} {name!r} cannot be built{where}: {one_line(error)}") from error
 
 
 def _check_option_names(found: Mapping[Component, Mapping[str, Option]]) -> None:

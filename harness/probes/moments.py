@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from harness.errors import one_line
+
 PROBE_SIZE = 64
 """Sequences in the probe batch."""
 
@@ -153,7 +155,7 @@ def probe_moment(moment: Moment, names: tuple[str, ...]) -> Measured:
             measured = found.measure(moment)
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
-                f"probe {name} cannot measure this model ({type(error).__name__}: {error}); it must work in "
+                f"probe {name} cannot measure this model ({one_line(error)}); it must work in "
                 f"float64 and be differentiable: mend it, or leave the probe out of `probes`"
             ) from error
         if measured.columns.keys() != set(found.columns):

@@ -124,6 +124,7 @@ FAILURE_SCHEMA = pa.schema(
         "condition": pa.string(),
         "error": pa.string(),
         "attempts": pa.int64(),
+        "traceback": pa.string(),
     }
 )
 

@@ -125,8 +125,11 @@ class Writer:
         self._write(f"trials/{name}", trials, {FILES_KEY: json.dumps(files)})
         self.folder.remove(f"failures/{name}")
 
-    def write_failure(self, pack: Pack, error: str) -> None:
-        """Note that the trials of this pack failed, and why; attempts count over runs."""
+    def write_failure(self, pack: Pack, error: str, traceback: str | None = None) -> None:
+        """Note that the trials of this pack failed, and why, on one line; attempts count over runs.
+
+        The whole `traceback` stands in the row of the first trial alone: it may be long.
+        """
         name = f"failures/{pack.pack_id}.parquet"
         before = self.folder.read([name], ["attempts"]) if self.folder.exists(name) else []
         attempts = 1 + max((n for table in before for n in table["attempts"].to_pylist()), default=0)
@@ -137,6 +140,7 @@ class Writer:
                 "condition": str(trial.condition),
                 "error": error,
                 "attempts": attempts,
+                "traceback": traceback if trial is pack.trials[0] else None,
             }
             for trial in pack.trials
         ]

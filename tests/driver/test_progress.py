@@ -1,0 +1,72 @@
+"""The line that a run shows: what matters first, at every width."""
+
+import io
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from harness.condition import Outcome
+from harness.driver.progress import RunProgress, Workload, fitting
+from tests.helpers import a_result, make_trial
+
+ENDED = {Outcome.STABLE: 1200, Outcome.DIVERGED: 300, Outcome.UNSOLVED: 70, Outcome.RECOVERED: 5}
+OUTCOMES = [outcome for outcome, count in ENDED.items() for _ in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch):
+    """Every run has lasted for 100 s."""
+    seconds = iter([0.0])
+    monkeypatch.setattr(
+        "harness.driver.progress.time", SimpleNamespace(monotonic=lambda: next(seconds, 100.0))
+    )
+
+
+def progress(outcomes, width, failed=0, terminal=True):
+    console = Console(file=io.StringIO(), width=width, force_terminal=terminal)
+    trial = make_trial()
+    shown = RunProgress({Workload.of(trial.condition): 10_000}, 80, console)
+    shown.add(a_result(trial, outcome) for outcome in outcomes)
+    if failed:
+        shown.add_failed(failed)
+    shown.stop()
+    return shown, console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", range(40, 201, 10))
+def test_at_every_width_the_line_shows_whole_words_and_the_stable_ones_and_faults_first(width):
+    shown, drawn = progress(OUTCOMES, width, failed=16)
+    line = shown.narrow_line(width)
+    assert line.startswith("1655/10080: stable 1200, failed 16")
+    assert len(line) <= width
+    pieces = line.partition(": ")[2].split(", ")
+    assert set(pieces) <= set(shown.line().partition(": ")[2].split(", "))
+    assert "diverged 300" in line or width < 80
+    assert "stable 1200, failed 16" in drawn
+    assert "…" not in drawn
+
+
+def test_without_faults_the_time_left_is_shown_at_forty_columns():
+    shown, _ = progress(OUTCOMES, 40)
+    assert "stable 1200" in shown.narrow_line(40)
+    assert "failed" not in shown.line()
+
+
+def test_elsewhere_than_on_a_terminal_the_line_is_whole():
+    shown, drawn = progress(OUTCOMES, 40, failed=16, terminal=False)
+    assert shown.line() in drawn
+    assert "diverged 300, unsolved 70, recovered 5" in drawn
+
+
+def test_before_the_first_result_it_says_how_many():
+    shown, drawn = progress([], 40)
+    assert "80/10080: starting" in drawn
+    assert shown.narrow_line(40) == "80/10080: stable 0, time left unknown"
+
+
+@pytest.mark.parametrize(
+    ("width", "line"), [(None, "a: bb, cccc, d"), (8, "a: bb, d"), (5, "a: bb"), (4, "a: d"), (0, "a: ")]
+)
+def test_pieces_that_do_not_fit_are_left_out_whole(width, line):
+    assert fitting("a: ", ["bb", "cccc", "d"], width) == line
