@@ -58,7 +58,7 @@ def follow(
         print_listing(arguments.format, out)
         return
     space = chosen_space(arguments)
-    how = {name: getattr(arguments, name) for name in ("executor", "workers", "address", "device")}
+    how = {name: getattr(arguments, name) for name in ("executor", "workers", "address", "device", "yes")}
     if arguments.dry_run:
         from harness.driver.dry_run import print_dry_run
 
@@ -102,6 +102,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=whole_number, help="packs trained at a time (default: one per core)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
+    parser.add_argument(
+        "--yes", action="store_true", help="start also what is beyond this machine's memory or a core-year"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for --list and --dry-run")
     return parser
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from harness.capabilities import check_spelling, found_in
 from harness.condition import Condition
+from harness.driver.sizes import check_size
 from harness.errors import UserError
 from harness.executors.base import Failure, attempt
 from harness.planning.growth import check_growth
@@ -50,10 +51,21 @@ class Job:
 
 
 def check_job(
-    space: Space, results: str | Path, *, executor: str, workers: int | None, address: str | None, device: str
+    space: Space,
+    results: str | Path,
+    *,
+    executor: str,
+    workers: int | None,
+    address: str | None,
+    device: str,
+    yes: bool = False,
 ) -> Job:
-    """The job as it will be done, its device chosen; UserError or RecordsError if it cannot be done."""
+    """The job as it will be done, its device chosen; UserError or RecordsError if it cannot be done.
+
+    What is beyond this machine's memory or a year of a core asks for `yes`: see `harness.driver.sizes`.
+    """
     check_executor(space, executor, workers, address)
+    check_size(space, executor=executor, workers=workers, address=address, yes=yes)
     device = choose_device(device, address)
     folder = Path(str(Folder.to_write(results))) / space.folder_name
     definition = {"device": device, "engine": DEFAULT_ENGINE, **space.definition()}

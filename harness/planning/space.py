@@ -28,6 +28,7 @@ from harness.planning.fields import (
     replaced_lengths,
 )
 from harness.planning.fits import check_fits, has_text, skipped_pairs
+from harness.planning.limits import check_counts
 from harness.planning.rates import grid_size
 
 
@@ -50,6 +51,7 @@ class Space(Axes):
             parts.REGISTRIES[part].check_findable(name)
         check_fits(self.tasks, self.models, as_axis(self.batch_size))
         self._set("options", parts.checked_options(self))
+        check_counts(self)
         self._check_first_grid()
         self._check_samples()
         parts.try_building(self.conditions())
