@@ -99,7 +99,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", choices=("laptop", "paper"), default="laptop")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="default: ray")
     parser.add_argument("--address", help="join a running Ray cluster: auto or host:port")
-    parser.add_argument("--workers", type=whole_number, help="packs trained at a time (default: one per core)")
+    parser.add_argument(
+        "--workers", type=whole_number, help="packs trained at a time (default: one per core)"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
     parser.add_argument(

@@ -1,14 +1,16 @@
 """What one training step of a condition computes, counted without computing it: on shapes alone.
 
 The model is built on torch's `meta` device, which has shapes and no numbers. So a model of any size is
-counted before any memory is taken. Long sequences are counted at three short ones: a count is at most a
-quadratic function of the time steps, and a linear one of the batch.
+counted before any memory is taken. Large sizes are counted at a few small ones: a count is at most a
+quadratic function of the time steps. It is a linear one of the batch, of the layers, and of the length that a
+model is built for.
 """
 
 import functools
 import inspect
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -18,19 +20,20 @@ from torch.utils.flop_counter import flop_registry
 
 from harness import capabilities
 from harness.condition import Condition
+from harness.errors import UserError
 from harness.graphs import Graph
 from harness.identity import Value
 from harness.models import models
-from harness.tasks import Task
+from harness.tasks import HELDOUT_SIZE, Task
 
-MOST_OPERATIONS = 50_000
+MOST_OPERATIONS = 20_000
 """Tensor operations after which counting stops: a model that has as many over a few time steps is a mistake."""
 
 SHORT = (4, 8, 12)
 """Time steps at which a longer sequence is counted."""
 
 FEW = (2, 4)
-"""Sequences at which a larger batch is counted."""
+"""Sequences at which a larger batch is counted, and lengths at which a model of a larger one is built."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +73,44 @@ class TooLarge(Exception):
 
 
 def counts_of(condition: Condition, task: Task) -> Counts:
-    """The counts of a condition; `TooLarge` if they are beyond counting."""
+    """The counts of a condition; UserError if they are beyond counting."""
     shape, steps = shape_of(condition, task), steps_of(task)
-    is_short = steps <= SHORT[-1] or (shape.nodes is not None and not shape.fixed_graph)
-    every_batch = [
-        one(shape, steps, batch)
-        if is_short
-        else extrapolated(SHORT, [one(shape, t, batch) for t in SHORT], steps)
-        for batch in FEW
-    ]
+    try:
+        every_batch = [over_layers(shape, steps, batch) for batch in FEW]
+    except TooLarge:
+        raise UserError(
+            f"{condition} has a model of more than {MOST_OPERATIONS:,} tensor operations over a few time "
+            f"steps ({dict(shape.options)}): it is beyond counting, and beyond training; lower its layers"
+        ) from None
     return extrapolated(FEW, every_batch, condition.batch_size)
+
+
+def over_layers(shape: Shape, steps: int, batch: int) -> Counts:
+    """Counts of a few sequences, the model built of a few layers if its option `layers` asks for many."""
+    options = dict(shape.options)
+    layers = options.get("layers")
+    if type(layers) is not int or layers <= FEW[-1]:
+        return over_lengths(shape, steps, batch)
+    few = [
+        over_lengths(replace(shape, options=tuple({**options, "layers": n}.items())), steps, batch)
+        for n in FEW
+    ]
+    return extrapolated(FEW, few, layers)
+
+
+def over_lengths(shape: Shape, steps: int, batch: int) -> Counts:
+    """Counts of a few sequences, the model built for a short length if it is built for a long one."""
+    if shape.length is None or shape.length <= FEW[-1]:
+        return over_steps(shape, steps, batch)
+    built_for = [over_steps(replace(shape, length=length), steps, batch) for length in FEW]
+    return extrapolated(FEW, built_for, shape.length)
+
+
+def over_steps(shape: Shape, steps: int, batch: int) -> Counts:
+    """Counts of a few sequences, over a few time steps if there are many; nodes are no steps."""
+    if steps <= SHORT[-1] or (shape.nodes is not None and not shape.fixed_graph):
+        return one(shape, steps, batch)
+    return extrapolated(SHORT, [one(shape, t, batch) for t in SHORT], steps)
 
 
 def steps_of(task: Task) -> int:
@@ -87,10 +118,17 @@ def steps_of(task: Task) -> int:
     graph = None if "signal" in capabilities.inputs_given(task) else capabilities.graph_of(task)
     if graph is not None:
         return int(graph.nodes)
-    if task.length * task.input_size > 1_000_000:  # too long to draw one for its shape
+    if "signal" in capabilities.inputs_given(task) or task.length * task.input_size > 1_000_000:
         return task.length
     inputs, _ = task.draw(torch.Generator().manual_seed(0), 1)
     return int(inputs.shape[1])
+
+
+def heldout_of(task: Task) -> float:
+    """Sequences of a held-out set; a task that asks for nodes has as many nodes in all."""
+    if capabilities.has_one_sequence(task):
+        return 1
+    return HELDOUT_SIZE / (steps_of(task) if capabilities.inputs_given(task) == ("graph",) else 1)
 
 
 def shape_of(condition: Condition, task: Task) -> Shape:
@@ -176,17 +214,15 @@ def lagrange(places: Sequence[int], values: Sequence[float], place: int) -> floa
     for k in range(len(places)):
         total += table[0] * term
         term *= place - places[k]
-        table = [
-            (b - a) / (places[i + k + 1] - places[i]) for i, (a, b) in enumerate(zip(table, table[1:]))
-        ]
+        table = [(b - a) / (places[i + k + 1] - places[i]) for i, (a, b) in enumerate(pairwise(table))]
     return total
 
 
-class Counter(TorchDispatchMode):
+class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts every tensor operation below it; views write no numbers."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.all = 0
         self.start()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.condition import Condition
-from harness.driver.counts import Counts, counts_of
+from harness.driver.counts import counts_of, heldout_of
 from harness.driver.rates import Rates, evaluation_seconds, step_seconds
 from harness.planning.conditions import thresholds
 from harness.planning.plan import Workload
@@ -44,19 +44,21 @@ def estimate(
     window that a solved trial may go on for. One core (or one GPU share) works on a pack at a time. Both grow
     with the length, the units and the batch, because what is counted does.
     """
-    per_step: dict[Workload, Counter[str]] = {}
+    conditions: Counter[Workload] = Counter()
+    per_step: dict[Workload, float] = {}  # summed over conditions
     for condition, number in workloads_of(space):
-        seconds = seconds_of(space, condition, counts_of(condition, build_task(condition)), rates)
+        seconds = seconds_of(space, condition, rates)
         seconds *= recorded.factor(condition.task, condition.model)
-        sums = per_step.setdefault(Workload.of(condition), Counter())
-        sums.update({"conditions": number, "seconds": number * seconds})  # type: ignore[dict-item]
+        workload = Workload.of(condition)
+        conditions[workload] += number
+        per_step[workload] = per_step.get(workload, 0.0) + number * seconds
     rows = []
-    for workload, sums in per_step.items():
-        minutes = left[workload] * sums["seconds"] / sums["conditions"] / 60
+    for workload, number in conditions.items():
+        minutes = left[workload] * per_step[workload] / number / 60
         rows.append(
             {
                 **workload._asdict(),
-                "conditions": sums["conditions"],
+                "conditions": number,
                 "trials_left": left[workload],
                 "core_minutes": _rounded(minutes * space.max_steps),
                 "core_minutes_at_most": _rounded(minutes * (space.max_steps + space.observe)),
@@ -71,7 +73,13 @@ def workloads_of(space: Space) -> Iterator[tuple[Condition, int]]:
     first: dict[tuple[object, ...], Condition] = {}
     for condition in space.conditions():
         sized = tuple((name, value) for name, value in condition.options if not isinstance(value, float))
-        key = (*Workload.of(condition), condition.clip_rule, condition.hidden_size, condition.batch_size, sized)
+        key: tuple[object, ...] = (
+            *Workload.of(condition),
+            condition.clip_rule,
+            condition.hidden_size,
+            condition.batch_size,
+            sized,
+        )
         first.setdefault(key, condition)
         numbers[key] += 1
     for key, condition in first.items():
@@ -86,10 +94,11 @@ def replicas_of(space: Space, condition: Condition) -> int:
     return min(space.pack_size, siblings * max(space.seeds, tuned))
 
 
-def seconds_of(space: Space, condition: Condition, counts: Counts, rates: Rates) -> float:
+def seconds_of(space: Space, condition: Condition, rates: Rates) -> float:
     """Seconds of a step of one trial, its share of the evaluations included."""
-    replicas = replicas_of(space, condition)
-    evaluation = evaluation_seconds(counts, condition.batch_size, replicas, rates)
+    task, replicas = build_task(condition), replicas_of(space, condition)
+    counts = counts_of(condition, task)
+    evaluation = evaluation_seconds(counts, heldout_of(task), condition.batch_size, replicas, rates)
     return step_seconds(counts, replicas, rates) + evaluation / space.eval_every
 
 
@@ -99,15 +108,15 @@ def recorded_in(folder: Path, space: Space, rates: Rates) -> Recorded:
     if table.empty:
         return Recorded({}, 0)
     by_size = table.groupby(list(COLUMNS[:5]), sort=True)[["steps", "seconds"]].sum()
-    counted: Counter[Model] = Counter()
-    took: Counter[Model] = Counter()
+    counted: dict[Model, float] = {}
+    took: dict[Model, float] = {}
     for condition, _ in workloads_of(space):
         size = (*Workload.of(condition), condition.hidden_size, condition.batch_size)
         if size in by_size.index:
-            steps, seconds = by_size.loc[size]
-            per_step = seconds_of(space, condition, counts_of(condition, build_task(condition)), rates)
-            counted[condition.task, condition.model] += float(steps) * per_step  # type: ignore[assignment]
-            took[condition.task, condition.model] += float(seconds)  # type: ignore[assignment]
+            steps, seconds = by_size.loc[size]  # type: ignore[index]
+            model, per_step = (condition.task, condition.model), seconds_of(space, condition, rates)
+            counted[model] = counted.get(model, 0.0) + float(steps) * per_step
+            took[model] = took.get(model, 0.0) + float(seconds)
     return Recorded({model: took[model] / counted[model] for model in counted}, len(table))
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import torch
 
@@ -10,12 +10,15 @@ from harness.clip_rules import clip_rules
 from harness.condition import Condition
 from harness.driver.counts import Counts, counts_of
 from harness.optimizers import optimizers
-from harness.tasks import HELDOUT_SIZE, tasks
+from harness.tasks import tasks
 from harness.training.replicas import EVAL_CHUNK, Replicas, build_model, stack
 from harness.training.step import Eager
 
 UPDATE_OPERATIONS = 120
 """What a step does beside the model, in tensor operations: mapping, loss, score, norm, clipping, optimizer."""
+
+DRAW_OPERATIONS = 4
+"""What drawing the batch of one replica takes, in tensor operations."""
 
 UPDATE_NUMBERS = 10
 """Numbers that they write for each parameter."""
@@ -23,6 +26,7 @@ UPDATE_NUMBERS = 10
 REFERENCES = (
     ("rnn", 4, 8, 4, 1),
     ("lstm", 16, 8, 4, 1),
+    ("rnn", 4, 16, 32, 10),
     ("lstm", 10, 32, 32, 8),
     ("lstm", 6, 128, 64, 2),
     ("rnn", 8, 64, 64, 8),
@@ -50,7 +54,7 @@ NOMINAL = Rates(operation=1e-5, multiply_add=1e-10, number=5e-10)
 def step_terms(counts: Counts, replicas: int) -> tuple[float, float, float]:
     """Operations, multiply-adds and numbers of a training step, for one of the replicas of a pack."""
     return (
-        (counts.operations + UPDATE_OPERATIONS) / replicas,
+        (counts.operations + UPDATE_OPERATIONS) / replicas + DRAW_OPERATIONS,
         counts.multiply_adds,
         counts.numbers + UPDATE_NUMBERS * counts.parameters,
     )
@@ -61,15 +65,16 @@ def step_seconds(counts: Counts, replicas: int, rates: Rates) -> float:
     return _total(step_terms(counts, replicas), rates)
 
 
-def evaluation_seconds(counts: Counts, batch_size: int, replicas: int, rates: Rates) -> float:
-    """Seconds of an evaluation on the held-out set, for one of the replicas of a pack."""
-    share = HELDOUT_SIZE / batch_size
-    operations = counts.forward_operations * HELDOUT_SIZE / EVAL_CHUNK / replicas
+def evaluation_seconds(counts: Counts, heldout: float, batch_size: int, replicas: int, rates: Rates) -> float:
+    """Seconds of an evaluation on `heldout` sequences, for one of the replicas of a pack."""
+    share = heldout / batch_size
+    operations = counts.forward_operations * max(1.0, heldout / EVAL_CHUNK) / replicas
     return _total((operations, share * counts.forward_multiply_adds, share * counts.forward_numbers), rates)
 
 
 def _total(terms: tuple[float, float, float], rates: Rates) -> float:
-    return sum(amount * rate for amount, rate in zip(terms, astuple(rates), strict=True))
+    operations, multiply_adds, numbers = terms
+    return operations * rates.operation + multiply_adds * rates.multiply_add + numbers * rates.number
 
 
 def measured_rates(device: str) -> Rates:

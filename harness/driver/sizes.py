@@ -4,14 +4,14 @@ import os
 
 from harness import capabilities
 from harness.condition import Condition
-from harness.driver.counts import Counts, counts_of, steps_of
+from harness.driver.counts import Counts, counts_of, heldout_of, steps_of
 from harness.driver.estimate import replicas_of, seconds_of, workloads_of
 from harness.driver.rates import NOMINAL
 from harness.errors import UserError
 from harness.machine import GB, memory
 from harness.planning.limits import YEAR
 from harness.planning.space import Space
-from harness.tasks.base import CHUNK_STEPS, HELDOUT_SIZE, Task
+from harness.tasks.base import CHUNK_STEPS, Task
 from harness.training.loop import CHECKED_BATCHES, build_task
 from harness.training.replicas import EVAL_CHUNK
 
@@ -49,7 +49,7 @@ def check_size(
     for condition, number in workloads_of(space):
         task = build_task(condition)
         counts = counts_of(condition, task)
-        per_step = seconds_of(space, condition, counts, NOMINAL)
+        per_step = seconds_of(space, condition, NOMINAL)
         core_seconds += number * space.trials_per_condition * per_step * (space.max_steps + space.observe)
         bytes_here = here * pack_bytes(space, condition, task, counts)
         if bytes_here > needed:
@@ -96,11 +96,9 @@ def pack_bytes(space: Space, condition: Condition, task: Task, counts: Counts) -
 
 def data_numbers(task: Task, batch_size: int, seeds: int, replicas: int) -> float:
     """Numbers in the batches and held-out sets of a pack, and on the graph that all of them live on."""
-    steps = steps_of(task)
-    one = steps * task.input_size
+    one = steps_of(task) * task.input_size
     on_signal = "signal" in capabilities.inputs_given(task)
     graph = DRAWN * 2 * task.input_size**2 if on_signal else 0
-    by_node = capabilities.inputs_given(task) == ("graph",)
-    heldout = 1 if capabilities.has_one_sequence(task) else HELDOUT_SIZE / (steps if by_node else 1)
+    heldout = heldout_of(task)
     chunk = CHUNK_STEPS * batch_size
     return graph + one * (2 * heldout + DRAWN * max(heldout, chunk) + seeds * chunk + replicas * batch_size)

@@ -193,7 +193,9 @@ def check_names(name: str, value: Any) -> None:
 def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
     """Raise UserError unless this is one of the known values."""
     if value not in known:
-        raise UserError(f"{name}={_text(value)} is not known{closest(value, known)}; known: {', '.join(known)}")
+        raise UserError(
+            f"{name}={_text(value)} is not known{closest(value, known)}; known: {', '.join(known)}"
+        )
 
 
 def checked_flag(name: str, value: Any) -> bool:

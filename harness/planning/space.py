@@ -31,7 +31,6 @@ from harness.planning.fits import check_fits, has_text, skipped_pairs
 from harness.planning.limits import check_counts
 from harness.planning.rates import grid_size
 
-
 SCALES = ("laptop", "paper")
 
 

@@ -124,7 +124,7 @@ def indices_in(vocabulary: str, text: str) -> Indices:
 
 def code_points(text: str) -> Indices:
     """The Unicode number of each character."""
-    return np.frombuffer(text.encode("utf-32-le"), "<u4")
+    return np.frombuffer(text.encode("utf-32-le"), np.dtype("<u4")).astype(np.uint32, copy=False)
 
 
 def entropy(symbols: Indices) -> float:

@@ -14,7 +14,6 @@ from harness.planning.load import built_in_spaces, load_space
 from harness.planning.rates import grid_size, log_grid
 from harness.planning.space import Space
 
-
 SPACE_OF = "from harness import Space\nSPACE = Space(name='mine', summary='', {})\n"
 
 
@@ -54,7 +53,7 @@ REFUSED = {
     "momentum=0.9": "unknown field 'momentum' .it belongs to optimizer momentum",
     "lengths": "not of the form name=value",
     "seeds=1_0": "seeds=1_0 is not allowed; expected a whole number",
-    "layers=２": "layers=２ is not allowed; expected a whole number",
+    "layers=\uff12": "layers=\uff12 is not allowed; expected a whole number",
     "max_norms=1_0": "max_norms=1_0 is not allowed",
     "checkpoints=ture": "checkpoints=ture is not allowed .did you mean true",
     "layer_norm=flase": "layer_norm=flase is not allowed .did you mean false",
@@ -252,7 +251,10 @@ def test_a_space_file_that_takes_long_is_named_and_ctrl_c_says_where(tmp_path, c
 
 
 def test_an_unknown_space_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"no space named 'cliping' \(did you mean clipping_study\?\); known: .*clipping_study"):
+    with pytest.raises(
+        UserError,
+        match=r"no space named 'cliping' \(did you mean clipping_study\?\); known: .*clipping_study",
+    ):
         load_space("cliping")
 
 
