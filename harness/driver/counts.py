@@ -27,7 +27,7 @@ from harness.models import models
 from harness.tasks import HELDOUT_SIZE, Task
 
 MOST_OPERATIONS = 20_000
-"""Tensor operations after which counting stops: a model that has as many over a few time steps is a mistake."""
+"""Tensor operations after which counting stops: as many over a few time steps are a mistake."""
 
 SHORT = (4, 8, 12)
 """Time steps at which a longer sequence is counted."""
@@ -159,7 +159,7 @@ def one(shape: Shape, steps: int, batch: int) -> Counts:
             return counted(counter, model, torch.empty(batch, steps, shape.input_size))
     except TooLarge:
         raise
-    except Exception:  # a class of the user's own may need numbers; sizes may be beyond what a tensor counts
+    except Exception:  # noqa: BLE001 - a class of the user's own may need numbers, a size be beyond a tensor
         return estimated(shape, steps, batch)
 
 

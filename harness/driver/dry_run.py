@@ -95,7 +95,7 @@ def left_of(job: Job) -> tuple[Counter[Workload], int]:
 def basis(rates: Rates, recorded: Recorded) -> str:
     """What an estimate rests on, in a sentence."""
     counted = (
-        f"the operations of a step, counted, at this machine's rates: {rates.operation * 1e6:.2g} us for each "
+        f"the operations of a step, counted, at this machine's rates: {rates.operation * 1e6:.2g} us for a "
         f"tensor operation, {rates.multiply_add * 1e12:.2g} ps for a multiply-add, "
         f"{rates.number * 1e12:.3g} ps for a number written"
     )

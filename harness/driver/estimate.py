@@ -1,4 +1,4 @@
-"""What a plan will cost: operations counted on shapes, at rates that are measured, set right by what is recorded."""
+"""What a plan will cost: counted operations, at measured rates, set right by what is recorded."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ COLUMNS = ("task", "model", "length", "hidden_size", "batch_size", "steps", "sec
 
 @dataclass(frozen=True)
 class Recorded:
-    """How much longer than counted the recorded trials of each task and model took, and how many there are."""
+    """How much longer than counted the trials of each task and model took, and how many are recorded."""
 
     factors: Mapping[Model, float]
     trials: int

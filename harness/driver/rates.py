@@ -15,7 +15,7 @@ from harness.training.replicas import EVAL_CHUNK, Replicas, build_model, stack
 from harness.training.step import Eager
 
 UPDATE_OPERATIONS = 120
-"""What a step does beside the model, in tensor operations: mapping, loss, score, norm, clipping, optimizer."""
+"""What a step does beside the model, in tensor operations: mapping, loss, norm, clipping, optimizer."""
 
 DRAW_OPERATIONS = 4
 """What drawing the batch of one replica takes, in tensor operations."""
@@ -35,7 +35,7 @@ REFERENCES = (
 """What is timed: model, length, units, batch, replicas. Some wait for operations, some for products."""
 
 REPEATS = 12
-"""Steps of each that are timed, after one that is not; the least counts, so that load on the machine does not."""
+"""Steps of each that are timed, after one that is not; the least counts, so that load does not."""
 
 
 @dataclass(frozen=True)

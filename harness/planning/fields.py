@@ -125,7 +125,8 @@ def checked_probes(names: Any) -> tuple[str, ...]:
     for name in chosen:
         if name not in known:
             raise UserError(
-                f"probes={name} is not known{closest(name, known)}; known: {', '.join(sorted(known))}, or none"
+                f"probes={name} is not known{closest(name, known)}; "
+                f"known: {', '.join(sorted(known))}, or none"
             )
     return tuple(sorted(without_repeats("probes", chosen))) if chosen else ()
 

@@ -24,7 +24,7 @@ YEAR = 365.25 * 24 * 3_600
 
 
 def check_counts(space: Axes) -> None:
-    """Raise UserError, with what it would cost, for a space of more conditions or trials than can be planned."""
+    """Raise UserError, with the cost, for a space of more conditions or trials than can be planned."""
     conditions = count_conditions(space)
     trials = conditions * space.trials_per_condition
     if conditions > MOST_CONDITIONS or trials > MOST_TRIALS:

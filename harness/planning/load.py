@@ -71,7 +71,7 @@ def executed(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def said_to_be_read(path: Path) -> Iterator[None]:
-    """Name the file on standard error if it takes longer than PATIENCE, and again where it was interrupted."""
+    """Name the file on standard error if it takes longer than PATIENCE, and the line of an interruption."""
     said = f"reading {path} ...; Ctrl-C says at which line it is"
     timer = threading.Timer(PATIENCE, print, (said,), {"file": sys.stderr, "flush": True})
     timer.daemon = True
@@ -79,7 +79,7 @@ def said_to_be_read(path: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        print(f"interrupted while reading {path}{_line(path, error)}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"interrupted while reading {path}{_line(path, error)}\n")
         raise
     finally:
         timer.cancel()

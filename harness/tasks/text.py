@@ -52,7 +52,7 @@ def read_corpus(corpus: str) -> str:
 
         return "\n".join(topics[name] for name in sorted(topics))
     try:
-        check_file(corpus, os.stat(corpus))
+        check_file(corpus, Path(corpus).stat())
         text = Path(corpus).read_text(encoding="utf-8-sig")
     except UserError:
         raise
@@ -67,7 +67,7 @@ def read_corpus(corpus: str) -> str:
 
 
 def check_file(corpus: str, found: os.stat_result) -> None:
-    """Raise UserError unless this is a regular file that memory can hold: a pipe or a device may never end."""
+    """Raise UserError unless this is a regular file that memory can hold: a pipe may never end."""
     if not stat.S_ISREG(found.st_mode):
         raise UserError(
             f"corpus={corpus} is no regular file but a folder, a pipe or a device; expected {PYDOC} or a "
@@ -76,8 +76,8 @@ def check_file(corpus: str, found: os.stat_result) -> None:
     needed = BYTES_PER_BYTE * found.st_size
     if needed > memory():
         raise UserError(
-            f"corpus={corpus} has {found.st_size / GB:.3g} GB: reading it takes up to {needed / GB:.3g} GB of "
-            f"memory in every worker, and this machine has {memory() / GB:.3g} GB; give a shorter file"
+            f"corpus={corpus} has {found.st_size / GB:.3g} GB: reading it takes up to {needed / GB:.3g} GB "
+            f"of memory in every worker, and this machine has {memory() / GB:.3g} GB; give a shorter file"
         )
 
 
@@ -114,8 +114,9 @@ def prepare(text: str) -> Corpus:
 def indices_in(vocabulary: str, text: str) -> Indices:
     """The place of each character in a sorted vocabulary, in the smallest type that torch indexes with."""
     size = len(vocabulary)
-    kind = np.uint8 if size <= 2**8 else np.int16 if size <= 2**15 else np.int32
-    known, found = code_points(vocabulary), np.empty(len(text), kind)
+    kind: type[np.integer[Any]] = np.uint8 if size <= 2**8 else np.int16 if size <= 2**15 else np.int32
+    known = code_points(vocabulary)
+    found: Indices = np.empty(len(text), kind)
     for begin in range(0, len(text), COUNTED):
         part = code_points(text[begin : begin + COUNTED])
         found[begin : begin + len(part)] = np.searchsorted(known, part)

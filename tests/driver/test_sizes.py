@@ -116,9 +116,11 @@ def test_conditions_are_counted_without_making_any():
         space = load_space(name)
         assert count_conditions(space) == len(space.conditions())
     several = Space(
-        name="test", summary="", tasks=("palindrome", "karate", "graph_signal"), models=("rnn", "gcn_rnn", "gcn"),
+        name="test", summary="", tasks=("palindrome", "karate", "graph_signal"),
+        models=("rnn", "gcn_rnn", "gcn"),
         lengths={"palindrome": (5, 6), "karate": (2,), "graph_signal": (3, 4, 5)}, batch_size=(1, 8),
-        clip_rules=("norm", "zclip"), max_norms=(1.0, math.inf), options={"layers": (1, 2), "nodes": (40, 44)},
+        clip_rules=("norm", "zclip"), max_norms=(1.0, math.inf),
+        options={"layers": (1, 2), "nodes": (40, 44)},
     )  # fmt: skip
     assert count_conditions(several) == len(several.conditions())
 

@@ -109,7 +109,7 @@ def test_an_option_goes_with_the_last_component_that_has_it():
     assert set(study.override({"optimizers": "rmsprop"}).options) == {"encoding", "alpha"}
     assert set(study.override({"optimizers": "adam"}).options) == {"encoding", "beta1", "beta2"}
     assert set(study.override({"tasks": "adding", "lengths": 10}).options) == {"alpha", "beta1", "beta2"}
-    with pytest.raises(UserError, match="unknown field 'beta1' .it belongs to optimizer adam"):
+    with pytest.raises(UserError, match=r"unknown field 'beta1' .it belongs to optimizer adam"):
         study.override({"optimizers": "rmsprop", "beta1": "0.9"})
 
 
@@ -217,7 +217,7 @@ def test_a_file_that_binds_no_space_is_a_clear_error(tmp_path, content, message)
 
 
 def test_a_name_that_is_close_to_a_built_in_space_is_recognised():
-    with pytest.raises(UserError, match="no space named 'smok' .did you mean smoke"):
+    with pytest.raises(UserError, match=r"no space named 'smok' .did you mean smoke"):
         load_space("smok")
 
 

@@ -166,9 +166,11 @@ def test_what_is_no_regular_file_is_not_read(tmp_path, monkeypatch):
     for name in (str(tmp_path / "pipe"), str(tmp_path / "folder"), "/dev/zero", "/dev/null"):
         with pytest.raises(UserError, match=f"corpus={name} is no regular file"):
             space(options={"corpus": name})
-    with open(tmp_path / "huge", "wb") as sparse:
+    with (tmp_path / "huge").open("wb") as sparse:
         sparse.truncate(10**13)
-    with pytest.raises(UserError, match="has 1e.04 GB: reading it takes up to 1.2e.05 GB of memory in every"):
+    with pytest.raises(
+        UserError, match=r"has 1e.04 GB: reading it takes up to 1.2e.05 GB of memory in every"
+    ):
         space(options={"corpus": str(tmp_path / "huge")})
     for name in ("a\0b", "x" * 300):
         with pytest.raises(UserError, match="cannot be read"):
