@@ -15,6 +15,7 @@ from harness.condition import Checkpoint
 from harness.decoding import MODES, continuations
 from harness.errors import RecordsError, UserError
 from harness.pipes import with_streams
+from harness.reading import real_number, whole_number
 from harness.results import reader
 from harness.results.folder import Folder
 from harness.training.weights import rebuild
@@ -102,16 +103,17 @@ def whole(least: int) -> Any:
     """A parser of whole numbers of at least `least`."""
 
     def number(text: str) -> int:
-        if int(text) < least:
+        found = whole_number(text)
+        if found < least:
             raise argparse.ArgumentTypeError(f"{text} is less than {least}")
-        return int(text)
+        return found
 
     return number
 
 
 def temperature(text: str) -> float:
     """A finite number of at least 0."""
-    number = float(text)
+    number = real_number(text)
     if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a finite number >= 0")
     return number

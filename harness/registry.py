@@ -7,7 +7,6 @@ the registry passes itself is no option. A class outside the package, named by i
 
 import importlib
 import inspect
-import math
 import sys
 import typing
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from harness.errors import UserError, one_line
 from harness.held import held
 from harness.identity import Value, content_hash
+from harness.reading import closest, real_number, whole_number
 
 T = TypeVar("T")
 
@@ -35,6 +35,13 @@ class Content:
 
 FLAGS = {"true": True, "false": False}
 """What a flag may be, as text in lower case."""
+
+
+READERS: dict[type, Callable[[object], Value]] = {int: whole_number, float: real_number, str: str}
+"""How the value of an option is read, by its type; a flag is one of FLAGS."""
+
+EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+"""What an option of each type may be, in words."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,9 @@ class Option:
 
         Raises UserError naming the option, the value and what is allowed.
         """
-        wanted = " | ".join(map(str, self.choices)) if self.choices else self.type.__name__
-        refusal = UserError(f"{self.name}={value} is not allowed; expected {wanted}")
+        wanted = " | ".join(map(str, self.choices)) if self.choices else EXPECTED[self.type]
+        near = closest(str(value), self.choices or (FLAGS if self.type is bool else ()))
+        refusal = UserError(f"{self.name}={value} is not allowed{near}; expected {wanted}")
         parsed: Value
         if self.type is bool:
             if str(value).lower() not in FLAGS:
@@ -65,16 +73,12 @@ class Option:
             parsed = FLAGS[str(value).lower()]
         else:
             try:
-                parsed = self.type(value)
+                parsed = READERS[self.type](value)
             except (TypeError, ValueError):
                 raise refusal from None
-            if self.type is int and str(parsed) != str(value):
-                raise refusal
             if self.content and parsed != self.default:
                 parsed = str(Path(str(parsed)).absolute())  # workers may run in another folder
         if self.choices and parsed not in self.choices:
-            raise refusal
-        if isinstance(parsed, float) and math.isnan(parsed):
             raise refusal
         return parsed
 
@@ -113,7 +117,8 @@ class Registry(Generic[T]):
             return self._import(name)
         if name not in self._classes:
             raise UserError(
-                f"no {self.part} named {name!r}; known: {', '.join(self.names())}, or package.module:Class"
+                f"no {self.part} named {name!r}{closest(name, self.names())}; "
+                f"known: {', '.join(self.names())}, or package.module:Class"
             )
         return self._classes[name]
 

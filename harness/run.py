@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ExecutorError, FailedTrials, RecordsError, UserError, whole
 from harness.pipes import with_streams
+from harness.reading import whole_number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +67,7 @@ def follow(
         print_listing(arguments.format, out)
         return
     space = chosen_space(arguments)
-    how = {name: getattr(arguments, name) for name in ("executor", "workers", "address", "device")}
+    how = {name: getattr(arguments, name) for name in ("executor", "workers", "address", "device", "yes")}
     if arguments.dry_run:
         from harness.driver.dry_run import print_dry_run
 
@@ -107,9 +108,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", choices=("laptop", "paper"), default="laptop")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="default: ray")
     parser.add_argument("--address", help="join a running Ray cluster: auto or host:port")
-    parser.add_argument("--workers", type=int, help="packs trained at a time (default: one per core)")
+    parser.add_argument(
+        "--workers", type=whole_number, help="packs trained at a time (default: one per core)"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
+    parser.add_argument(
+        "--yes", action="store_true", help="start also what is beyond this machine's memory or a core-year"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for --list and --dry-run")
     parser.add_argument(
         "--traceback", action="store_true", help="say where errors arose: print their whole tracebacks"

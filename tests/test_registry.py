@@ -27,7 +27,7 @@ def things() -> Registry[Thing]:
 
 
 def test_unknown_name_lists_the_known_ones(things):
-    with pytest.raises(UserError, match=r"no thing named 'thong'; known: thing"):
+    with pytest.raises(UserError, match=r"no thing named 'thong' .did you mean thing..; known: thing"):
         things.get("thong")
 
 

@@ -33,6 +33,7 @@ def run_space(
     workers: int | None = None,
     address: str | None = None,
     device: str = "auto",
+    yes: bool = False,
     listeners: Iterable[Listener] = (),
     argv: Sequence[str] | None = None,
 ) -> Path:
@@ -40,7 +41,8 @@ def run_space(
 
     `executor` is "ray" or "serial". Ray trains `workers` packs at a time, by default one per core; `address`
     "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
-    `device` is "cpu", "cuda", or "auto": this machine's GPU if it has one. The same call again does only what
+    `device` is "cpu", "cuda", or "auto": this machine's GPU if it has one. `yes` starts also what is beyond
+    this machine's memory or a year of a core. The same call again does only what
     is missing. Nothing is printed: `listeners` are told what goes on. No report is written:
     `analysis.report.write_report(analysis.load.load(folder))` does that. `argv` is the command line that this
     call stands for, which is recorded with the results.
@@ -50,7 +52,15 @@ def run_space(
     was finished is recorded by then. OSError comes from the disk, any other exception from a listener.
     """
     with one_thread():
-        job = check_job(space, results, executor=executor, workers=workers, address=address, device=device)
+        job = check_job(
+            space,
+            results,
+            executor=executor,
+            workers=workers,
+            address=address,
+            device=device,
+            yes=yes,
+        )
         return carry_out(job, Audience(listeners), argv)
 
 

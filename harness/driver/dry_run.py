@@ -1,16 +1,18 @@
 """What a run would do, what is already done, and what the rest costs: what `--dry-run` prints."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from harness.driver.estimate import estimate
+from harness.driver.estimate import Recorded, estimate, recorded_in
 from harness.driver.preflight import Job, check_job
+from harness.driver.rates import Rates, measured_rates
 from harness.executors.base import one_thread
-from harness.planning.plan import Plan
+from harness.planning.plan import Plan, Workload
 from harness.planning.space import Space
 from harness.results import reader
 
@@ -22,9 +24,12 @@ def print_dry_run(
 
     Raises what that would raise before it starts.
     """
-    with one_thread(), err.status("timing a short pack of every model and length"):
+    with one_thread(), err.status("trying out every model") as status:
         job = check_job(space, results, **how)
-        found = dry_run(job)
+        status.update("measuring this machine")
+        rates = measured_rates(job.device)
+        status.update("counting the operations of every condition")
+        found = dry_run(job, rates)
     for pair in space.skipped:
         err.print(f"skipped: {pair}")
     for line in job.found:
@@ -48,22 +53,53 @@ def print_dry_run(
         f"{space.max_steps} steps; at most {found['core_minutes_at_most']:.3g} if every one goes on for "
         f"observe, {space.observe} more. Nothing was started."
     )
+    out.print(f"This rests on {found['rests_on']}")
 
 
-def dry_run(job: Job) -> dict[str, Any]:
-    """Counts of conditions and trials, core-minutes in all, and the rows of `estimate`."""
+def dry_run(job: Job, rates: Rates) -> dict[str, Any]:
+    """Counts of conditions and trials, core-minutes in all, what they rest on, and the rows of `estimate`."""
     space = job.space
-    plan = Plan(space, reader.objectives(job.folder))
-    rows = estimate(space, plan, job.device)
+    left, total = left_of(job)
+    recorded = recorded_in(job.folder, space, rates)
+    rows = estimate(space, left, rates, recorded)
     return {
         "space": space.name,
         "scale": space.scale,
         "folder": str(job.folder),
         "device": job.device,
-        "conditions": len(space.conditions()),
-        "trials": plan.total,
-        "done": plan.done,
+        "conditions": sum(row["conditions"] for row in rows),
+        "trials": total,
+        "done": total - left.total(),
         "core_minutes": sum(row["core_minutes"] for row in rows),
         "core_minutes_at_most": sum(row["core_minutes_at_most"] for row in rows),
+        "rests_on": basis(rates, recorded),
         "by_model_and_length": rows,
     }
+
+
+def left_of(job: Job) -> tuple[Counter[Workload], int]:
+    """Trials that are not recorded, by task, model and length, and the trials of the whole plan.
+
+    A plan is made only if something is recorded: it holds every trial of its first rounds.
+    """
+    objectives = reader.objectives(job.folder)
+    if objectives:
+        plan = Plan(job.space, objectives)
+        return plan.left(), plan.total
+    left: Counter[Workload] = Counter()
+    for condition in job.space.conditions():
+        left[Workload.of(condition)] += job.space.trials_per_condition
+    return left, left.total()
+
+
+def basis(rates: Rates, recorded: Recorded) -> str:
+    """What an estimate rests on, in a sentence."""
+    counted = (
+        f"the operations of a step, counted, at this machine's rates: {rates.operation * 1e6:.2g} us for a "
+        f"tensor operation, {rates.multiply_add * 1e12:.2g} ps for a multiply-add, "
+        f"{rates.number * 1e12:.3g} ps for a number written"
+    )
+    if not recorded.trials:
+        return f"{counted}. No recorded trial has set it right yet."
+    factors = ", ".join(f"{task} {model} {f:.2f}" for (task, model), f in sorted(recorded.factors.items()))
+    return f"{counted}; times what {recorded.trials} recorded trials took more or less: {factors}."

@@ -1,74 +1,123 @@
-"""What a plan will cost, from timing one short pack per model and length."""
+"""What a plan will cost: counted operations, at measured rates, set right by what is recorded."""
 
-import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from harness.condition import Condition, Pack, Trial
-from harness.planning.plan import Plan, Workload, make_trial
+from harness.condition import Condition
+from harness.driver.counts import counts_of, heldout_of
+from harness.driver.rates import Rates, evaluation_seconds, step_seconds
+from harness.planning.conditions import thresholds
+from harness.planning.plan import Workload
 from harness.planning.space import Space
-from harness.training.loop import Training
+from harness.results import reader
+from harness.training.loop import build_task
 
-TIMED_STEPS = 20
+Model = tuple[str, str]
+"""A task and a model: what has a correction of its own."""
 
-TIMED_WORK = 2_000_000
-"""Replicas x batch x length x units to time, at most: packing gains little where one trial is so big."""
+COLUMNS = ("task", "model", "length", "hidden_size", "batch_size", "steps", "seconds")
+"""Columns of recorded trials that estimates are set right by."""
 
 
-def estimate(space: Space, plan: Plan, device: str) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Recorded:
+    """How much longer than counted the trials of each task and model took, and how many are recorded."""
+
+    factors: Mapping[Model, float]
+    trials: int
+
+    def factor(self, task: str, model: str) -> float:
+        """The correction of a task and model; of all together if none of its own is recorded."""
+        every = sorted(self.factors.values())
+        return self.factors.get((task, model), every[len(every) // 2] if every else 1.0)
+
+
+def estimate(
+    space: Space, left: Mapping[Workload, int], rates: Rates, recorded: Recorded
+) -> list[dict[str, Any]]:
     """Per task, model and length: conditions, trials left, and core-minutes to train them.
 
-    `core_minutes` takes every trial to run for max_steps; `core_minutes_at_most` adds the observation
-    window that a solved trial may go on for. One core (or one GPU share) works on a pack at a time.
+    `core_minutes` takes every trial to run for max_steps. `core_minutes_at_most` adds the observation
+    window that a solved trial may go on for. One core (or one GPU share) works on a pack at a time. Both grow
+    with the length, the units and the batch, because what is counted does.
     """
-    left = plan.left()
+    conditions: Counter[Workload] = Counter()
+    per_step: dict[Workload, float] = {}  # summed over conditions
+    for condition, number in workloads_of(space):
+        seconds = seconds_of(space, condition, rates)
+        seconds *= recorded.factor(condition.task, condition.model)
+        workload = Workload.of(condition)
+        conditions[workload] += number
+        per_step[workload] = per_step.get(workload, 0.0) + number * seconds
     rows = []
-    by_workload: dict[Workload, list[Condition]] = {}
-    for condition in space.conditions():
-        by_workload.setdefault(Workload.of(condition), []).append(condition)
-    for workload, conditions in by_workload.items():
-        sizes = {(c.hidden_size, c.batch_size): c for c in conditions}.values()
-        timed = [time_one(space, condition, device) for condition in sizes]
-        per_step = sum(step + evaluation / space.eval_every for step, evaluation in timed) / len(timed)
+    for workload, number in conditions.items():
+        minutes = left[workload] * per_step[workload] / number / 60
         rows.append(
             {
                 **workload._asdict(),
-                "conditions": len(conditions),
+                "conditions": number,
                 "trials_left": left[workload],
-                "core_minutes": _rounded(left[workload] * space.max_steps * per_step / 60),
-                "core_minutes_at_most": _rounded(
-                    left[workload] * (space.max_steps + space.observe) * per_step / 60
-                ),
+                "core_minutes": _rounded(minutes * space.max_steps),
+                "core_minutes_at_most": _rounded(minutes * (space.max_steps + space.observe)),
             }
         )
     return rows
 
 
-def time_one(space: Space, condition: Condition, device: str) -> tuple[float, float]:
-    """Seconds per step and per evaluation of one trial, within a pack as large as its siblings make."""
-    size = condition.batch_size * condition.length * condition.hidden_size
-    siblings = len(space.max_norms) * (
-        len(space.learning_rate) if isinstance(space.learning_rate, tuple) else 1
-    )
-    batch = siblings * max(space.seeds, space.lr_batch * space.tuning_seeds if space.tuned else 0)
-    replicas = max(1, min(space.pack_size, batch, TIMED_WORK // size))
-    trials = tuple(short(make_trial(space, condition, 1e-3, seed)) for seed in range(replicas))
-    timed(Pack(trials[:1]), device)  # the first pack of a process pays for loading kernels
-    return timed(Pack(trials), device)
+def workloads_of(space: Space) -> Iterator[tuple[Condition, int]]:
+    """A condition of each size and model of the space, and how many conditions cost the same."""
+    numbers: Counter[tuple[object, ...]] = Counter()
+    first: dict[tuple[object, ...], Condition] = {}
+    for condition in space.conditions():
+        sized = tuple((name, value) for name, value in condition.options if not isinstance(value, float))
+        key: tuple[object, ...] = (
+            *Workload.of(condition),
+            condition.clip_rule,
+            condition.hidden_size,
+            condition.batch_size,
+            sized,
+        )
+        first.setdefault(key, condition)
+        numbers[key] += 1
+    for key, condition in first.items():
+        yield condition, numbers[key]
 
 
-def timed(pack: Pack, device: str) -> tuple[float, float]:
-    """Train the pack; seconds per step and per evaluation of one trial."""
-    training = Training(pack, device)
-    while not training.finished:
-        training.advance()
-    step_seconds = [float(block[-1]) for log in training.logs for block in log.step_seconds]
-    evals = sum(len(log.evals) for log in training.logs)
-    return sum(step_seconds) / len(step_seconds), sum(log.eval_seconds for log in training.logs) / evals
+def replicas_of(space: Space, condition: Condition) -> int:
+    """Trials in the larger packs of a condition and its siblings."""
+    rates = len(space.learning_rate) if isinstance(space.learning_rate, tuple) else 1
+    siblings = len(thresholds(space, condition.clip_rule)) * rates
+    tuned = space.lr_batch * space.tuning_seeds if space.tuned else 0
+    return min(space.pack_size, siblings * max(space.seeds, tuned))
 
 
-def short(trial: Trial) -> Trial:
-    """The same trial for a few steps."""
-    return dataclasses.replace(trial, max_steps=TIMED_STEPS, observe=0, eval_every=TIMED_STEPS)
+def seconds_of(space: Space, condition: Condition, rates: Rates) -> float:
+    """Seconds of a step of one trial, its share of the evaluations included."""
+    task, replicas = build_task(condition), replicas_of(space, condition)
+    counts = counts_of(condition, task)
+    evaluation = evaluation_seconds(counts, heldout_of(task), condition.batch_size, replicas, rates)
+    return step_seconds(counts, replicas, rates) + evaluation / space.eval_every
+
+
+def recorded_in(folder: Path, space: Space, rates: Rates) -> Recorded:
+    """What the recorded trials of this space say of its estimates."""
+    table = reader.read(folder, "trials", columns=COLUMNS)
+    if table.empty:
+        return Recorded({}, 0)
+    by_size = table.groupby(list(COLUMNS[:5]), sort=True)[["steps", "seconds"]].sum()
+    counted: dict[Model, float] = {}
+    took: dict[Model, float] = {}
+    for condition, _ in workloads_of(space):
+        size = (*Workload.of(condition), condition.hidden_size, condition.batch_size)
+        if size in by_size.index:
+            steps, seconds = by_size.loc[size]  # type: ignore[index]
+            model, per_step = (condition.task, condition.model), seconds_of(space, condition, rates)
+            counted[model] = counted.get(model, 0.0) + float(steps) * per_step
+            took[model] = took.get(model, 0.0) + float(seconds)
+    return Recorded({model: took[model] / counted[model] for model in counted}, len(table))
 
 
 def _rounded(value: float) -> float:

@@ -16,6 +16,7 @@ from torch import nn
 from harness.capabilities import check_spelling, found_in
 from harness.condition import Condition
 from harness.driver.places import folder_of
+from harness.driver.sizes import check_size
 from harness.errors import UserError
 from harness.executors.base import Failure, attempt
 from harness.planning.parts import REGISTRIES
@@ -48,10 +49,21 @@ class Job:
 
 
 def check_job(
-    space: Space, results: str | Path, *, executor: str, workers: int | None, address: str | None, device: str
+    space: Space,
+    results: str | Path,
+    *,
+    executor: str,
+    workers: int | None,
+    address: str | None,
+    device: str,
+    yes: bool = False,
 ) -> Job:
-    """The job as it will be done, its device chosen; UserError or RecordsError if it cannot be done."""
+    """The job as it will be done, its device chosen; UserError or RecordsError if it cannot be done.
+
+    What is beyond this machine's memory or a year of a core asks for `yes`: see `harness.driver.sizes`.
+    """
     check_executor(space, executor, workers, address)
+    check_size(space, executor=executor, workers=workers, address=address, yes=yes)
     device = choose_device(device, address)
     definition = {"device": device, "engine": DEFAULT_ENGINE, **space.definition()}
     folder = folder_of(results, space, definition)

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -38,6 +39,20 @@ def conditions_of(space: Axes) -> list[Condition]:
             space.lengths_of(parts["task"]), thresholds(space, parts["clip_rule"]), rates
         )
     ]
+
+
+def count_conditions(space: Axes) -> int:
+    """How many conditions the space has, without making any."""
+    rates = len(space.learning_rate) if isinstance(space.learning_rate, tuple) else 1
+    sizes = as_axis(space.batch_size)
+    total = 0
+    for parts in combinations(space):
+        known = {name for options in options_of(parts.items()).values() for name in options}
+        points = math.prod(len(as_axis(space.options[name])) for name in known & space.options.keys())
+        batches = sum(fits_batch_size(parts["task"], size) for size in sizes)
+        lengths = len(space.lengths_of(parts["task"]))
+        total += batches * points * lengths * len(thresholds(space, parts["clip_rule"]))
+    return total * len(as_axis(space.hidden_size)) * rates
 
 
 def combinations(space: Axes) -> Iterator[dict[str, Any]]:

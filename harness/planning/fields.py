@@ -1,13 +1,15 @@
 """The fields of a space: their types, their limits, and how they are read from text."""
 
-import difflib
+import csv
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, PARTS
 from harness.errors import UserError
+from harness.reading import closest, real_number, whole_number
 from harness.registry import FLAGS, import_path
 
 AXES: dict[str, type] = {
@@ -35,12 +37,18 @@ BUDGET = {
 SETTABLE = (*AXES, "learning_rate", *BUDGET, "probes", "checkpoints")
 """Fields that a command line or a paper scale may replace."""
 
+SHOWN = 80
+"""Characters of a value that an error shows."""
+
 Lengths = tuple[int, ...] | Mapping[str, tuple[int, ...]]
 """Lengths of every task, or by task."""
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """`name=value[,value...]` texts as a mapping from name to values still in text form."""
+    """`name=value[,value...]` texts as a mapping from name to values still in text form.
+
+    Values may stand in brackets, [5,6] or (5,6). Double quotes keep a comma: corpus="a,b.txt".
+    """
     values: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -49,7 +57,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             raise UserError(f"--set {setting!r} is not of the form name=value or name=value,value")
         if name in values:
             raise UserError(f"{name} is set twice")
-        items = tuple(item.strip() for item in text.split(",")) if text.strip() else ()
+        items = listed(name, text.strip())
         single = name in BUDGET or name == "checkpoints"
         values[name] = items[0] if single and len(items) == 1 else items
         if name == "learning_rate" and len(items) == 1 and ":" in items[0]:
@@ -58,10 +66,18 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def closest(name: str, known: Iterable[str]) -> str:
-    """Such as ' (did you mean tasks?)'; nothing if no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+def listed(name: str, text: str) -> tuple[str, ...]:
+    """The values in a text such as `5,6` or `[5,6]`; UserError if a bracket or a quote is not closed."""
+    inner = text[1:-1].strip() if text[:1] + text[-1:] in ("[]", "()") else text
+    how = f"write several values as {name}=5,6 or {name}=[5,6], and a value with a comma in double quotes"
+    if inner is text and (text[:1] in ("[", "(", "{") or text[-1:] in ("]", ")", "}")):
+        by_task = f"; lengths by task as {name}.adding=5,6" if name == "lengths" else ""
+        raise UserError(f"--set {name}={text} has a bracket too few or of another kind; {how}{by_task}")
+    try:
+        rows = list(csv.reader([inner], skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise UserError(f"--set {name}={text} cannot be read ({error}); {how}") from None
+    return tuple(item.strip() for item in rows[0]) if inner else ()
 
 
 def as_axis(values: Any) -> tuple[Any, ...]:
@@ -88,7 +104,8 @@ def checked_lengths(values: Any, tasks: tuple[str, ...]) -> Lengths:
     known = ", ".join(tasks)
     for task in values:
         if task not in tasks:
-            raise UserError(f"lengths.{task}: the space has no task {task!r}; known: {known}")
+            near = closest(task, tasks)
+            raise UserError(f"lengths.{task}: the space has no task {task!r}{near}; known: {known}")
     for task in tasks:
         if task not in values:
             raise UserError(f"lengths has no value for task {task}; give lengths.{task}, or lengths for all")
@@ -107,7 +124,10 @@ def checked_probes(names: Any) -> tuple[str, ...]:
     chosen = () if names in ("none", ("none",)) else tuple(str(name) for name in as_axis(names))
     for name in chosen:
         if name not in known:
-            raise UserError(f"probes={name} is not known; known: {', '.join(sorted(known))}, or none")
+            raise UserError(
+                f"probes={name} is not known{closest(name, known)}; "
+                f"known: {', '.join(sorted(known))}, or none"
+            )
     return tuple(sorted(without_repeats("probes", chosen))) if chosen else ()
 
 
@@ -115,9 +135,9 @@ def without_repeats(name: str, axis: tuple[Any, ...]) -> tuple[Any, ...]:
     """The axis itself; UserError if it is empty or repeats a value."""
     if not axis:
         raise UserError(f"{name} is empty; give at least one value")
-    repeated = sorted({str(value) for value in axis if axis.count(value) > 1})
+    repeated = sorted({str(value) for value, count in Counter(axis).items() if count > 1})
     if repeated:
-        raise UserError(f"{name} repeats {', '.join(repeated)}; give each value once")
+        raise UserError(f"{name} repeats {_some(repeated)}; give each value once")
     return axis
 
 
@@ -127,6 +147,8 @@ def checked_learning_rate(value: Any) -> Any:
         return None
     expected = "low:high to tune, or fixed values"
     if isinstance(value, Mapping):
+        if set(value) != {"low", "high"}:
+            raise UserError(f"learning_rate={_text(value)} is not allowed; expected {{'low': a, 'high': b}}")
         low = _positive("learning_rate", value["low"], expected)
         high = _positive("learning_rate", value["high"], expected)
         if not low < high < math.inf:
@@ -142,22 +164,20 @@ def checked_learning_rate(value: Any) -> Any:
 
 def _positive(name: str, value: Any, expected: str) -> float:
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = real_number(value)
+    except ValueError:
         number = math.nan
     if not number > 0:
-        raise UserError(f"{name}={value} is not allowed; expected numbers > 0 ({expected})")
+        raise UserError(f"{name}={_text(value)} is not allowed; expected numbers > 0 ({expected})")
     return number
 
 
 def checked_whole(name: str, value: Any, least: int) -> int:
-    """A whole number of at least `least`; UserError for anything else."""
+    """A whole number of at least `least`, such as 1000, 1e3 or 1000.0; UserError for anything else."""
     try:
-        number = int(value)
-        if isinstance(value, bool) or number != float(value):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{name}={_text(value)} is not allowed; expected a whole number >= {least}") from None
+        number = whole_number(value)
+    except ValueError:
+        number = least - 1
     if number < least:
         raise UserError(f"{name}={_text(value)} is not allowed; expected a whole number >= {least}")
     if name in ("seeds", "tuning_seeds") and number > FIRST_TUNING_SEED:
@@ -165,12 +185,34 @@ def checked_whole(name: str, value: Any, least: int) -> int:
     return number
 
 
+def check_names(name: str, value: Any) -> None:
+    """Raise UserError unless this is a mapping from names."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise UserError(f"{name}={_text(value)} is not allowed; expected a dict of fields, {{'name': value}}")
+
+
+def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
+    """Raise UserError unless this is one of the known values."""
+    if value not in known:
+        raise UserError(
+            f"{name}={_text(value)} is not known{closest(value, known)}; known: {', '.join(known)}"
+        )
+
+
 def checked_flag(name: str, value: Any) -> bool:
     """True or false; UserError for anything else."""
     if str(value).lower() not in FLAGS:
-        raise UserError(f"{name}={_text(value)} is not allowed; expected true or false")
+        near = closest(_text(value), FLAGS)
+        raise UserError(f"{name}={_text(value)} is not allowed{near}; expected true or false")
     return FLAGS[str(value).lower()]
 
 
 def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    """A value as it is named in an error: bounded, on one line."""
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = " ".join(text.encode("utf-8", "replace").decode().split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def _some(names: Iterable[str]) -> str:
+    return _text(tuple(names)).replace(",", ", ")

@@ -12,8 +12,9 @@ from harness.condition import CONDITION_COLUMNS, PARTS, Condition
 from harness.errors import UserError, one_line
 from harness.identity import Value
 from harness.planning.axes import Axes
-from harness.planning.fields import SETTABLE, as_axis, closest, without_repeats
-from harness.registry import Option, Registry
+from harness.planning.fields import SETTABLE, as_axis, without_repeats
+from harness.reading import closest
+from harness.registry import Option, Registry, import_path
 from harness.results.schema import TRIAL_COLUMNS
 
 REGISTRIES: dict[str, Registry[Any]] = {
@@ -36,6 +37,15 @@ def components(space: Axes) -> list[Component]:
 def options_of(chosen: Iterable[Component]) -> dict[Component, dict[str, Option]]:
     """The options of each of these components."""
     return {(part, name): REGISTRIES[part].options(name) for part, name in chosen}
+
+
+def has_option(chosen: Mapping[str, Iterable[Any]], name: str) -> bool:
+    """Whether one of these classes, given by part as a space names them, has an option of this name."""
+    return any(
+        name in REGISTRIES[part].options(import_path(PARTS[part], component))
+        for part, components in chosen.items()
+        for component in components
+    )
 
 
 def option_columns(space: Axes) -> dict[str, type]:

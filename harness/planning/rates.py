@@ -7,7 +7,9 @@ import numpy as np
 
 def grid_size(low: float, high: float) -> int:
     """Points of a log grid from low to high, both included, at most one decade apart."""
-    return max(2, math.ceil(round(math.log10(high / low), 9)) + 1)
+    ratio = high / low
+    decades = math.log10(ratio) if math.isfinite(ratio) else math.log10(high) - math.log10(low)
+    return max(2, math.ceil(round(decades, 9)) + 1)
 
 
 def log_grid(low: float, high: float, size: int) -> list[float]:

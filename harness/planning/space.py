@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.condition import Condition
+from harness.condition import PARTS, Condition
 from harness.errors import UserError
 from harness.planning import parts
 from harness.planning.axes import Axes
@@ -17,6 +17,8 @@ from harness.planning.fields import (
     BUDGET,
     SETTABLE,
     as_axis,
+    check_choice,
+    check_names,
     checked_axis,
     checked_flag,
     checked_learning_rate,
@@ -26,7 +28,10 @@ from harness.planning.fields import (
     replaced_lengths,
 )
 from harness.planning.fits import check_fits, has_text, skipped_pairs
+from harness.planning.limits import check_counts
 from harness.planning.rates import grid_size
+
+SCALES = ("laptop", "paper")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +43,22 @@ class Space(Axes):
     """
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", str(self.name)):
             raise UserError(f"name={self.name!r} names a folder; expected letters, digits, '_', '-' and '.'")
         self._check_fields()
         for part, name in parts.components(self):
             parts.REGISTRIES[part].check_findable(name)
         check_fits(self.tasks, self.models, as_axis(self.batch_size))
         self._set("options", parts.checked_options(self))
+        check_counts(self)
         self._check_first_grid()
         self._check_samples()
         parts.try_building(self.conditions())
 
     def _check_fields(self) -> None:
+        check_choice("scale", self.scale, SCALES)
+        for name in ("options", "paper"):
+            check_names(name, getattr(self, name))
         for name, value_type in AXES.items():
             if name != "lengths":
                 self._set(name, checked_axis(name, getattr(self, name), value_type))
@@ -83,9 +92,10 @@ class Space(Axes):
     def override(self, values: Mapping[str, Any]) -> "Space":
         """A copy with these fields replaced, such as {"seeds": 3, "lengths.adding": (20, 40)}.
 
-        Options are given by their own names. `lengths.TASK` replaces the lengths of one task. If a field
-        differs that results cannot grow along, the copy is a variant with a results folder of its own. Raises
-        UserError for an unknown field, naming what is known.
+        Options are given by their own names. `lengths.TASK` replaces the lengths of one task. An option of
+        this space goes with the last component that has it. If a field differs that results cannot grow
+        along, the copy is a variant with a results folder of its own. Raises UserError for an unknown field,
+        naming what is known.
         """
         by_task = {n.removeprefix("lengths."): values[n] for n in values if n.startswith("lengths.")}
         fields = {name: value for name, value in values.items() if name in SETTABLE}
@@ -96,7 +106,9 @@ class Space(Axes):
             fields["lengths"] = {task: self.lengths[task] for task in tasks if task in self.lengths}
         if by_task:
             fields["lengths"] = replaced_lengths(fields.get("lengths", self.lengths), tasks, by_task)
-        changed = dataclasses.replace(self, **fields, options={**self.options, **options})
+        chosen = {part: as_axis(fields.get(axis, getattr(self, axis))) for part, axis in PARTS.items()}
+        kept = {n: v for n, v in self.options.items() if parts.has_option(chosen, n)}
+        changed = dataclasses.replace(self, **fields, options={**kept, **options})
         changed._set("base", self.base or self)
         return changed
 

@@ -4,19 +4,22 @@ After char-rnn: Karpathy 2015, "The unreasonable effectiveness of recurrent neur
 """
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+import os
+import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.errors import UserError
+from harness.errors import UserError, one_line
+from harness.machine import GB, memory
 from harness.registry import Content
 from harness.tasks.base import tasks
 
@@ -30,17 +33,32 @@ PROMPT_SIZE = 20
 """Characters at the start of the text that texts sampled during training go on from."""
 
 
+BYTES_PER_BYTE = 12
+"""Bytes of memory that reading, hashing and counting a file take at most, for each of its bytes."""
+
+COUNTED = 1_000_000
+"""Characters that are counted at a time."""
+
+Indices = npt.NDArray[np.integer[Any]]
+
+
 def read_corpus(corpus: str) -> str:
-    """The text named `pydoc_topics`, or the text of a UTF-8 file. UserError if it cannot be read as text."""
+    """The text named `pydoc_topics`, or the text of a UTF-8 file; a byte order mark is none of its text.
+
+    UserError if it is no regular file, if it is too large for this machine, or cannot be read as text.
+    """
     if corpus == PYDOC:
         from pydoc_data.topics import topics  # half a megabyte that other tasks need not read
 
         return "\n".join(topics[name] for name in sorted(topics))
     try:
-        text = Path(corpus).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        check_file(corpus, Path(corpus).stat())
+        text = Path(corpus).read_text(encoding="utf-8-sig")
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a name that no file can have
         raise UserError(
-            f"corpus={corpus} cannot be read ({error}); expected {PYDOC} or a UTF-8 file"
+            f"corpus={corpus} cannot be read ({one_line(error)}); expected {PYDOC} or a UTF-8 file"
         ) from None
     if not text or "\0" in text:
         fault = "binary" if text else "empty"
@@ -48,9 +66,27 @@ def read_corpus(corpus: str) -> str:
     return text
 
 
+def check_file(corpus: str, found: os.stat_result) -> None:
+    """Raise UserError unless this is a regular file that memory can hold: a pipe may never end."""
+    if not stat.S_ISREG(found.st_mode):
+        raise UserError(
+            f"corpus={corpus} is no regular file but a folder, a pipe or a device; expected {PYDOC} or a "
+            f"UTF-8 file"
+        )
+    needed = BYTES_PER_BYTE * found.st_size
+    if needed > memory():
+        raise UserError(
+            f"corpus={corpus} has {found.st_size / GB:.3g} GB: reading it takes up to {needed / GB:.3g} GB "
+            f"of memory in every worker, and this machine has {memory() / GB:.3g} GB; give a shorter file"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """A text in indices of its sorted vocabulary, cut by position; the training part's entropies, in nats."""
+    """A text in indices of its sorted vocabulary, cut by position; the training part's entropies, in nats.
+
+    An index takes one byte if there are at most 256 characters in the vocabulary, else two or four.
+    """
 
     vocabulary: str
     parts: dict[str, Tensor]  # by split: (characters,)
@@ -63,28 +99,67 @@ class Corpus:
 def prepare(text: str) -> Corpus:
     """Cut a text into its parts and count its characters."""
     vocabulary = "".join(sorted(set(text)))
-    index = {character: i for i, character in enumerate(vocabulary)}
     begin, end = round(TRAIN * len(text)), round((TRAIN + VALIDATION) * len(text))
-    texts = {"train": text[:begin], "validation": text[begin:end], "test": text[end:]}
+    indices = indices_in(vocabulary, text)
+    parts = {"train": indices[:begin], "validation": indices[begin:end], "test": indices[end:]}
     return Corpus(
         vocabulary=vocabulary,
-        parts={split: torch.tensor([index[c] for c in part]) for split, part in texts.items()},
-        unigram_entropy=entropy(texts["train"]),
-        bigram_entropy=bigram_entropy(texts["train"]),
+        parts={split: torch.from_numpy(part) for split, part in parts.items()},
+        unigram_entropy=entropy(parts["train"]),
+        bigram_entropy=bigram_entropy(parts["train"]),
         prompt=text[:PROMPT_SIZE],
     )
 
 
-def entropy(symbols: Sequence[object]) -> float:
+def indices_in(vocabulary: str, text: str) -> Indices:
+    """The place of each character in a sorted vocabulary, in the smallest type that torch indexes with."""
+    size = len(vocabulary)
+    kind: type[np.integer[Any]] = np.uint8 if size <= 2**8 else np.int16 if size <= 2**15 else np.int32
+    known = code_points(vocabulary)
+    found: Indices = np.empty(len(text), kind)
+    for begin in range(0, len(text), COUNTED):
+        part = code_points(text[begin : begin + COUNTED])
+        found[begin : begin + len(part)] = np.searchsorted(known, part)
+    return found
+
+
+def code_points(text: str) -> Indices:
+    """The Unicode number of each character."""
+    return np.frombuffer(text.encode("utf-32-le"), np.dtype("<u4")).astype(np.uint32, copy=False)
+
+
+def entropy(symbols: Indices) -> float:
     """- sum p ln p over the relative frequencies of the symbols: plug-in estimate, in nats."""
-    counts = Counter(symbols)
-    return -sum(n / len(symbols) * math.log(n / len(symbols)) for n in counts.values())
+    return entropy_of(counted([symbols[i : i + COUNTED] for i in range(0, len(symbols), COUNTED)]))
 
 
-def bigram_entropy(text: str) -> float:
-    """H(next character | character) = H(pairs) - H(first of each pair): plug-in estimate, in nats."""
-    pairs = list(pairwise(text))
-    return entropy(pairs) - entropy(text[:-1]) if pairs else 0.0
+def bigram_entropy(symbols: Indices) -> float:
+    """H(next symbol | symbol) = H(pairs) - H(first of each pair): plug-in estimate, in nats."""
+    if len(symbols) < 2:
+        return 0.0
+    pairs = (
+        (symbols[i : i + COUNTED].astype(np.int64) << 32)[: len(symbols) - 1 - i]
+        + symbols[i + 1 : i + 1 + COUNTED]
+        for i in range(0, len(symbols) - 1, COUNTED)
+    )
+    return entropy_of(counted(pairs)) - entropy(symbols[:-1])
+
+
+def counted(parts: Iterable[Indices]) -> list[int]:
+    """How often each symbol occurs, in the order in which they first occur: sums keep their last bit so."""
+    counts: dict[int, int] = {}
+    for part in parts:
+        found, first, each = np.unique(part, return_index=True, return_counts=True)
+        for place in np.argsort(first):
+            symbol = int(found[place])
+            counts[symbol] = counts.get(symbol, 0) + int(each[place])
+    return list(counts.values())
+
+
+def entropy_of(counts: list[int]) -> float:
+    """- sum p ln p over relative frequencies, in nats."""
+    total = sum(counts)
+    return -sum(n / total * math.log(n / total) for n in counts)
 
 
 @tasks.register("text")
@@ -196,5 +271,5 @@ class Text:
 
     def _windows(self, part: Tensor, starts_B: Tensor) -> tuple[Tensor, Tensor]:
         """The sequences of a part from these positions on."""
-        characters = part[starts_B[:, None] + torch.arange(self.length + 1)]
+        characters = part[starts_B[:, None] + torch.arange(self.length + 1)].long()
         return F.one_hot(characters[:, :-1], self.input_size).float(), characters[:, 1:]

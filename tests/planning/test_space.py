@@ -1,6 +1,7 @@
 import importlib
 import linecache
 import math
+import os
 import sys
 
 import numpy as np
@@ -13,6 +14,8 @@ from harness.planning.load import built_in_spaces, load_space
 from harness.planning.rates import grid_size, log_grid
 from harness.planning.space import Space
 
+SPACE_OF = "from harness import Space\nSPACE = Space(name='mine', summary='', {})\n"
+
 
 def space(**changes) -> Space:
     return Space(name="test", summary="A test.", **changes)
@@ -20,9 +23,9 @@ def space(**changes) -> Space:
 
 REFUSED = {
     "lengthz=3": "unknown field 'lengthz' .did you mean lengths..; known:",
-    "models=lstn": "no model named 'lstn'; known: .*lstm.*rnn",
-    "optimizers=sdg": "no optimizer named 'sdg'; known: .*sgd",
-    "tasks=palindrom": "no task named 'palindrom'; known: .*palindrome",
+    "models=lstn": "no model named 'lstn' .did you mean lstm..; known: .*lstm.*rnn",
+    "optimizers=sdg": "no optimizer named 'sdg' .did you mean sgd..; known: .*sgd",
+    "tasks=palindrom": "no task named 'palindrom' .did you mean palindrome..; known: .*palindrome",
     "lengths=": "lengths is empty",
     "lengths=5,5": "lengths repeats 5",
     "lengths=-3": "lengths=-3",
@@ -44,11 +47,20 @@ REFUSED = {
     "max_steps=0": "max_steps=0",
     "observe=-1": "observe=-1.*>= 0",
     "lr_trials=2": "lr_trials=2 is too few for rmsprop.*at least 5",
-    "init=xaver": "init=xaver.*xavier",
+    "init=xaver": "init=xaver is not allowed .did you mean xavier",
     "encoding=hot": "encoding=hot.*one_hot | scalar",
     "alpha=2": "alpha=2.*0 <= alpha < 1",
     "momentum=0.9": "unknown field 'momentum' .it belongs to optimizer momentum",
     "lengths": "not of the form name=value",
+    "seeds=1_0": "seeds=1_0 is not allowed; expected a whole number",
+    "layers=\uff12": "layers=\uff12 is not allowed; expected a whole number",
+    "max_norms=1_0": "max_norms=1_0 is not allowed",
+    "checkpoints=ture": "checkpoints=ture is not allowed .did you mean true",
+    "layer_norm=flase": "layer_norm=flase is not allowed .did you mean false",
+    "probes=lyapunow": "probes=lyapunow is not known .did you mean lyapunov",
+    "lengths.palindrom=5": "no task 'palindrom' .did you mean palindrome",
+    "int=xavier": "unknown field 'int' .did you mean init",
+    "learning_rate=1e-300:1e300": "lr_trials=8 is too few for rmsprop.*at least 601",
 }
 
 
@@ -83,6 +95,22 @@ def test_learning_rate_is_a_range_or_fixed_values():
     assert (tuned.tuned, tuned.range_of("sgd")) == (True, (1e-4, 1e-2))
     assert not fixed.tuned
     assert {c.learning_rate for c in fixed.conditions()} == {1e-3, 1e-2}
+
+
+@pytest.mark.parametrize("text", ["3", "3.0", "3e0"])
+def test_whole_fields_and_options_take_whole_numbers_however_written(text):
+    changed = space().override(parse_settings([f"seeds={text}", f"lengths={text},4", f"layers={text}"]))
+    assert (changed.seeds, changed.lengths, changed.options) == (3, (3, 4), {"layers": (3,)})
+
+
+def test_an_option_goes_with_the_last_component_that_has_it():
+    """drops_study sets beta1 and beta2 of adam, and alpha of rmsprop."""
+    study = load_space("drops_study")
+    assert set(study.override({"optimizers": "rmsprop"}).options) == {"encoding", "alpha"}
+    assert set(study.override({"optimizers": "adam"}).options) == {"encoding", "beta1", "beta2"}
+    assert set(study.override({"tasks": "adding", "lengths": 10}).options) == {"alpha", "beta1", "beta2"}
+    with pytest.raises(UserError, match=r"unknown field 'beta1' .it belongs to optimizer adam"):
+        study.override({"optimizers": "rmsprop", "beta1": "0.9"})
 
 
 def test_left_out_the_learning_rate_range_is_the_optimizers_own():
@@ -164,18 +192,69 @@ def test_a_space_is_loaded_from_a_file(tmp_path):
     [
         ("x = 1", "binds no SPACE"),
         ("1 / 0", "ZeroDivisionError"),
-        ("from harness import Space\nSPACE = 3", "no SPACE"),
+        ("from harness import Space\nSPACE = 3", "no SPACE .*is a int"),
+        ("import sys; sys.exit(0)", "line 1: SystemExit: 0"),
+        ("class Odd(BaseException): pass\nraise Odd('a\\nb')", "line 2: Odd: a b"),
+        ("x = (", "SyntaxError"),
+        ("caf\u00e9 = 1".encode("latin-1"), "SyntaxError.*utf-8"),
+        (b"x = 1\0", "SyntaxError"),
+        (SPACE_OF.format("paper=[1, 2]"), "paper=1,2 is not allowed; expected a dict"),
+        (SPACE_OF.format("paper={4: 5}"), "paper={4: 5} is not allowed"),
+        (SPACE_OF.format("options=[1]"), "options=1 is not allowed"),
+        (SPACE_OF.format("options={3: 4}"), "options={3: 4} is not allowed"),
+        (SPACE_OF.format("learning_rate={'lo': 2}"), "learning_rate={'lo': 2} is not allowed"),
+        (SPACE_OF.format("scale='papr'"), "scale=papr is not known .did you mean paper"),
+        (SPACE_OF.format("seeds=[[1]]"), "seeds=.* is not allowed"),
+        (SPACE_OF.format("lengths=None"), "lengths=None is not allowed"),
     ],
 )
 def test_a_file_that_binds_no_space_is_a_clear_error(tmp_path, content, message):
     file = tmp_path / "bad.py"
-    file.write_text(content)
-    with pytest.raises(UserError, match=message):
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=message) as error:
         load_space(str(file))
+    assert "\n" not in str(error.value)
+
+
+def test_a_name_that_is_close_to_a_built_in_space_is_recognised():
+    with pytest.raises(UserError, match=r"no space named 'smok' .did you mean smoke"):
+        load_space("smok")
+
+
+def test_what_is_no_regular_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "folder.py").mkdir()
+    for name in ("pipe.py", "folder.py"):
+        with pytest.raises(UserError, match=f"{name}' is no regular file"):
+            load_space(str(tmp_path / name))
+    for name in ("a\0b.py", "x" * 300 + ".py"):
+        with pytest.raises(UserError, match="no space named"):
+            load_space(name)
+
+
+def test_what_a_space_file_prints_stays_out_of_standard_output(tmp_path, capsys):
+    file = tmp_path / "talks.py"
+    file.write_text("print('hello')\n" + SPACE_OF.format("seeds=2"))
+    assert load_space(str(file)).seeds == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_space_file_that_takes_long_is_named_and_ctrl_c_says_where(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("harness.planning.load.PATIENCE", 0.05)
+    file = tmp_path / "loops.py"
+    file.write_text("import signal, time\ntime.sleep(0.2)\nsignal.raise_signal(signal.SIGINT)\n")
+    with pytest.raises(KeyboardInterrupt):
+        load_space(str(file))
+    said = capsys.readouterr().err
+    assert f"reading {file}" in said
+    assert f"interrupted while reading {file}, line 3" in said
 
 
 def test_an_unknown_space_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"no space named 'cliping'; known: .*clipping_study"):
+    with pytest.raises(
+        UserError,
+        match=r"no space named 'cliping' \(did you mean clipping_study\?\); known: .*clipping_study",
+    ):
         load_space("cliping")
 
 

@@ -1,19 +1,24 @@
 import itertools
 import math
+import os
+import tracemalloc
+from collections import Counter
 from pathlib import Path
 from pydoc_data.topics import topics
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from harness.condition import Pack
 from harness.errors import RecordsError, UserError
+from harness.planning.fields import parse_settings
 from harness.planning.growth import check_growth
 from harness.planning.plan import make_trial
 from harness.planning.space import Space
 from harness.tasks import heldout_set, tasks
-from harness.tasks.text import PYDOC, bigram_entropy, entropy, read_corpus
+from harness.tasks.text import PYDOC, bigram_entropy, entropy, prepare, read_corpus
 from harness.training.loop import build_task
 from tests.helpers import letters, mostly_contract, same_numbers, trained
 
@@ -40,17 +45,21 @@ def text_of(task, indices) -> str:
     return "".join(task.vocabulary[i] for i in indices.tolist())
 
 
+def symbols(text: str) -> np.ndarray:
+    return np.array([ord(character) for character in text])
+
+
 def test_entropies_of_short_strings_are_those_computed_by_hand():
-    assert entropy("aabb") == pytest.approx(math.log(2))
-    assert entropy("abcdabcd") == pytest.approx(math.log(4))
-    assert entropy("aaab") == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
-    assert entropy("aaaa") == 0
-    assert bigram_entropy("abababab") == pytest.approx(0)
+    assert entropy(symbols("aabb")) == pytest.approx(math.log(2))
+    assert entropy(symbols("abcdabcd")) == pytest.approx(math.log(4))
+    assert entropy(symbols("aaab")) == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
+    assert entropy(symbols("aaaa")) == 0
+    assert bigram_entropy(symbols("abababab")) == pytest.approx(0)
     # pairs aa, ab, bb, ba: after each of a and b, either half the time
-    assert bigram_entropy("aabba") == pytest.approx(math.log(2))
+    assert bigram_entropy(symbols("aabba")) == pytest.approx(math.log(2))
     # after a: a, b, b (entropy of 1/3, 2/3), three pairs of four; after b: a, always
     third = -math.log(1 / 3) / 3 - math.log(2 / 3) * 2 / 3
-    assert bigram_entropy("aabab") == pytest.approx(0.75 * third)
+    assert bigram_entropy(symbols("aabab")) == pytest.approx(0.75 * third)
 
 
 def test_the_default_corpus_ships_with_python():
@@ -65,8 +74,8 @@ def test_the_default_corpus_ships_with_python():
 def test_levels_are_the_entropies_of_the_text(corpus):
     text = Path(corpus).read_text()
     task = tasks.build("text", {"corpus": corpus}, length=8)
-    assert task.baseline_loss == entropy(text[:1_800])
-    assert task.data.bigram_entropy == bigram_entropy(text[:1_800])
+    assert task.baseline_loss == entropy(symbols(text[:1_800]))
+    assert task.data.bigram_entropy == bigram_entropy(symbols(text[:1_800]))
     assert task.solved_at == 1 - task.data.bigram_entropy / task.baseline_loss
     assert task.drop_at == task.chance == 0 < task.recovered_at < task.solved_at < 1
 
@@ -142,6 +151,77 @@ def test_a_file_that_is_missing_or_not_utf_8_is_refused_in_one_line(tmp_path):
     for name, said in {"latin": "utf-8", "none": "No such file"}.items():
         with pytest.raises(UserError, match=f"corpus=.*{name} cannot be read .*{said}"):
             space(options={"corpus": str(tmp_path / name)})
+
+
+def test_a_byte_order_mark_is_no_character(tmp_path, corpus):
+    marked = tmp_path / "marked.txt"
+    marked.write_text(Path(corpus).read_text(), encoding="utf-8-sig")
+    plain, with_mark = (space(options={"corpus": path}) for path in (corpus, str(marked)))
+    assert plain.conditions() == with_mark.conditions()
+
+
+def test_what_is_no_regular_file_is_not_read(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in (str(tmp_path / "pipe"), str(tmp_path / "folder"), "/dev/zero", "/dev/null"):
+        with pytest.raises(UserError, match=f"corpus={name} is no regular file"):
+            space(options={"corpus": name})
+    with (tmp_path / "huge").open("wb") as sparse:
+        sparse.truncate(10**13)
+    with pytest.raises(
+        UserError, match=r"has 1e.04 GB: reading it takes up to 1.2e.05 GB of memory in every"
+    ):
+        space(options={"corpus": str(tmp_path / "huge")})
+    for name in ("a\0b", "x" * 300):
+        with pytest.raises(UserError, match="cannot be read"):
+            space(options={"corpus": name})
+
+
+def test_a_path_with_a_comma_is_given_in_quotes(corpus, tmp_path):
+    (tmp_path / "a, b.txt").write_text(Path(corpus).read_text())
+    quoted = parse_settings([f'corpus="{tmp_path}/a, b.txt"'])
+    assert space().override(quoted).conditions() == space(options={"corpus": corpus}).conditions()
+
+
+TEXTS = {
+    "letters": letters(5_000),
+    "one of each": "".join(map(chr, range(32, 400))),
+    "many characters": "".join(chr(0x4E00 + i * i % 30_000) for i in range(60_000)),
+    "the last comes once": "abcab" * 100 + "z",
+    "short": "ab",
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_counting_in_parts_changes_no_bit_of_the_entropies(name, monkeypatch):
+    """The reference counts as a dict does, symbol by symbol: a sum depends on the order of its terms."""
+
+    def reference(found):
+        counts = Counter(found).values()
+        return -sum(n / len(found) * math.log(n / len(found)) for n in counts)
+
+    monkeypatch.setattr("harness.tasks.text.COUNTED", 777)
+    prepare.cache_clear()
+    text = TEXTS[name]
+    data = prepare(text)
+    train = text[: round(0.9 * len(text))]
+    assert data.unigram_entropy == reference(train)
+    pairs = list(itertools.pairwise(train))
+    assert data.bigram_entropy == (reference(pairs) - reference(train[:-1]) if pairs else 0)
+    assert "".join(data.vocabulary[i] for split in PARTS for i in data.parts[split].tolist()) == text
+    prepare.cache_clear()
+
+
+def test_a_corpus_takes_a_few_bytes_for_each_character():
+    text = letters(2_000_000)
+    tracemalloc.start()
+    data = prepare(text)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    prepare.cache_clear()
+    assert data.parts["train"].element_size() == 1
+    assert kept < 1.2 * len(text)
+    assert peak < 30 * len(text), "a part is counted at a time: 72 bytes a character before"
 
 
 def test_a_corpus_counts_by_its_content_wherever_it_lies(corpus, tmp_path, monkeypatch):
