@@ -1,6 +1,5 @@
 """The fields of a space: their types, their limits, and how they are read from text."""
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, PARTS
 from harness.errors import UserError
-from harness.registry import FLAGS, import_path
+from harness.registry import FLAGS, check_float32, import_path
+from harness.registry import closest as closest
 
 AXES: dict[str, type] = {
     **dict.fromkeys(PARTS.values(), str),
@@ -56,12 +56,6 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             low, _, high = items[0].partition(":")
             values[name] = {"low": low, "high": high}
     return values
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """Such as ' (did you mean tasks?)'; nothing if no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def as_axis(values: Any) -> tuple[Any, ...]:
@@ -147,6 +141,7 @@ def _positive(name: str, value: Any, expected: str) -> float:
         number = math.nan
     if not number > 0:
         raise UserError(f"{name}={value} is not allowed; expected numbers > 0 ({expected})")
+    check_float32(name, number)
     return number
 
 

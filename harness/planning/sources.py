@@ -18,10 +18,14 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.identity import content_hash
 from harness.planning.loaded import check_loaded
+from harness.results.provenance import PACKAGES
 
 HOME = Path(__file__).parents[2]
 OURS = tuple(HOME / name for name in ("harness", "analysis", "search_spaces"))
 """Packages whose code `git_commit` and the version identify."""
+
+RECORDED = {*PACKAGES, "torch_geometric"}
+"""Packages that are too large to follow, and that this project is installed with."""
 
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of what others wrote; their versions are recorded."""
@@ -64,7 +68,7 @@ def reached(roots: Iterable[str], home: str) -> Iterator[tuple[str, str]]:
         text = _text(module)
         if text is not None:
             yield module, text
-            waiting += imported(text, module)
+            waiting += imported(text, module) if module.partition(".")[0] not in RECORDED else []
 
 
 def is_own(module: str, home: str) -> bool:
@@ -76,7 +80,8 @@ def is_own(module: str, home: str) -> bool:
     if any(place.is_relative_to(folder) for folder in OURS):
         return False
     if not INSTALLED.isdisjoint(place.parts):
-        return module.partition(".")[0] == home.partition(".")[0]
+        package = module.partition(".")[0]
+        return package == home.partition(".")[0] and package not in RECORDED
     return not place.is_relative_to(Path(sysconfig.get_path("stdlib")).resolve())
 
 
@@ -134,7 +139,12 @@ def find(module: str) -> ModuleSpec | None:
         return None
     path = spec.submodule_search_locations if spec else None
     finders = [finder.find_spec for finder in sys.meta_path if hasattr(finder, "find_spec")]
-    return next((found for find_spec in finders if (found := find_spec(module, path, None))), None)
+    try:
+        return next((found for find_spec in finders if (found := find_spec(module, path, None))), None)
+    except KeyError:  # a folder without __init__.py, of a package that is not loaded
+        below = ModuleSpec(module, None, is_package=True)
+        below.submodule_search_locations = [f"{place}/{module.rpartition('.')[2]}" for place in path or ()]
+        return below
 
 
 def _text(module: str) -> str | None:
