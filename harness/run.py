@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.errors import FailedTrials, RecordsError, UserError
+from harness.own import use_our_analysis
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
+    use_our_analysis()
     from harness.driver.terminal import Terminal, consoles
 
     out, err = consoles()

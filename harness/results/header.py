@@ -35,7 +35,7 @@ LARGEST = 2**63 - 1
 
 
 def checked_header(found: Any, trial_id: str, where: str) -> dict[str, Any]:
-    """The fields of a checkpoint; RecordsError names the file `where` and the field that is not as it must be."""
+    """The fields of a checkpoint; RecordsError names the file `where` and the field that is wrong."""
     if not isinstance(found, Mapping):
         raise RecordsError(f"{where}: its header holds a {type(found).__name__}; expected fields by name")
     for name, types in {**TYPES, **{name: OF_TEXT[name] for name in OF_TEXT if name in found}}.items():
