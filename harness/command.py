@@ -1,7 +1,7 @@
 """The console command: stability run | report | compare | generate | completion.
 
-It does what `python -m harness.run` and its like do. The current folder is the last in which modules are looked
-for. So a file `analysis.py` of yours hides nothing, and `mycells:Cell` is still found. `--help` waits for nothing.
+It does what `python -m harness.run` and its like do. Modules are looked for in the current folder last. So a
+file `analysis.py` of yours hides nothing, and `mycells:Cell` is still found. `--help` waits for nothing.
 """
 
 import importlib

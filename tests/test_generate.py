@@ -315,8 +315,8 @@ def lacking(name):
 
 
 FIELDS = (
-    "trial_id", "step", "model", "options", "input_size", "hidden_size", "output_size", "length", "every_step",
-    "task", "heldout_split", "heldout_loss", "heldout_accuracy",
+    "trial_id", "step", "model", "options", "input_size", "hidden_size", "output_size", "length",
+    "every_step", "task", "heldout_split", "heldout_loss", "heldout_accuracy",
 )  # fmt: skip
 
 DAMAGES = {
@@ -325,7 +325,7 @@ DAMAGES = {
     **{f"{name} is huge": (put(**{name: 10**400}), f"its {name} is ") for name in FIELDS},
     "a class that would be imported": (put(model="tests.no_such_module:Evil"), "say --model tests.no_such"),
     "an unknown model": (put(model="lstn"), "no model named 'lstn'"),
-    "another model": (put(model="gru", options={}), "cells.0.bias has shape (8,); expected"),
+    "another model": (put(model="gru", options={}), "cells.0.bias has shape (8,)"),
     "another size": (put(hidden_size=9), "shape"),
     "a size that fills memory": (put(hidden_size=10**9), "hidden_size is 1000000000, but its tensors hold"),
     "layers without end": (put(options={"layers": 10**9}), "layers is 1000000000, but"),

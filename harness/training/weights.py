@@ -87,7 +87,7 @@ def checked_options(model: str, options: dict[str, Any], where: str) -> dict[str
     known = models.options(model)
     for name, value in options.items():
         if name not in known:
-            raise RecordsError(f"{where}: its options name {shown(name)}, which {model} does not have")
+            raise RecordsError(f"{where}: its options name {shown(name)}, which {model} lacks")
         if type(value) is not known[name].type or value not in (known[name].choices or (value,)):
             raise RecordsError(
                 f"{where}: its options have {name}={shown(value)}, which {model} does not allow"
@@ -104,12 +104,12 @@ def check_plausible(checkpoint: Checkpoint, numbers: dict[str, Any], where: str)
 
 
 def check_tensors(model: nn.Module, checkpoint: Checkpoint, where: str) -> None:
-    """Raise RecordsError unless the tensors have the names, shapes and types of the model's, and are finite."""
+    """Raise RecordsError unless the tensors are finite, with the names, shapes and types of the model's."""
     wanted = model.state_dict()
     for name in sorted(wanted.keys() ^ checkpoint.tensors.keys()):
         has = "has no" if name in wanted else "has a"
         raise RecordsError(f"{where} {has} tensor {shown(name)}, unlike {checkpoint.metadata['model']}")
-    for name, array in checkpoint.tensors.items():
+    for name, array in sorted(checkpoint.tensors.items()):
         tensor = torch.from_numpy(array)
         for what, found, expected in (
             ("shape", tuple(tensor.shape), tuple(wanted[name].shape)),
