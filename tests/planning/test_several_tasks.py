@@ -72,7 +72,7 @@ REFUSED = {
     "task=adding": r"unknown field 'task' \(did you mean tasks\?\); known: tasks, ",
     "tasks=adding,adding": "tasks repeats adding",
     "tasks=": "tasks is empty",
-    "tasks=ading": "no task named 'ading'; known: adding",
+    "tasks=ading": "no task named 'ading' .did you mean adding..; known: adding",
     "lengths.recall=20": "lengths.recall: the space has no task 'recall'; known: palindrome, adding",
     "lengths.adding=": "lengths.adding is empty",
     "lengths.adding=0": "lengths.adding=0 is not allowed",
