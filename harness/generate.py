@@ -26,7 +26,12 @@ OK, REFUSED = 0, 2
 SHOWN_TRIALS = 5
 """Trials that an error names."""
 
-out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+MOST_CHARACTERS = 10_000_000
+"""Characters of all texts together: 8 bytes each while they are written."""
+
+LONGEST_PROMPT = 100_000
+"""Characters of a prompt."""
+
 err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
@@ -36,13 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     torch.set_num_threads(1)
     try:
+        check_amount(arguments)
+    except UserError as error:
+        err.print(f"error: {error}")
+        return REFUSED
+    try:
         checkpoint = find_checkpoint(arguments.results, arguments.trial)
         about = checkpoint.metadata
         if "vocabulary" not in about:
             raise UserError(
                 f"trial {about['trial_id']} is of task {about['task']}, which has no text to write"
             )
-        model = rebuild(checkpoint)
+        model = rebuild(checkpoint, arguments.model)
         if not has_steps(model):
             raise UserError(
                 f"model {about['model']} cannot write: it has no initial_state, step and readout "
@@ -68,10 +78,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return REFUSED
     err.print(described(about))
     for number, text in enumerate(texts, start=1):
-        if len(texts) > 1:
-            out.print(f"--- {number} of {len(texts)}")
-        out.print(arguments.prompt + text)
+        heading = f"--- {number} of {len(texts)}\n" if len(texts) > 1 else ""
+        sys.stdout.write(f"{heading}{arguments.prompt}{text}\n")  # as it is: with tabs and form feeds
     return OK
+
+
+def check_amount(arguments: argparse.Namespace) -> None:
+    """Raise UserError for more characters than fit in memory, naming the arguments."""
+    name = "--beams" if arguments.mode == "beam" else "--n"
+    count = arguments.beams if arguments.mode == "beam" else arguments.n
+    if arguments.length * count > MOST_CHARACTERS:
+        raise UserError(
+            f"--length {arguments.length} times {name} {count} is {arguments.length * count:,} characters; "
+            f"at most {MOST_CHARACTERS:,}"
+        )
+    if len(arguments.prompt) > LONGEST_PROMPT:
+        raise UserError(f"--prompt has {len(arguments.prompt):,} characters; at most {LONGEST_PROMPT:,}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -86,6 +108,10 @@ def parser() -> argparse.ArgumentParser:
         "--results", default="results", metavar="DIR",
         help="results folder, or a space's folder in it; or s3://bucket/... (default: results)",
     )  # fmt: skip
+    parser.add_argument(
+        "--model", metavar="PATH",
+        help="package.module:Class of a model of your own; weights never say themselves what to import",
+    )  # fmt: skip
     parser.add_argument("--prompt", required=True, metavar="TEXT", help="what to go on from")
     parser.add_argument("--length", type=whole(1), default=200, help="characters to write (default: 200)")
     parser.add_argument("--mode", choices=MODES, default="sample", help="default: sample")
@@ -93,19 +119,20 @@ def parser() -> argparse.ArgumentParser:
         "--temperature", type=temperature, default=1.0,
         help="of --mode sample: divides the logits, so below 1 is more careful; 0 is greedy (default: 1)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=whole(0), default=0, help="of --mode sample (default: 0)")
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, help="of --mode sample (default: 0)")
     parser.add_argument("--n", type=whole(1), default=1, help="texts; greedy has but one (default: 1)")
     parser.add_argument("--beams", type=whole(1), default=10, help="texts kept by --mode beam (default: 10)")
     return parser
 
 
-def whole(least: int) -> Any:
-    """A parser of whole numbers of at least `least`."""
+def whole(least: int, most: float = math.inf) -> Any:
+    """A parser of whole numbers from `least` to `most`."""
 
     def number(text: str) -> int:
         found = whole_number(text)
-        if found < least:
-            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        if not least <= found <= most:
+            bound = f"less than {least}" if found < least else f"more than {most}"
+            raise argparse.ArgumentTypeError(f"{text} is {bound}")
         return found
 
     return number
@@ -145,11 +172,19 @@ def described(about: Mapping[str, Any]) -> str:
     """What the model is and how well it predicts, in a line."""
     loss, accuracy = about["heldout_loss"], about["heldout_accuracy"]
     bits = loss / math.log(2)
+    known = "" if accuracy is None else f", accuracy {accuracy:.3f}"
+    entropies = [
+        f"{what} {about[name]:.4f} nats"
+        for name, what in (
+            ("unigram_entropy", "Unigram entropy of the text"),
+            ("bigram_entropy", "conditional bigram entropy"),
+        )
+        if name in about
+    ]
     return (
         f"{about['trial_id']}: {about['model']}, {about['hidden_size']} units, T={about['length']}, after "
-        f"{about['step']} steps: {about['heldout_split']} loss {loss:.4f} nats ({bits:.3f} bits per "
-        f"character), accuracy {accuracy:.3f}. Unigram entropy of the text {about['unigram_entropy']:.4f}, "
-        f"conditional bigram entropy {about['bigram_entropy']:.4f} nats."
+        f"{about['step']} steps: {about['heldout_split']} loss {loss:.4f} nats ({bits:.3f} bits "
+        f"per character){known}. {', '.join(entropies)}"
     )
 
 

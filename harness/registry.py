@@ -33,6 +33,11 @@ class Content:
     read: Callable[[str], str]
 
 
+SMALLEST, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127
+"""The smallest and the largest normal number of float32."""
+
+DOCS = "see docs/extending.md"
+
 FLAGS = {"true": True, "false": False}
 """What a flag may be, as text in lower case."""
 
@@ -80,6 +85,8 @@ class Option:
                 parsed = str(Path(str(parsed)).absolute())  # workers may run in another folder
         if self.choices and parsed not in self.choices:
             raise refusal
+        if isinstance(parsed, float):
+            check_float32(self.name, parsed)
         return parsed
 
 
@@ -116,8 +123,9 @@ class Registry(Generic[T]):
         if ":" in name:
             return self._import(name)
         if name not in self._classes:
+            path = [":".join(name.rsplit(".", 1))] if "." in name else []  # mycells.Cell for mycells:Cell
             raise UserError(
-                f"no {self.part} named {name!r}{closest(name, self.names())}; "
+                f"no {self.part} named {name!r}{closest(name, [*self.names(), *path])}; "
                 f"known: {', '.join(self.names())}, or package.module:Class"
             )
         return self._classes[name]
@@ -136,7 +144,10 @@ class Registry(Generic[T]):
         return first_line(self.get(name))
 
     def options(self, name: str) -> dict[str, Option]:
-        """The options of `name`, read off its constructor."""
+        """The options of `name`, read off its constructor.
+
+        Raises UserError, naming the option, for a default that is not of the type of its annotation.
+        """
         cls = self.get(name)
         try:
             hints = typing.get_type_hints(cls.__init__, include_extras=True)
@@ -145,31 +156,42 @@ class Registry(Generic[T]):
             raise UserError(
                 f"{self.part} {name!r}: cannot read its constructor: {one_line(error)}"
             ) from error
-        found = {}
+        passed = {*self.given, *self.offered}
+        found: dict[str, Option] = {}
         for parameter in parameters:
-            passed = parameter.name in (*self.given, *self.offered)
-            if passed or parameter.default is inspect.Parameter.empty:
-                continue
-            hint = hints.get(parameter.name, type(parameter.default))
-            content = None
-            if typing.get_origin(hint) is typing.Annotated:
-                content = next((mark for mark in hint.__metadata__ if isinstance(mark, Content)), None)
-                hint = hint.__origin__
-            choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else None
-            value_type = type(choices[0]) if choices else hint
-            if value_type in (bool, int, float, str):
-                found[parameter.name] = Option(
-                    parameter.name, value_type, choices, value_type(parameter.default), content
-                )
+            if parameter.name not in passed and parameter.default is not inspect.Parameter.empty:
+                hint = hints.get(parameter.name, type(parameter.default))
+                option = _option(parameter.name, hint, parameter.default, f"{self.part} {name!r}")
+                found |= {} if option is None else {option.name: option}
         return found
 
     def build(self, name: str, options: dict[str, Value], **given: Any) -> T:
-        """An instance of `name`, made of what is given or offered and of the `options` that it has."""
+        """An instance of `name`, made of what is given or offered and of the `options` that it has.
+
+        Raises UserError, with the error of the class, if it cannot be built.
+        """
         cls = self.get(name)
         own = {key: value for key, value in options.items() if key in self.options(name)}
-        taken = inspect.signature(cls).parameters
-        passed = {key: value for key, value in given.items() if key not in self.offered or key in taken}
-        return cls(**passed, **own)
+        try:
+            taken = inspect.signature(cls).parameters
+            passed = {key: value for key, value in given.items() if key not in self.offered or key in taken}
+            return cls(**passed, **own)
+        except UserError as error:
+            raise UserError(f"{self.part} {name}: {error}") from None
+        except Exception as error:  # a user's class may raise anything; it is reported as theirs
+            sizes = [f"{field}={value}" for field, value in given.items() if field in self.given]
+            where = f" for {', '.join(sizes)}" if sizes else ""
+            hint = self._constructor() if ":" in name and isinstance(error, TypeError) else ""
+            raise UserError(
+                f"{self.part} {name!r} cannot be built{where}: {one_line(error)}{hint}"
+            ) from error
+
+    def _constructor(self) -> str:
+        """What the constructor of a class of this part must take."""
+        needed = f"{', '.join(self.given)} and, with defaults, its options"
+        return (
+            f"; its constructor must take {needed if self.given else 'options with defaults only'} ({DOCS})"
+        )
 
     def _import(self, path: str) -> type[T]:
         module_name, _, class_name = path.partition(":")
@@ -179,14 +201,51 @@ class Registry(Generic[T]):
         except (
             Exception,
             SystemExit,
-        ) as error:  # a user's module may raise anything
-            raise UserError(f"cannot import {self.part} {path!r}: {one_line(error)}") from error
+        ) as error:  # a user's module may raise anything; it is reported as theirs
+            meant = f"{module_name.removesuffix('.py').replace('/', '.')}:{class_name}"
+            hint = f" (did you mean {meant}?)" if meant != path else ""
+            raise UserError(f"cannot import {self.part} {path!r}: {one_line(error)}{hint}") from error
         if changed:
             sys.modules.pop(module_name, None)  # the next import says so again
             raise UserError(f"{self.part} {path!r} cannot be used: its import changes {', '.join(changed)}")
         if not inspect.isclass(cls):
-            raise UserError(f"{self.part} {path!r} is not a class")
+            raise UserError(f"{self.part} {path!r} is not a class; write one that calls it ({DOCS})")
         return typing.cast("type[T]", cls)
+
+
+def _option(name: str, hint: Any, default: Any, owner: str) -> Option | None:
+    """The option that a parameter of a constructor is, or None if its annotation is of no such type.
+
+    Raises UserError, naming the owner, for a default that the annotation does not allow.
+    """
+    content = None
+    if typing.get_origin(hint) is typing.Annotated:
+        content = next((mark for mark in hint.__metadata__ if isinstance(mark, Content)), None)
+        hint = hint.__origin__
+    choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else None
+    value_type = type(choices[0]) if choices else hint
+    if value_type not in (bool, int, float, str):
+        return None
+    kind = " | ".join(map(repr, choices)) if choices else value_type.__name__
+    if any(type(choice) is not value_type for choice in choices or ()):
+        raise UserError(f"{owner} has the option {name}: {kind}; expected choices of one type")
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    is_typed = is_number if value_type is float else type(default) is value_type
+    if not is_typed or default != default or default not in (choices or (default,)):
+        raise UserError(
+            f"{owner} has the option {name}: {kind} = {default!r}; expected a default of this type"
+        )
+    return Option(name, value_type, choices, value_type(default), content)
+
+
+def check_float32(name: str, number: float) -> None:
+    """Raise UserError for a number that training, which computes in float32, would take for 0 or for inf."""
+    if 0 < abs(number) < SMALLEST or LARGEST < abs(number) < math.inf:
+        taken = "0" if abs(number) < 1 else "inf"
+        raise UserError(
+            f"{name}={number:g} counts as {taken} in float32, in which models are trained; "
+            f"expected {SMALLEST:.1e} to {LARGEST:.1e}"
+        )
 
 
 def first_line(documented: object) -> str:

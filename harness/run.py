@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from harness.errors import ExecutorError, FailedTrials, RecordsError, UserError, whole
+from harness.own import use_our_analysis
 from harness.pipes import with_streams
 from harness.reading import whole_number
 
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
+    use_our_analysis()
     from harness.driver.terminal import Terminal, consoles
 
     out, err = consoles()

@@ -1,5 +1,6 @@
 """What docs/extending.md shows works as it stands, and what is wrong is refused before anything starts."""
 
+import importlib
 import math
 import re
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from harness.results.reader import read
 from harness.run import main
@@ -165,18 +167,18 @@ class Crashing(LeakyRNN):
     ("name", "kind", "said"),
     [
         ("Mean", "tasks", "the task's loss has shape (); expected one per sequence, (8,)"),
-        ("Lawless", "tasks", "'Lawless' object has no attribute 'solved_at'"),
-        ("NoState", "clip_rules", "has no attribute 'init'"),
+        ("Lawless", "tasks", "my_parts:Lawless is no task: it has no solved_at, drop_at"),
+        ("NoState", "clip_rules", "my_parts:NoState is no clip_rule: it has no init; write a class"),
         ("Backwards", "models", "probe gradient_flow cannot measure this model"),
         ("Single", "models", "float64"),
-        ("Narrow", "models", "unexpected keyword argument 'output_size'"),
+        ("Narrow", "models", "its constructor must take input_size, hidden_size, output_size"),
         ("Wide", "models", "outputs have shape (8, 20); the task reads (8, 10)"),
         ("Pair", "models", "forward gives a tuple; expected a tensor"),
         ("Double", "models", "outputs are torch.float64; training is in torch.float32"),
         ("Elsewhere", "models", "outputs are on meta, its inputs on cpu"),
         ("NotFinite", "models", "held-out loss is nan before the first step"),
         ("Untrained", "models", "Untrained has no parameters to train"),
-        ("NoModule", "models", "NoModule is a NoModule; expected a torch.nn.Module"),
+        ("NoModule", "models", "my_parts:NoModule is no model: it is no torch.nn.Module"),
         ("Crashing", "models", "no weights on this machine"),
     ],
 )
@@ -190,15 +192,67 @@ def test_what_does_not_work_is_said_in_one_line_and_nothing_is_started(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
-    assert "cannot be trained" in error
+    assert "cannot be trained" in error or "is no" in error
     assert not results.exists()
 
 
 def test_options_that_make_no_model_are_refused_before_anything_starts(tmp_path, capsys):
     results = tmp_path / "results"
     assert run(results, models="transformer", optimizers="sgd", heads="3") == 2
-    assert capsys.readouterr().err == "error: heads=3 does not divide hidden_size=8\n"
+    assert capsys.readouterr().err == "error: model transformer: heads=3 does not divide hidden_size=8\n"
     assert not results.exists()
+
+
+TAKEN_AT_ITS_WORD = {
+    "models=torch.nn:LSTM": "model 'torch.nn:LSTM' cannot be built .*; its constructor must take input",
+    "models=torch.nn:GRU": "its constructor must take input_size, hidden_size, output_size",
+    "models=torch.nn:Linear": "its constructor must take input_size, hidden_size, output_size",
+    "models=torch.nn:Module": "torch.nn:Module is no model: it has no forward; .* such as TorchLSTM",
+    "models=torch.optim:AdamW": "torch.optim:AdamW is no model: it is no torch.nn.Module; write",
+    "models=torch:nn": "model 'torch:nn' is not a class",
+    "models=torch.nn": "no model named 'torch.nn'.*did you mean torch:nn",
+    "models=torch.nn.LSTM": "no model named 'torch.nn.LSTM'.*did you mean torch.nn:LSTM",
+    "models=torch.nn:LSTN": "cannot import model 'torch.nn:LSTN': AttributeError",
+    "optimizers=torch.optim:AdamW": "it has no learning_rates, init, update; .* such as AdamW",
+    "optimizers=torch.optim:SGD": "it has no learning_rates, init, update",
+    "optimizers=torch.nn:LSTM": "it has no learning_rates, init, update",
+    "clip_rules=torch.nn.utils:clip_grad_norm_": "is not a class; write one that calls it",
+    "clip_rules=torch.optim:SGD": "SGD is no clip_rule: it has no init, clip; .* such as SoftClip",
+    "tasks=torch.utils.data:Dataset": "its constructor must take length",
+    "tasks=torch.nn:LSTM": "its constructor must take length",
+    "tasks=torch:Size": "its constructor must take length",
+    "tasks=builtins:object": "its constructor must take length",
+}
+
+
+@pytest.mark.parametrize("setting", TAKEN_AT_ITS_WORD)
+def test_a_class_of_torch_is_refused_with_what_to_write(setting, tmp_path, capsys):
+    part, _, name = setting.partition("=")
+    settings = {"models": "rnn", "optimizers": "sgd", part: name}
+    assert run(tmp_path / "results", **settings) == 2
+    error = capsys.readouterr().err
+    assert re.search(TAKEN_AT_ITS_WORD[setting], error), error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.contract
+def test_the_wrapped_classes_of_torch_are_trained(my_parts, tmp_path):
+    assert run(tmp_path / "results", models="my_parts:TorchLSTM", optimizers="my_parts:AdamW") == 0
+
+
+def test_the_adamw_of_the_page_takes_the_steps_of_torch(my_parts):
+    weights = torch.nn.Parameter(torch.linspace(-1, 1, 5))
+    theirs = torch.optim.AdamW([weights], lr=0.1)
+    ours = importlib.import_module("my_parts").AdamW()
+    weights_RP = weights.detach().clone()[None]
+    state = ours.init(weights_RP)
+    for step in range(5):
+        grads_RP = torch.cos(step + weights_RP)
+        weights.grad = torch.cos(step + weights.detach())
+        theirs.step()
+        weights_RP, state = ours.update(weights_RP, grads_RP, state, torch.tensor([[0.1]]))
+    torch.testing.assert_close(weights_RP[0], weights.detach())
 
 
 @pytest.mark.contract

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 import shutil
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -134,7 +135,10 @@ def test_a_model_without_steps_is_trained_but_cannot_write(space, tmp_path, caps
     results = train(pack)
     assert results[0].samples == {}
     open_writer(tmp_path / "r", space.definition(), space.conditions()).write_pack(pack, results)
-    assert main(["--trial", pack.trials[0].trial_id, "--results", str(tmp_path / "r"), "--prompt", "a"]) == 2
+    command = ["--trial", pack.trials[0].trial_id, "--results", str(tmp_path / "r"), "--prompt", "a"]
+    assert main(command) == 2
+    assert "if you trust it, say --model tests.test_generate:Pairs" in capsys.readouterr().err
+    assert main([*command, "--model", "tests.test_generate:Pairs"]) == 2
     assert "model tests.test_generate:Pairs cannot write" in capsys.readouterr().err
 
 
@@ -288,3 +292,110 @@ def test_sampling_is_refused_where_it_cannot_be(space):
     with pytest.raises(UserError, match="checkpoints=maybe is not allowed; expected true or false"):
         space.override({"checkpoints": "maybe"})
     assert space.override({"checkpoints": "true"}).checkpoints is True
+
+
+def damaged(results: Path, tmp_path: Path, change) -> int:
+    """What generate answers where `change` was made to the fields and tensors of a checkpoint."""
+    folder = tmp_path / "text_study"
+    shutil.copytree(results / "text_study", folder, dirs_exist_ok=True)
+    trial = reader.checkpoints(folder)[0]
+    held = reader.read_checkpoint(folder, trial)
+    fields, tensors = dict(held.metadata), dict(held.tensors)
+    fields = change(fields, tensors) or fields
+    content = save(tensors, {"checkpoint": fields if isinstance(fields, str) else json.dumps(fields)})
+    (folder / "checkpoints" / f"{trial}.safetensors").write_bytes(content)
+    return main(["--trial", trial, "--results", str(folder), "--prompt", "a", "--length", "5"])
+
+
+def put(**values):
+    return lambda fields, tensors: fields.update(values)
+
+
+def lacking(name):
+    return lambda fields, tensors: {field: value for field, value in fields.items() if field != name}
+
+
+FIELDS = (
+    "trial_id", "step", "model", "options", "input_size", "hidden_size", "output_size", "length",
+    "every_step", "task", "heldout_split", "heldout_loss", "heldout_accuracy",
+)  # fmt: skip
+
+DAMAGES = {
+    **{f"no {name}": (lacking(name), f"has no {name}") for name in FIELDS},
+    **{f"{name} is a list": (put(**{name: ["x"]}), f"its {name} is ") for name in FIELDS},
+    **{f"{name} is huge": (put(**{name: 10**400}), f"its {name} is ") for name in FIELDS},
+    "a class that would be imported": (put(model="tests.no_such_module:Evil"), "say --model tests.no_such"),
+    "an unknown model": (put(model="lstn"), "no model named 'lstn'"),
+    "another model": (put(model="gru", options={}), "cells.0.bias has shape (8,)"),
+    "another size": (put(hidden_size=9), "shape"),
+    "a size that fills memory": (put(hidden_size=10**9), "hidden_size is 1000000000, but its tensors hold"),
+    "layers without end": (put(options={"layers": 10**9}), "layers is 1000000000, but"),
+    "an unknown option": (put(options={"heat": 1}), "its options name 'heat'"),
+    "an option of another type": (put(options={"layers": "2"}), "layers='2'"),
+    "a choice that is none": (put(options={"init": "zeros"}), "init='zeros'"),
+    "another trial": (put(trial_id="0" * 16), "its trial_id is"),
+    "a shorter vocabulary": (put(vocabulary="abc"), "its input_size is 5; expected 3"),
+    "a vocabulary with a pair": (put(vocabulary="aacde"), "a character twice"),
+    "half a character": (put(vocabulary="abcd\ud800"), "a lone surrogate"),
+    "a list of characters": (put(vocabulary=list("abcde")), "its vocabulary is"),
+    "a negative size": (put(input_size=-5), "its input_size is -5"),
+    "a flag for a number": (put(step=True), "its step is True"),
+    "fields in a list": (lambda f, t: [1], "expected fields by name"),
+    "deep nesting": (lambda f, t: "[" * 100_000, "no checkpoint of this harness"),
+    "no JSON": (lambda f, t: "{", "no checkpoint of this harness"),
+    "a tensor missing": (lambda f, t: t.pop("out.bias") is None or None, "has no tensor 'out.bias'"),
+    "a tensor more": (lambda f, t: t.update(more=np.zeros(1)), "has a tensor 'more'"),
+    "a tensor of another shape": (lambda f, t: t.update({"out.bias": np.zeros((5, 1), "f4")}), "shape"),
+    "a tensor of another type": (lambda f, t: t.update({"out.bias": np.zeros(5)}), "type torch.float64"),
+    "a tensor that is not finite": (
+        lambda f, t: t.update({"out.bias": np.full(5, np.nan, "f4")}),
+        "out.bias has values that are not finite",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_checkpoint_with_another_header_is_refused_by_field(kind, results, tmp_path, capsys):
+    change, said = DAMAGES[kind]
+    assert damaged(results, tmp_path, change) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert "tests.no_such_module" not in sys.modules
+
+
+def test_a_task_without_entropies_and_accuracy_is_described_without_them(results, tmp_path, capsys):
+    def change(fields, tensors):
+        del fields["unigram_entropy"], fields["bigram_entropy"]
+        fields["heldout_accuracy"] = None
+
+    assert damaged(results, tmp_path, change) == 0
+    assert "accuracy" not in capsys.readouterr().err
+
+
+def test_tabs_and_form_feeds_are_written_as_they_are(results, tmp_path, capsys):
+    assert damaged(results, tmp_path, put(vocabulary="a\t\f\r\v")) == 0
+    written = capsys.readouterr().out
+    assert len(written) == 1 + 5 + 1
+    assert set(written) <= set("a\t\f\r\v\n")
+
+
+AMOUNTS = [
+    (["--length", "1000000000"], "--length 1000000000 times --n 1 is 1,000,000,000 characters"),
+    (["--n", "1000000000"], "times --n 1000000000"),
+    (["--mode", "beam", "--beams", "1000000000"], "times --beams 1000000000"),
+    (["--prompt", "a" * 100_001], "--prompt has 100,001 characters; at most 100,000"),
+]
+
+
+@pytest.mark.parametrize(("more", "said"), AMOUNTS)
+def test_more_than_fits_in_memory_is_refused(more, said, results, capsys):
+    assert generate(results, *more) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", [str(2**63), "1" * 30, "-1"])
+def test_a_seed_that_no_generator_takes_is_refused(seed, results, capsys):
+    with pytest.raises(SystemExit):
+        generate(results, f"--seed={seed}")
+    assert f"--seed: {seed} is " in capsys.readouterr().err

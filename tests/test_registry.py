@@ -1,5 +1,8 @@
+import inspect
+import math
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from harness.errors import UserError
@@ -27,7 +30,7 @@ def things() -> Registry[Thing]:
 
 
 def test_unknown_name_lists_the_known_ones(things):
-    with pytest.raises(UserError, match=r"no thing named 'thong' .did you mean thing..; known: thing"):
+    with pytest.raises(UserError, match=r"no thing named 'thong' \(did you mean thing\?\); known: thing"):
         things.get("thong")
 
 
@@ -95,3 +98,68 @@ def test_options_of_one_name_have_one_type_everywhere():
 def test_everything_registered_says_what_it_is_in_a_line(registry):
     for name in registry.names():
         assert 10 < len(registry.first_line(name)) < 110
+
+
+class Odd:
+    """Constructors whose options are refused: what is passed would be another value than the default."""
+
+    class Half:
+        def __init__(self, units: int = 2.5): ...
+
+    class Flag:
+        def __init__(self, units: int = True): ...
+
+    class Nothing:
+        def __init__(
+            self,
+            rate: float = None,  # noqa: RUF013
+        ): ...
+
+    class NotANumber:
+        def __init__(self, rate: float = float("nan")): ...
+
+    class Unnamed:
+        def __init__(
+            self,
+            name: str = None,  # noqa: RUF013
+        ): ...
+
+    class Truthy:
+        def __init__(self, wet: bool = 0): ...
+
+    class Stranger:
+        def __init__(self, colour: Literal["red", "blue"] = "green"): ...
+
+    class Mixed:
+        def __init__(self, colour: Literal["red", 1] = "red"): ...
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Odd) if name[0] != "_"])
+def test_a_default_of_another_type_is_refused_by_name(name):
+    odd: Registry[object] = Registry("thing", given=())
+    odd.register(name)(getattr(Odd, name))
+    option = next(iter(inspect.signature(getattr(Odd, name)).parameters))
+    with pytest.raises(UserError, match=f"thing '{name}' has the option {option}: .*; expected"):
+        odd.options(name)
+
+
+class Whole:
+    def __init__(self, rate: float = 1, share: float = np.float64(0.5), limit: float = math.inf): ...
+
+
+def test_a_whole_number_will_do_as_the_default_of_a_float():
+    registry: Registry[object] = Registry("thing", given=())
+    registry.register("whole")(Whole)
+    found = {name: option.default for name, option in registry.options("whole").items()}
+    assert found == {"rate": 1.0, "share": 0.5, "limit": math.inf}
+
+
+@pytest.mark.parametrize(
+    "text", ["raise SystemExit(3)", "raise KeyError()", "1 / 0", "import no_such_module", "x ="]
+)
+def test_a_module_that_cannot_be_imported_is_refused_in_one_line(things, text, tmp_path, monkeypatch):
+    (tmp_path / "failing_module.py").write_text(text + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"cannot import thing 'failing_module:Cell': [A-Z]") as error:
+        things.get("failing_module:Cell")
+    assert "\n" not in str(error.value)

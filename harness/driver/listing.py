@@ -47,12 +47,18 @@ def summary_of_space(path: Path) -> str:
 
 
 def list_options() -> dict[str, str]:
-    """Every option of everything built in: its type or choices, its default, and whose it is."""
-    found: dict[str, str] = {}
+    """Every option of everything built in: its type or choices, its defaults, and whose each default is.
+
+    `layers` is "int, default 1, of model gru, lstm, rnn; int, default 2, of model min_gru, transformer".
+    """
+    owners: dict[str, dict[str, list[str]]] = {}  # by option, and what it is
     for part, registry in REGISTRIES.items():
         for component in registry.names():
             for name, option in registry.options(component).items():
                 kind = " | ".join(map(str, option.choices)) if option.choices else option.type.__name__
-                line = f"{kind}, default {option.default}, of {part} {component}"
-                found[name] = f"{found[name]}, {component}" if name in found else line
-    return found
+                line = f"{kind}, default {option.default}, of {part}"
+                owners.setdefault(name, {}).setdefault(line, []).append(component)
+    return {
+        name: "; ".join(f"{line} {', '.join(components)}" for line, components in lines.items())
+        for name, lines in owners.items()
+    }

@@ -1,15 +1,13 @@
 """What defines the results of a space, as JSON values: what a results folder holds, and what may grow."""
 
 import dataclasses
-import importlib
-import inspect
 import math
 from collections.abc import Mapping
 from typing import Any
 
-from harness.identity import content_hash
 from harness.planning.axes import Axes
 from harness.planning.parts import components, options_of
+from harness.planning.sources import source_hash
 from harness.results.schema import SCHEMA_VERSION
 
 UNRECORDED = ("summary", "paper", "base")
@@ -21,7 +19,8 @@ def definition_of(space: Axes) -> dict[str, Any]:
 
     Lengths appear as {task: [lengths]}. Options appear as {component: {option: [values]}}, such as
     {"model lstm": {"layers": [1, 2]}}, defaults included, files as hashes. Classes named by import path
-    appear with a hash of their module's source, so that results of an edited class are not mixed.
+    appear with a hash of the sources that define them, so that results of an edited class are not mixed:
+    see `harness.planning.sources`.
     """
     values = {f.name: getattr(space, f.name) for f in dataclasses.fields(space) if f.name not in UNRECORDED}
     chosen = components(space)
@@ -36,15 +35,9 @@ def definition_of(space: Axes) -> dict[str, Any]:
     }
     tuned = space.optimizers if space.tuned else ()
     values["first_grids"] = {name: tuple(space.first_grid(name)) for name in tuned}
-    values["sources"] = {name: _source_hash(name) for _, name in chosen if ":" in name}
+    values["sources"] = {name: source_hash(name) for _, name in chosen if ":" in name}
     typed: dict[str, Any] = _json(values)
     return typed
-
-
-def _source_hash(path: str) -> str:
-    """16 hexadecimal digits of the source of the module in an import path."""
-    source = inspect.getsource(importlib.import_module(path.partition(":")[0]))
-    return content_hash([source])
 
 
 def _json(value: Any) -> Any:

@@ -10,7 +10,7 @@ from harness import probes
 from harness.condition import FIRST_TUNING_SEED, PARTS
 from harness.errors import UserError
 from harness.reading import closest, real_number, whole_number
-from harness.registry import FLAGS, import_path
+from harness.registry import FLAGS, check_float32, import_path
 
 AXES: dict[str, type] = {
     **dict.fromkeys(PARTS.values(), str),
@@ -169,6 +169,7 @@ def _positive(name: str, value: Any, expected: str) -> float:
         number = math.nan
     if not number > 0:
         raise UserError(f"{name}={_text(value)} is not allowed; expected numbers > 0 ({expected})")
+    check_float32(name, number)
     return number
 
 

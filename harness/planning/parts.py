@@ -9,9 +9,10 @@ from typing import Any
 
 from harness import probes
 from harness.condition import CONDITION_COLUMNS, PARTS, Condition
-from harness.errors import UserError, one_line
+from harness.errors import UserError
 from harness.identity import Value
 from harness.planning.axes import Axes
+from harness.planning.contracts import check_class, check_object
 from harness.planning.fields import SETTABLE, as_axis, without_repeats
 from harness.reading import closest
 from harness.registry import Option, Registry, import_path
@@ -32,6 +33,14 @@ RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *probes.measure_columns()}
 def components(space: Axes) -> list[Component]:
     """Every class that the space names, part by part."""
     return [(part, name) for part, axis in PARTS.items() for name in getattr(space, axis)]
+
+
+def check_component(component: Component) -> None:
+    """Raise UserError for a class that other processes cannot find, or that is none of its part."""
+    part, name = component
+    REGISTRIES[part].check_findable(name)
+    if ":" in name:
+        check_class(part, name, REGISTRIES[part].get(name))
 
 
 def options_of(chosen: Iterable[Component]) -> dict[Component, dict[str, Option]]:
@@ -59,6 +68,7 @@ def checked_options(space: Axes) -> dict[str, tuple[Value, ...]]:
     """The options of a space, typed, each a tuple; UserError names what is not allowed or not known."""
     found = options_of(components(space))
     _check_option_names(found)
+    _check_option_types(found)
     checked = {}
     for name, values in space.options.items():
         owners = [options[name] for options in found.values() if name in options]
@@ -91,17 +101,7 @@ def try_building(conditions: Iterable[Condition]) -> None:
             key = (part, name, *given.items(), *options.items())
             if key not in tried:
                 tried.add(key)
-                _build(part, name, options, given)
-
-
-def _build(part: str, name: str, options: dict[str, Value], given: Mapping[str, Any]) -> None:
-    try:
-        REGISTRIES[part].build(name, options, **given)
-    except UserError as error:
-        raise UserError(f"{part} {name}: {error}") from None
-    except Exception as error:
-        where = "".join(f" for {field}={value}" for field, value in given.items())
-        raise UserError(f"{part} {name!r} cannot be built{where}: {one_line(error)}") from error
+                check_object(part, name, registry.build(name, options, **given))
 
 
 def _check_option_names(found: Mapping[Component, Mapping[str, Option]]) -> None:
@@ -120,6 +120,23 @@ def _check_option_names(found: Mapping[Component, Mapping[str, Option]]) -> None
             raise UserError(
                 f"{' '.join(component)} has an option named {taken[0]!r}, which is a column of its own"
             )
+
+
+def _check_option_types(found: Mapping[Component, Mapping[str, Option]]) -> None:
+    """Raise UserError if an option has another type than in a class of its part, of this space or built in.
+
+    Both would fill one column, here or in the results that these are held against.
+    """
+    built_in = options_of((part, name) for part in REGISTRIES for name in REGISTRIES[part].names())
+    kinds: dict[tuple[str, str], tuple[Component, type]] = {}
+    for component, options in {**built_in, **found}.items():
+        for name, option in options.items():
+            other, kind = kinds.setdefault((component[0], name), (component, option.type))
+            if option.type is not kind:
+                raise UserError(
+                    f"{' '.join(other)} has the option {name}: {kind.__name__}, and {' '.join(component)} "
+                    f"has {name}: {option.type.__name__}; give it that type, or rename it"
+                )
 
 
 def _unknown_field(name: str, known: list[str]) -> str:

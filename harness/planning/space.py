@@ -46,8 +46,8 @@ class Space(Axes):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", str(self.name)):
             raise UserError(f"name={self.name!r} names a folder; expected letters, digits, '_', '-' and '.'")
         self._check_fields()
-        for part, name in parts.components(self):
-            parts.REGISTRIES[part].check_findable(name)
+        for component in parts.components(self):
+            parts.check_component(component)
         check_fits(self.tasks, self.models, as_axis(self.batch_size))
         self._set("options", parts.checked_options(self))
         check_counts(self)

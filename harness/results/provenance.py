@@ -40,11 +40,32 @@ def provenance(
 
 
 def git_commit() -> str | None:
-    """The commit of the harness's own checkout, '-dirty' appended if files differ; None outside git."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    """The commit of the harness's own checkout, '-dirty' appended if files differ; None if it has none.
+
+    A checkout is its own if this file is tracked there, where the project has it. An environment within
+    another repository has no commit: that repository's would not say which code ran.
+    """
+    home = Path(__file__).resolve().parents[2]
+    top = _git(home, "rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != home:
+        return None
+    if (
+        _git(home, "ls-files", "--error-unmatch", Path(__file__).resolve().relative_to(home).as_posix())
+        is None
+    ):
+        return None
+    return _git(home, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")  # a tag is no identity
+
+
+def _git(where: Path, *arguments: str) -> str | None:
+    """What git answers in a folder, whatever repository the environment names; None if it has no answer."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            ["git", "-C", str(where), *arguments],
+            capture_output=True, text=True, timeout=10, check=False, env=environment,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
 

@@ -18,6 +18,7 @@ from harness.errors import RecordsError, one_line
 from harness.results.check import Footer, inspected, is_of_pack
 from harness.results.definition import parse
 from harness.results.folder import Folder, said_of
+from harness.results.header import checked_header
 from harness.results.schema import (
     ALWAYS,
     CHECKPOINT_KEY,
@@ -102,7 +103,7 @@ def checkpoints(folder: Folder | Path | str) -> list[str]:
 def read_checkpoint(folder: Folder | Path | str, trial_id: str) -> Checkpoint:
     """The weights of a trial as NumPy arrays, and what they are of.
 
-    Raises RecordsError if there are none, or if their file is damaged.
+    Raises RecordsError if there are none, or if their file is damaged: it names the field that is wrong.
     """
     name = f"checkpoints/{trial_id}.safetensors"
     content = Folder.of(folder).content(name)
@@ -113,9 +114,10 @@ def read_checkpoint(folder: Folder | Path | str, trial_id: str) -> Checkpoint:
     except Broken as broken:
         raise RecordsError(said_of(Folder.of(folder), name, str(broken))) from None
     try:
-        return Checkpoint(tensors=load(content), metadata=json.loads(_header(content)[CHECKPOINT_KEY]))
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise RecordsError(f"{folder}/{name} is no checkpoint of this harness ({error})") from None
+        tensors, header = load(content), json.loads(_header(content)[CHECKPOINT_KEY])
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise RecordsError(f"{folder}/{name} is no checkpoint of this harness ({one_line(error)})") from None
+    return Checkpoint(tensors=tensors, metadata=checked_header(header, trial_id, f"{folder}/{name}"))
 
 
 def _header(content: bytes) -> dict[str, str]:

@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import UserError
 from harness.models import models
+from harness.optimizers import optimizers
 from harness.planning.fields import parse_settings
 from harness.planning.load import built_in_spaces, load_space
 from harness.planning.rates import grid_size, log_grid
@@ -35,6 +36,17 @@ REFUSED = {
     "max_norms=-1": "max_norms=-1",
     "max_norms=nan": "max_norms=nan",
     "max_norms=x": "max_norms=x",
+    "models=torch.nn.LSTM": "did you mean torch.nn:LSTM",
+    "models=mycells.py:Cell": "did you mean mycells:Cell",
+    "models=cells/mine.py:Cell": "did you mean cells.mine:Cell",
+    "max_norms=1e-50": "max_norms=1e-50 counts as 0 in float32",
+    "max_norms=1e-39": "max_norms=1e-39 counts as 0 in float32",
+    "max_norms=1,1e39": r"max_norms=1e.39 counts as inf in float32",
+    "learning_rate=1e-60": "learning_rate=1e-60 counts as 0",
+    "learning_rate=1e-60:1": "learning_rate=1e-60 counts as 0",
+    "learning_rate=1:1e39": "learning_rate=1e.39 counts as inf",
+    "learning_rate=1e-2,1e39": "learning_rate=1e.39 counts as inf",
+    "eps=1e-50": "eps=1e-50 counts as 0",
     "learning_rate=1:1e-3": "learning_rate=1:0.001 is not a range",
     "learning_rate=1e-3:1e-3": "learning_rate=0.001:0.001 is not a range",
     "learning_rate=1e-3:inf": "learning_rate=0.001:inf is not a range",
@@ -298,6 +310,65 @@ class Clashing(models.get("rnn")):
 def test_a_model_and_an_optimizer_may_not_share_an_option():
     with pytest.raises(UserError, match="both have an option named 'alpha'"):
         space(models=("tests.planning.test_space:Clashing",))
+
+
+class Texts(models.get("rnn")):
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, layers: str = "1") -> None:
+        super().__init__(input_size, hidden_size, output_size)
+
+
+class Numbered(models.get("rnn")):
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, init: int = 1) -> None:
+        super().__init__(input_size, hidden_size, output_size)
+
+
+class Whole(models.get("rnn")):
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, width: int = 1) -> None:
+        super().__init__(input_size, hidden_size, output_size)
+
+
+class Half(models.get("rnn")):
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, width: float = 1.5) -> None:
+        super().__init__(input_size, hidden_size, output_size)
+
+
+class Decaying(optimizers.get("sgd")):
+    def __init__(self, momentum: bool = True) -> None: ...
+
+
+OWN = "tests.planning.test_space"
+
+TWO_TYPES = [
+    (
+        "models",
+        ("rnn", f"{OWN}:Texts"),
+        r"model \w+ has the option layers: int, and model .*Texts has layers: str",
+    ),
+    ("models", (f"{OWN}:Texts",), "has layers: str; give it that type, or rename it"),
+    ("models", (f"{OWN}:Numbered", "lstm"), "has the option init: str, and model .*Numbered has init: int"),
+    (
+        "models",
+        (f"{OWN}:Whole", f"{OWN}:Half"),
+        "Whole has the option width: int, and .*Half has width: float",
+    ),
+    (
+        "models",
+        (f"{OWN}:Half", f"{OWN}:Whole"),
+        "Half has the option width: float, and .*Whole has width: int",
+    ),
+    (
+        "optimizers",
+        (f"{OWN}:Decaying",),
+        "momentum has the option momentum: float, and .*Decaying has .*: bool",
+    ),
+]
+
+
+@pytest.mark.parametrize(("axis", "names", "message"), TWO_TYPES)
+def test_one_option_of_two_types_is_refused_with_both_owners(axis, names, message):
+    """Both would fill one column: the pack that has been trained could not be written."""
+    with pytest.raises(UserError, match=message):
+        space(**{axis: names})
 
 
 def test_the_definition_knows_the_source_of_classes_from_outside(tmp_path, monkeypatch):
