@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.command_line import carry_out, say
 from analysis.conditions import condition_keys
 from analysis.load import LoadError, Results, load
 from analysis.paired import cluster_sums, holm, paired_difference, sign_flip_p
 from analysis.table import Table, shown_keys
 from analysis.trials import reported_trials, solved, strata
-from analysis.words import k_of_n, signed_interval, two_digits
+from analysis.words import decimals, difference, k_of_n, signed_interval, two_digits
 from harness.condition import Outcome
-from harness.errors import RecordsError
 
 MEASURES = ("stable", "solved")
 
@@ -134,26 +134,28 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: 0 within the tolerance, 1 beyond it or if trials are missing, 2 if nothing compares."""
     arguments = parsed(argv)
-    try:
-        one, other = load(arguments.a), load(arguments.b)
-    except (LoadError, RecordsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+    return carry_out(lambda: compare(arguments))
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Print what differs; the exit code is what `main` says, whether or not anybody reads on."""
+    one, other = load(arguments.a), load(arguments.b)
     found = table(one, other)
     if found.frame.empty:
-        print("error: no condition has a report trial of the same seed in both", file=sys.stderr)  # noqa: T201
-        return 2
-    if len(changed := readable(found)):
-        print(changed.to_string(index=False))  # noqa: T201
-    print(conclusion(found, one, other))  # noqa: T201
+        raise LoadError("no condition has a report trial of the same seed in both")
+    changed = readable(found)
+    lines = changed.to_string(index=False).splitlines() if len(changed) else []
+    lines += conclusion(found, one, other)
     beyond = [m for m in MEASURES if abs(found.overall[f"{m}_difference"]) > arguments.tolerance]
     for measure in beyond:
-        change = found.overall[f"{measure}_difference"]
-        print(f"P({measure}) changed by {change:+.4f}: more than {arguments.tolerance:g}")  # noqa: T201
-    missing = unmatched(one, other)
-    if missing and not arguments.allow_missing:
-        print(f"{missing} report trials are in one of them only: --allow-missing accepts that")  # noqa: T201
-    return 1 if beyond or (missing and not arguments.allow_missing) else 0
+        change = decimals(found.overall[f"{measure}_difference"], "+.4f")
+        lines.append(f"P({measure}) changed by {change}: more than {arguments.tolerance:g}")
+    missing = 0 if arguments.allow_missing else unmatched(one, other)
+    if missing:
+        lines.append(f"{missing} report trials are in one of them only: --allow-missing accepts that")
+    for line in lines:
+        say(line)
+    return 1 if beyond or missing else 0
 
 
 def share(value: str) -> float:
@@ -170,7 +172,7 @@ def unmatched(one: Results, other: Results) -> int:
     return len(keys[0] ^ keys[1])
 
 
-def conclusion(found: Comparison, one: Results, other: Results) -> str:
+def conclusion(found: Comparison, one: Results, other: Results) -> list[str]:
     """What was compared and what came of it, in a few lines."""
     alone = [
         f"{len(set(mine.conditions['condition_id']) - set(theirs.conditions['condition_id']))} only in {name}"
@@ -182,9 +184,8 @@ def conclusion(found: Comparison, one: Results, other: Results) -> str:
         f"{int(frame['same'].sum())} of {int(frame['pairs'].sum())} pairs of trials are the same to the bit",
     ]
     for m in MEASURES:
-        limits = f"[{overall[f'{m}_low']:+.3f}, {overall[f'{m}_high']:+.3f}]"
-        lines.append(f"P({m}) B - A over all pairs: {overall[f'{m}_difference']:+.3f} {limits}")
-    return "\n".join(lines)
+        lines.append(f"P({m}) B - A over all pairs: {difference(overall, m, digits='+.3f')}")
+    return lines
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.conditions import conditions_table
-from analysis.figures import color, legend, panels
+from analysis.figures import color, legend, nothing, panels
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys
 from analysis.trials import reported_trials
-from analysis.words import text
+from analysis.words import interval, text
 
 MOMENTS = ("init", "solved", "end")
 
@@ -88,10 +88,10 @@ def profiles(results: Results, conditions: pd.DataFrame, keys: list[str]) -> pd.
     return pd.DataFrame(limits).reset_index()
 
 
-def render(found: Flow) -> Figure | None:
+def render(found: Flow) -> Figure:
     """Norm of the state's gradient against steps back, longest length: a panel per model and optimizer."""
     if found.profiles.empty:
-        return None
+        return nothing("Nothing to draw: no profile of a report trial is recorded.")
     figure, drawn_panels = panels(found.profiles, [key for key in found.keys if key != "length"])
     for axis, group in drawn_panels:
         for number, moment in enumerate(MOMENTS):
@@ -129,8 +129,7 @@ def readable(found: Flow) -> pd.DataFrame:
     }
     for name, head in heads.items():
         if name in frame:
-            limits = zip(frame[name], frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
-            shown[head] = ["-" if m != m else f"{m:.3g} ({low:.3g}, {high:.3g})" for m, low, high in limits]
+            shown[head] = interval(frame, name, ".3g", "()")
     return pd.DataFrame(shown)
 
 

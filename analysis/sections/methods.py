@@ -1,6 +1,5 @@
 """How were these numbers made, and how can they be made again?"""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.escaping import shell
+from analysis.figures import nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table
@@ -62,6 +63,7 @@ def table(results: Results) -> Methods:
     names = [Path(folder).resolve().name for folder in results.folders]
     if len(set(names)) < len(names):
         names = list(results.folders)
+    names = [f"./{name}" if name == "what" else name for name in names]
     folders = [
         facts(definition, made_by(definition, records))
         for definition, records in zip(results.definitions, results.sources, strict=True)
@@ -131,10 +133,10 @@ def commands(results: Results) -> list[str]:
         if record.get("argv"):
             found += [
                 *checkout(at, record.get("git_commit")),
-                f"python -m harness.run {shlex.join(record['argv'])}",
+                f"python -m harness.run {' '.join(map(shell, record['argv']))}",
             ]
             at = record.get("git_commit")
-    folders = " ".join(shlex.quote(folder) for folder in results.folders)
+    folders = " ".join(map(shell, results.folders))
     mixed = " --mixed" if results.mixed else ""
     return [*found, *checkout(at, git_commit()), f"python -m analysis.report {folders}{mixed}"]
 
@@ -149,7 +151,7 @@ SECTION = Section(
     title="Methods and provenance",
     question="How were these numbers made, and how can they be made again?",
     table=table,
-    render=lambda _: None,
+    render=lambda _: nothing("This section is a table without a picture."),
     readable=lambda found: found.frame,
     commands=lambda found: found.commands,
     note=(
