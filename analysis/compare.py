@@ -52,7 +52,7 @@ def pairs(one: Results, other: Results) -> pd.DataFrame:
 def table(one: Results, other: Results) -> Comparison:
     """One row per condition with pairs, B against A.
 
-    The columns are the keys of A, pairs, and:
+    The columns are the keys of A, matched (pairs of trials), and:
 
     - same: pairs with equal outcome, number of steps and final loss, to the bit.
     - stable_a, stable_b, solved_a, solved_b: how many of the pairs.
@@ -69,9 +69,9 @@ def table(one: Results, other: Results) -> Comparison:
         if condition["condition_id"] in matched:
             group = matched[condition["condition_id"]]
             row = {key: condition[key] for key in keys}
-            row |= {"pairs": len(group), "same": int(identical(group).sum())}
+            row |= {"matched": len(group), "same": int(identical(group).sum())}
             rows.append(row | differences(group))
-    columns = [*keys, "pairs", "same", *(f"{m}_{end}" for m in MEASURES for end in ENDS)]
+    columns = [*keys, "matched", "same", *(f"{m}_{end}" for m in MEASURES for end in ENDS)]
     frame = pd.DataFrame(rows, columns=columns).sort_values(keys, ignore_index=True)
     for measure in MEASURES:
         frame[f"{measure}_p_holm"] = holm(frame[f"{measure}_p"].tolist())
@@ -101,9 +101,9 @@ def identical(group: pd.DataFrame) -> "pd.Series[bool]":
 
 def readable(found: Comparison) -> pd.DataFrame:
     """The rows in which anything differs, as a person reads them."""
-    changed = found.frame[found.frame["same"] < found.frame["pairs"]]
+    changed = found.frame[found.frame["same"] < found.frame["matched"]]
     shown = {key: column[changed.index] for key, column in shown_keys(found).items()}
-    shown["same"] = k_of_n(changed, "same", "pairs")
+    shown["same"] = k_of_n(changed, "same", "matched")
     for m in MEASURES:
         shown[f"{m} A, B"] = [f"{a}, {b}" for a, b in zip(changed[f"{m}_a"], changed[f"{m}_b"], strict=True)]
         shown[f"P({m}) B - A"] = signed_interval(changed, m)
@@ -181,7 +181,7 @@ def conclusion(found: Comparison, one: Results, other: Results) -> list[str]:
     frame, overall = found.frame, found.overall
     lines = [
         f"A: {one.name}, B: {other.name}; {len(frame)} conditions in both, {', '.join(alone)}",
-        f"{int(frame['same'].sum())} of {int(frame['pairs'].sum())} pairs of trials are the same to the bit",
+        f"{frame['same'].sum()} of {frame['matched'].sum()} pairs of trials are the same to the bit",
     ]
     for m in MEASURES:
         lines.append(f"P({m}) B - A over all pairs: {difference(overall, m, digits='+.3f')}")

@@ -78,12 +78,12 @@ def profiles(results: Results, conditions: pd.DataFrame, keys: list[str]) -> pd.
     found = results.read("profiles", trials=trials["trial_id"])
     found = found[found["quantity"] == "grad_state"]
     if found.empty:
-        return pd.DataFrame(columns=[*keys, "moment", "back", "norm", "norm_low", "norm_high"])
+        return pd.DataFrame(columns=[*keys, "moment", "back", "gradient", "gradient_low", "gradient_high"])
     own = trials[["trial_id", "condition_id"]].assign(of_task=trials["task"])
     joined = found.merge(own, on="trial_id").merge(conditions, on="condition_id")
     joined["back"] = joined.groupby("of_task")["t"].transform("max") - joined["t"]
     grouped = joined.groupby([*keys, "moment", "back"], dropna=False)["mean_norm"]
-    shares = {"norm": 0.5, "norm_low": 0.25, "norm_high": 0.75}
+    shares = {"gradient": 0.5, "gradient_low": 0.25, "gradient_high": 0.75}
     limits = {name: grouped.quantile(share) for name, share in shares.items()}
     return pd.DataFrame(limits).reset_index()
 
@@ -98,11 +98,11 @@ def render(found: Flow) -> Figure:
             line = group[group["moment"] == moment].sort_values("back")
             if line.empty:
                 continue
-            axis.plot(line["back"], line["norm"], color=color(2 * number), label=moment, linewidth=1.4)
+            axis.plot(line["back"], line["gradient"], color=color(2 * number), label=moment, linewidth=1.4)
             axis.fill_between(
                 line["back"],
-                line["norm_low"],
-                line["norm_high"],
+                line["gradient_low"],
+                line["gradient_high"],
                 color=color(2 * number),
                 alpha=0.2,
                 linewidth=0,

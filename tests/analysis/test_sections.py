@@ -229,8 +229,8 @@ def test_gradient_flow_by_moment(tmp_path):
         0.5,
     )
     assert math.isnan(row["lyapunov_1"])
-    profile = found.profiles.set_index("back")
-    assert profile["norm"].tolist() == pytest.approx([1, 0.375, (0.25 + 0.0625) / 2, (1 / 8 + 1 / 64) / 2])
+    profile = found.profiles.set_index("back")["gradient"]
+    assert profile.tolist() == pytest.approx([1, 0.375, (0.25 + 0.0625) / 2, (1 / 8 + 1 / 64) / 2])
     (axis,) = gradient_flow.render(found).get_axes()
     assert axis.get_legend_handles_labels()[1] == ["init"]
 
