@@ -96,7 +96,7 @@ def with_costs(conditions: pd.DataFrame, results: Results) -> pd.DataFrame:
         rates=tuning["learning_rate"].nunique(),
         tuned=tuning.size(),
         seconds=trials["seconds"].sum(),
-        all_diverged=trials["outcome"].apply(lambda outcomes: (outcomes == "diverged").sum()),
+        all_diverged=results.trials["outcome"].eq("diverged").groupby(results.trials["condition_id"]).sum(),
         failed=failed,
     ).fillna({"rates": 0, "tuned": 0, "seconds": 0, "all_diverged": 0, "failed": 0})
 

@@ -58,7 +58,8 @@ def table(results: Results) -> Examples:
     columns = ["outcome", "of", "trial_id", "phase", "name", *keys, "learning_rate", *ENDED]
     found = pd.DataFrame(chosen).reindex(columns=columns)
     marks = results.conditions.set_index("condition_id").reindex(columns=MARKS)
-    found[list(MARKS)] = [marks.loc[row["condition_id"]].tolist() for row in chosen]
+    for mark in MARKS:
+        found[mark] = [marks[mark][row["condition_id"]] for row in chosen]
     arms = conditions_table(results).frame.set_index("condition_id")["arm"]
     tasks = "task" in keys
     found["name"] = [
