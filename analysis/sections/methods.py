@@ -12,7 +12,7 @@ from analysis.figures import nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table
-from analysis.words import text
+from analysis.words import printable, text
 from harness.results.provenance import git_commit
 
 DESIGN = {
@@ -60,9 +60,9 @@ class Methods(Table):
 
 def table(results: Results) -> Methods:
     """One row per fact about how the numbers were made: `what`, and its value in each folder, as text."""
-    names = [Path(folder).resolve().name for folder in results.folders]
+    names = [printable(Path(folder).resolve().name) for folder in results.folders]
     if len(set(names)) < len(names):
-        names = list(results.folders)
+        names = list(map(printable, results.folders))
     names = [f"./{name}" if name == "what" else name for name in names]
     folders = [
         facts(definition, made_by(definition, records))
@@ -90,12 +90,12 @@ def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
     for component, options in definition.get("options", {}).items():
         for name, values in options.items():
             found[f"{name} ({component})"] = worded(values)
-    found |= {f"source of {path}": digest for path, digest in definition.get("sources", {}).items()}
+    found |= {f"source of {text(path)}": text(digest) for path, digest in definition.get("sources", {}).items()}
     found |= {
         label: worded(record[name]) for name, label in MADE_WITH.items() if record.get(name) is not None
     }
     versions = record.get("versions", {})
-    return found | {"packages": ", ".join(f"{name} {version}" for name, version in versions.items())}
+    return found | {"packages": ", ".join(f"{text(name)} {text(version)}" for name, version in versions.items())}
 
 
 def worded(value: Any) -> str:
