@@ -59,7 +59,7 @@ def destination(results: Results, out: Path | None, style: str) -> tuple[Folder,
     Raises UserError if `out` cannot be a file.
     """
     if out is not None:
-        if not out.name:
+        if out.name in ("", ".."):
             raise UserError(f"--out {out} is a folder, not a file; give a file, such as {out}/report.{style}")
         return Folder.to_write(out.parent, "--out"), out.name
     first = Folder.of(results.folders[0])
