@@ -90,12 +90,16 @@ def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
     for component, options in definition.get("options", {}).items():
         for name, values in options.items():
             found[f"{name} ({component})"] = worded(values)
-    found |= {f"source of {text(path)}": text(digest) for path, digest in definition.get("sources", {}).items()}
+    found |= {
+        f"source of {text(path)}": text(digest) for path, digest in definition.get("sources", {}).items()
+    }
     found |= {
         label: worded(record[name]) for name, label in MADE_WITH.items() if record.get(name) is not None
     }
     versions = record.get("versions", {})
-    return found | {"packages": ", ".join(f"{text(name)} {text(version)}" for name, version in versions.items())}
+    return found | {
+        "packages": ", ".join(f"{text(name)} {text(version)}" for name, version in versions.items())
+    }
 
 
 def worded(value: Any) -> str:

@@ -58,6 +58,7 @@ SECTION = Section(
     note=(
         "Points are shares of report seeds; bars are Wilson 95 % intervals. A trial that diverged counts as "
         "neither solved nor stable and stays in n. Tuned learning rates were tuned per condition on other "
-        "seeds; * marks the lowest or highest rate tried."
+        "seeds; * marks the lowest or highest rate tried. Median steps to solve: inf where half or more "
+        "did not solve."
     ),
 )

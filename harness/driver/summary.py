@@ -75,6 +75,8 @@ def print_conditions(conditions: Conditions, out: Console) -> None:
     shown["drops / 1,000 steps"] = shown["drops / 1,000 steps"].str.partition(" ")[0]
     shown["P(stable)"] = shown["P(stable)"].str.replace(r"^\S+ ", "", regex=True)
     kept = {name: shown[name].tolist() for name in shown.columns if name not in hidden}
-    names = [name for name in conditions.keys if conditions.frame[name].map(type).eq(str).any()]
+    names = [
+        name for name in conditions.keys if any(isinstance(value, str) for value in conditions.frame[name])
+    ]
     columns = {name if heads.get(name) in kept else heads.get(name, name): kept[name] for name in kept}
     print_columns(columns, out, names)
