@@ -84,7 +84,12 @@ BARE = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=BARE, ids=lambda make: make.__name__)
+QUICK = (one_trial, all_diverged, no_drops, no_trials)
+
+PARAMETERS = [make if make in QUICK else pytest.param(make, marks=pytest.mark.slow) for make in BARE]
+
+
+@pytest.fixture(scope="module", params=PARAMETERS, ids=lambda make: make.__name__)
 def results(request, tmp_path_factory) -> Results:
     return request.param(tmp_path_factory.mktemp("bare") / "x")
 
