@@ -3,18 +3,42 @@
 from analysis.conditions import conditions_table
 from analysis.load import Results
 from analysis.sections.coverage import SECTION as COVERAGE
+from analysis.words import text
 
 
 def overview(results: Results) -> str:
-    """What the folders hold, in one sentence."""
-    trials = results.report_trials
+    """What the folders hold, of how much, in one sentence."""
+    trials, conditions = results.report_trials, results.conditions
     counts = trials["outcome"].value_counts()
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    tuning = len(results.trials) - len(trials)
+    reported, tuning = trials["condition_id"].nunique(), len(results.tuning_trials)
+    tasks = ", ".join(map(text, sorted(conditions["task"].unique())))
     return (
-        f"{trials['condition_id'].nunique()} conditions, {len(trials)} report trials ({outcomes or 'none'}), "
-        f"{tuning} tuning trials; task {', '.join(sorted(results.conditions['task'].unique()))}."
+        f"{of(reported, len(conditions))} conditions have report trials, "
+        f"{of(len(trials), planned_reports(results))} report trials are recorded ({outcomes or 'none'}), and "
+        f"{of(tuning, planned_tuning(results))} tuning trials; task {tasks}."
     )
+
+
+def of(count: int, whole: int) -> str:
+    """A count of a whole; the count alone where there are more, as where versions tuned apart."""
+    return f"{count} of {whole}" if count <= whole else str(count)
+
+
+def planned_reports(results: Results) -> int:
+    """Report trials asked for, in all conditions."""
+    return int(results.conditions["planned"].sum())
+
+
+def planned_tuning(results: Results) -> int:
+    """Tuning trials asked for, in all conditions: each tries `lr_trials` rates on `planned_tuning` seeds."""
+    rates: dict[str, int] = {}
+    for definition in results.definitions:
+        name, tried = definition["name"], definition.get("lr_trials", 0)
+        rates[name] = max(rates.get(name, 0), tried)
+    tuned = results.conditions[results.conditions["learning_rate"].isna()]
+    each = zip(tuned["space"], tuned["planned_tuning"], strict=True)
+    return sum(rates[space] * int(seeds) for space, seeds in each)
 
 
 def alarms(results: Results) -> list[str]:

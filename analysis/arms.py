@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.load import Results
 from analysis.table import Table
-from analysis.words import text
+from analysis.words import exact, text
 
 RULE, THRESHOLD = "clip_rule", "max_norm"
 """Fields of a condition that say how its gradients are clipped; options of its rule say the rest."""
@@ -35,15 +35,15 @@ def clip_keys(results: Results) -> list[str]:
 def arm(condition: Mapping[Any, Any], rules: RuleOptions) -> str:
     """How the gradients of a condition are clipped, in words: max_norm 1, no clipping, value max_value 2.
 
-    An option of the rule is named where it has several values.
+    An option of the rule is named where it has several values. Two arms never have the same words.
     """
     rule, max_norm = condition[RULE], condition[THRESHOLD]
     if rule == "norm":
-        return NO_CLIPPING if math.isinf(max_norm) else f"{THRESHOLD} {max_norm:g}"
+        return NO_CLIPPING if math.isinf(max_norm) else f"{THRESHOLD} {exact(max_norm)}"
     thresholds = {} if math.isnan(max_norm) else {THRESHOLD: max_norm}
     options = rules.get(rule, {})
     thresholds |= {name: condition[name] for name, values in options.items() if len(values) > 1}
-    return " ".join([rule, *(f"{name} {text(value)}" for name, value in thresholds.items())])
+    return " ".join([text(rule), *(f"{name} {exact(value)}" for name, value in thresholds.items())])
 
 
 def arms(table: Table) -> list[str]:

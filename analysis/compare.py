@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.command_line import carry_out, complain, say
 from analysis.conditions import condition_keys
 from analysis.load import LoadError, Results, load
 from analysis.paired import cluster_sums, holm, paired_difference, sign_flip_p
 from analysis.table import Table, shown_keys
 from analysis.trials import reported_trials, solved, strata
-from analysis.words import k_of_n, signed_interval, two_digits
+from analysis.words import decimals, difference, k_of_n, signed_interval, two_digits
 from harness.condition import Outcome
-from harness.errors import RecordsError
 from harness.pipes import with_streams
 
 MEASURES = ("stable", "solved")
@@ -53,7 +53,7 @@ def pairs(one: Results, other: Results) -> pd.DataFrame:
 def table(one: Results, other: Results) -> Comparison:
     """One row per condition with pairs, B against A.
 
-    The columns are the keys of A, pairs, and:
+    The columns are the keys of A, matched (pairs of trials), and:
 
     - same: pairs with equal outcome, number of steps and final loss, to the bit.
     - stable_a, stable_b, solved_a, solved_b: how many of the pairs.
@@ -70,9 +70,9 @@ def table(one: Results, other: Results) -> Comparison:
         if condition["condition_id"] in matched:
             group = matched[condition["condition_id"]]
             row = {key: condition[key] for key in keys}
-            row |= {"pairs": len(group), "same": int(identical(group).sum())}
+            row |= {"matched": len(group), "same": int(identical(group).sum())}
             rows.append(row | differences(group))
-    columns = [*keys, "pairs", "same", *(f"{m}_{end}" for m in MEASURES for end in ENDS)]
+    columns = [*keys, "matched", "same", *(f"{m}_{end}" for m in MEASURES for end in ENDS)]
     frame = pd.DataFrame(rows, columns=columns).sort_values(keys, ignore_index=True)
     for measure in MEASURES:
         frame[f"{measure}_p_holm"] = holm(frame[f"{measure}_p"].tolist())
@@ -102,9 +102,9 @@ def identical(group: pd.DataFrame) -> "pd.Series[bool]":
 
 def readable(found: Comparison) -> pd.DataFrame:
     """The rows in which anything differs, as a person reads them."""
-    changed = found.frame[found.frame["same"] < found.frame["pairs"]]
+    changed = found.frame[found.frame["same"] < found.frame["matched"]]
     shown = {key: column[changed.index] for key, column in shown_keys(found).items()}
-    shown["same"] = k_of_n(changed, "same", "pairs")
+    shown["same"] = k_of_n(changed, "same", "matched")
     for m in MEASURES:
         shown[f"{m} A, B"] = [f"{a}, {b}" for a, b in zip(changed[f"{m}_a"], changed[f"{m}_b"], strict=True)]
         shown[f"P({m}) B - A"] = signed_interval(changed, m)
@@ -136,28 +136,30 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: 0 within the tolerance, 1 beyond it or if trials are missing, 2 if nothing compares."""
     arguments = parsed(argv)
-    try:
-        one, other = load(arguments.a), load(arguments.b)
-    except (LoadError, RecordsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+    return carry_out(lambda: compare(arguments))
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Print what differs; the exit code is what `main` says, whether or not anybody reads on."""
+    one, other = load(arguments.a), load(arguments.b)
     for note in dict.fromkeys((*one.notes, *other.notes)):
-        print(f"note: {note}", file=sys.stderr)  # noqa: T201
+        complain(note, "note")
     found = table(one, other)
     if found.frame.empty:
-        print("error: no condition has a report trial of the same seed in both", file=sys.stderr)  # noqa: T201
-        return 2
-    if len(changed := readable(found)):
-        print(changed.to_string(index=False))  # noqa: T201
-    print(conclusion(found, one, other))  # noqa: T201
+        raise LoadError("no condition has a report trial of the same seed in both")
+    changed = readable(found)
+    lines = changed.to_string(index=False).splitlines() if len(changed) else []
+    lines += conclusion(found, one, other)
     beyond = [m for m in MEASURES if abs(found.overall[f"{m}_difference"]) > arguments.tolerance]
     for measure in beyond:
-        change = found.overall[f"{measure}_difference"]
-        print(f"P({measure}) changed by {change:+.4f}: more than {arguments.tolerance:g}")  # noqa: T201
-    missing = unmatched(one, other)
-    if missing and not arguments.allow_missing:
-        print(f"{missing} report trials are in one of them only: --allow-missing accepts that")  # noqa: T201
-    return 1 if beyond or (missing and not arguments.allow_missing) else 0
+        change = decimals(found.overall[f"{measure}_difference"], "+.4f")
+        lines.append(f"P({measure}) changed by {change}: more than {arguments.tolerance:g}")
+    missing = 0 if arguments.allow_missing else unmatched(one, other)
+    if missing:
+        lines.append(f"{missing} report trials are in one of them only: --allow-missing accepts that")
+    for line in lines:
+        say(line)
+    return 1 if beyond or missing else 0
 
 
 def share(value: str) -> float:
@@ -174,7 +176,7 @@ def unmatched(one: Results, other: Results) -> int:
     return len(keys[0] ^ keys[1])
 
 
-def conclusion(found: Comparison, one: Results, other: Results) -> str:
+def conclusion(found: Comparison, one: Results, other: Results) -> list[str]:
     """What was compared and what came of it, in a few lines."""
     alone = [
         f"{len(set(mine.conditions['condition_id']) - set(theirs.conditions['condition_id']))} only in {name}"
@@ -183,12 +185,11 @@ def conclusion(found: Comparison, one: Results, other: Results) -> str:
     frame, overall = found.frame, found.overall
     lines = [
         f"A: {one.name}, B: {other.name}; {len(frame)} conditions in both, {', '.join(alone)}",
-        f"{int(frame['same'].sum())} of {int(frame['pairs'].sum())} pairs of trials are the same to the bit",
+        f"{frame['same'].sum()} of {frame['matched'].sum()} pairs of trials are the same to the bit",
     ]
     for m in MEASURES:
-        limits = f"[{overall[f'{m}_low']:+.3f}, {overall[f'{m}_high']:+.3f}]"
-        lines.append(f"P({m}) B - A over all pairs: {overall[f'{m}_difference']:+.3f} {limits}")
-    return "\n".join(lines)
+        lines.append(f"P({m}) B - A over all pairs: {difference(overall, m, digits='+.3f')}")
+    return lines
 
 
 if __name__ == "__main__":

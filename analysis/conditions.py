@@ -45,7 +45,10 @@ def condition_keys(results: Results) -> list[str]:
 def name_of(condition: Mapping[Any, Any], also: Sequence[str] = ()) -> str:
     """A condition as the harness names it in messages, and whatever else varies."""
     known = {name: condition[name] for name in FIELDS if name in condition}
-    fields: dict[str, Any] = {name: value if value == value else None for name, value in known.items()}
+    fields: dict[str, Any] = {
+        name: text(value) if isinstance(value, str) else value if value == value else None
+        for name, value in known.items()
+    }
     name = str(Condition(**fields | {"learning_rate": None}))
     other = {key: condition[key] for key in also}
     return " ".join([name, *(f"{k}={text(v)}" for k, v in other.items() if v == v)])

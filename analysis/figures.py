@@ -8,12 +8,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.escaping import figure_text
 from analysis.table import panel_title
 
 PALETTE = ["#3b0f70", "#1f77b4", "#2a9d8f", "#c9a227", "#e07a1f", "#b5179e", "#5c677d", "#006d2c"]
 MARKERS = ["o", "s", "D", "^", "v", "P", "X", "*"]
 
 PANELS_IN_A_ROW = 6
+
+TITLE_WIDTH = 36
+"""Characters in a line of a panel's title, at most; `LABEL_WIDTH` is that of a series or a row."""
+
+LABEL_WIDTH = 64
 
 
 def color(number: int) -> str:
@@ -29,6 +35,13 @@ def marker(number: int) -> str:
 def spread(count: int) -> float:
     """Width of so many series side by side at one place of an axis, whose places are 1 apart."""
     return min(0.66, 0.12 * count)
+
+
+def nothing(reason: str) -> Figure:
+    """A figure without axes that says why nothing is drawn, so that what a section renders can be saved."""
+    figure = Figure(figsize=(6.4, 0.8), layout="constrained")
+    figure.text(0.5, 0.5, figure_text(reason, LABEL_WIDTH), ha="center", va="center", fontsize=10)
+    return figure
 
 
 def panels(
@@ -47,7 +60,7 @@ def panels(
     for axis in axes[count:]:
         axis.set_visible(False)
     for axis, (names, _) in zip(axes, groups, strict=False):
-        axis.set_title(panel_title(keys, names), fontsize=10)
+        axis.set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=10)
         axis.tick_params(labelbottom=True)
         axis.grid(axis="y", alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
@@ -61,7 +74,8 @@ def legend(figure: Figure) -> None:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if found:
-        fitting = int(12 * figure.get_figwidth() / (8 + max(map(len, found))))  # about 12 letters an inch
+        widest = max(len(line) for label in found for line in label.splitlines())
+        fitting = int(12 * figure.get_figwidth() / (8 + widest))  # about 12 letters an inch
         figure.legend(
             list(found.values()),
             list(found),
@@ -91,7 +105,7 @@ def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], le
             yerr=errors,
             fmt=marker(number),
             color=color(number),
-            label=arm,
+            label=figure_text(arm, LABEL_WIDTH),
             markersize=4,
             linewidth=1.2,
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.reserved import apart
 from harness.results import reader
 from harness.results.check import check_whole
 from harness.results.definition import said_of_version
@@ -26,7 +27,8 @@ class Results:
     """One or several results folders: conditions, trials, failures, and where the numbers come from.
 
     `folders` are local paths or URIs. `options` has by component, such as "model lstm", and by option all
-    values. `definitions` has the space.json of each folder. `sources` has the provenance records of each
+    values. An option named like a column of the report's tables, such as n, is called "option n".
+    `definitions` has the space.json of each folder. `sources` has the provenance records of each
     folder's files. `mixed` says that different code was allowed. `notes` say what lies in the folders and is
     left out, and what cannot be verified.
 
@@ -115,7 +117,7 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
     _check_budgets(paths, definitions, conditions)
     if not mixed:
         _check_code(paths, sources)
-    trials = [reader.read(path, "trials").assign(folder=path) for path in paths]
+    trials = [reader.read(path, "trials").rename(columns=apart).assign(folder=path) for path in paths]
     joined = _joined(trials).drop_duplicates(["trial_id", "condition_id"], ignore_index=True)
     failures = _joined([reader.read(path, "failures") for path in paths]).drop_duplicates("trial_id")
     if not failures.empty:  # a failed trial may since have been trained in another pack
@@ -184,7 +186,7 @@ def _check_code(paths: Sequence[str], sources: Sequence[Sequence[dict[str, Any]]
 
 def _conditions(folder: str, definition: dict[str, Any]) -> pd.DataFrame:
     """The conditions of a folder with what was planned for them."""
-    frame = reader.read_conditions(folder)
+    frame = reader.read_conditions(folder).rename(columns=apart)
     grids = [tuple(definition["first_grids"].get(name, ())) for name in frame["optimizer"]]
     planned = frame.assign(
         space=definition["name"], planned=definition["seeds"], planned_tuning=definition["tuning_seeds"]
@@ -199,7 +201,7 @@ def _options(definitions: Sequence[dict[str, Any]]) -> dict[str, dict[str, list[
     for definition in definitions:
         for component, options in definition["options"].items():
             for name, values in options.items():
-                known = found.setdefault(component, {}).setdefault(name, [])
+                known = found.setdefault(component, {}).setdefault(apart(name), [])
                 known += [value for value in values if value not in known]
     return found
 

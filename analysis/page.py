@@ -2,6 +2,9 @@
 
 import io
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,21 +14,34 @@ from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
 from analysis.alarms import alarms, overview
+from analysis.as_json import plain
+from analysis.escaping import fenced, markdown
 from analysis.load import Results
-from analysis.sections.base import Section
+from analysis.sections.base import Section, T
+from analysis.words import printable
 
 
 def render(results: Results, views: list[dict[str, Any]], style: str) -> str:
     """The page as text; `style` is html or md, `views` are of the sections, with their pictures."""
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=style == "html", trim_blocks=style == "md")
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=style == "html",
+        trim_blocks=style == "md",
+        finalize=html if style == "html" else None,
+    )
+    environment.filters |= {"markdown": markdown, "fenced": fenced}
     return environment.get_template(f"report.{style}").render(
         name=results.name,
         overview=overview(results),
         alarms=alarms(results),
         sections=views,
-        provenance=[json.dumps(record, indent=1) for record in results.provenance],
+        provenance=[json.dumps(plain(record), indent=1).splitlines() for record in results.provenance],
     )
+
+
+def html(value: Any) -> Any:
+    """A value of the page before it is escaped: text is made printable, HTML of our own stays."""
+    return printable(value) if type(value) is str else value
 
 
 def view(section: Section[Any], results: Results) -> dict[str, Any]:
@@ -41,13 +57,19 @@ def view(section: Section[Any], results: Results) -> dict[str, Any]:
         "findings": section.findings(table),
         "commands": section.commands(table),
         "warnings": section.warnings(table),
-        "figure": section.render(table),
+        "figure": picture(section, table),
         "heads": [{"label": name, "align": align} for name, align in zip(shown.columns, aligns, strict=True)],
         "rows": [
             [{"label": value, "align": align} for value, align in zip(row, aligns, strict=True)]
             for row in shown.itertuples(index=False)
         ],
     }
+
+
+def picture(section: Section[T], table: T) -> Figure | None:
+    """What the section draws, or None where it draws only that there is nothing to see."""
+    figure = section.render(table)
+    return figure if figure.axes else None
 
 
 def is_number(column: "pd.Series[Any]") -> bool:
@@ -62,7 +84,7 @@ NUMBER = r"(beyond |below )?[-+]?(\d+(\.\d*)?(e[-+]\d+)?|inf)?\*?([ %\[(/,].*)?"
 def svg(figure: Figure) -> str:
     """A figure as an SVG element, text kept as text."""
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}), letters_may_lack():
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     drawn = buffer.getvalue()
     return drawn[drawn.index("<svg") :]
@@ -70,4 +92,13 @@ def svg(figure: Figure) -> str:
 
 def draw_png(figure: Figure, file: IO[bytes]) -> None:
     """Write a figure as PNG."""
-    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+    with letters_may_lack():
+        figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+
+
+@contextmanager
+def letters_may_lack() -> Iterator[None]:
+    """Say nothing where a font lacks a letter of a user's name: the figure has a box there."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield

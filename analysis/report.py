@@ -1,19 +1,20 @@
 """One self-contained page from a results folder: python -m analysis.report results/NAME."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from analysis.as_json import as_json
-from analysis.load import LoadError, Results, load
+from analysis.as_json import json_text
+from analysis.command_line import carry_out, say
+from analysis.load import Results, load
 from analysis.page import draw_png, render, svg, view
 from analysis.sections import SECTIONS
-from harness.errors import RecordsError, UserError
+from harness.errors import UserError
 from harness.pipes import with_streams
 from harness.results.folder import Folder
+from harness.results.through import is_stream, replaceable
 
 FORMATS = ("html", "md", "json")
 
@@ -21,42 +22,53 @@ FORMATS = ("html", "md", "json")
 def write_report(results: Results, out: Path | None = None, style: str = "html") -> Path:
     """Write the report of loaded results; return its path, by default report.STYLE in the first folder.
 
-    Where that folder is a URI, the default is NAME.STYLE in the current folder. The styles are:
+    Where that folder is a URI, the default is NAME.STYLE in the current folder. A symbolic link, a pipe or a
+    device at `out` stays what it is, and is written through. Raises RecordsError if a folder is there. The
+    styles are:
 
     - html: one file that opens offline.
-    - md: Markdown; its figures lie beside it as PNG files named after it.
+    - md: Markdown; its figures lie beside it as PNG files named after it. Written to a pipe or a device, it
+      has no figures.
     - json: every number, see `as_json`.
     """
     folder, name = destination(results, out, style)
-    if style == "json":
-        content = json.dumps(as_json(results), indent=1).encode()
-        folder.write_whole(name, lambda file: file.write(content))
-        return Path(f"{folder}/{name}")
+    path = Path(f"{folder}/{name}")
+    if not is_stream(path):
+        replaceable(path)  # before the work, not after it
+    content = (json_text(results) if style == "json" else page(results, folder, name, style)).encode()
+    folder.write_whole(name, lambda file: file.write(content))
+    return path
+
+
+def page(results: Results, folder: Folder, name: str, style: str) -> str:
+    """The page as HTML or Markdown; the figures of Markdown are written beside it."""
     views = [view(section, results) for section in SECTIONS]
-    if style == "md":
-        for number, section in enumerate(views):
-            if section["figure"] is not None:
-                section["picture"] = f"{Path(name).stem}-{number + 1}.png"
-                folder.write_whole(section["picture"], partial(draw_png, section["figure"]))
-    else:
-        for section in views:
-            section["svg"] = "" if section["figure"] is None else svg(section["figure"])
-    page = render(results, views, style)
-    folder.write_whole(name, lambda file: file.write(page.encode()))
-    return Path(f"{folder}/{name}")
+    drawn = [(number, section) for number, section in enumerate(views) if section["figure"] is not None]
+    if style == "html":
+        for _, section in drawn:
+            section["svg"] = svg(section["figure"])
+    elif not is_stream(Path(f"{folder}/{name}")):
+        for number, section in drawn:
+            section["picture"] = f"{Path(name).stem}-{number + 1}.png"
+            folder.write_whole(section["picture"], partial(draw_png, section["figure"]))
+    return render(results, views, style)
 
 
 def destination(results: Results, out: Path | None, style: str) -> tuple[Folder, str]:
-    """The folder and the name of the report's file: `out`, or beside the tables, or in the current folder."""
+    """The folder and the name of the report's file: `out`, or beside the tables, or in the current folder.
+
+    Raises UserError if `out` cannot be a file.
+    """
     if out is not None:
+        if out.name in ("", ".."):
+            raise UserError(f"--out {out} is a folder, not a file; give a file, such as {out}/report.{style}")
         return Folder.to_write(out.parent, "--out"), out.name
     first = Folder.of(results.folders[0])
     return (first, f"report.{style}") if first.local else (Folder.of("."), f"{results.name}.{style}")
 
 
-@with_streams
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: 0 on success, 2 if there is nothing to report on."""
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__)
     parser.add_argument(
         "folders",
@@ -69,15 +81,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--mixed", action="store_true", help="read folders together though different code made them"
     )
-    arguments = parser.parse_args(argv)
-    try:
+    return parser.parse_args(argv)
+
+
+@with_streams
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line: 0 on success, 2 if there is nothing to report on or nowhere to write it."""
+    arguments = parsed(argv)
+
+    def write() -> int:
         results = load(*arguments.folders, mixed=arguments.mixed)
         path = write_report(results, arguments.out, arguments.format)
-    except (LoadError, RecordsError, UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    print(f"report: {path}")  # noqa: T201
-    return 0
+        if not is_stream(path):  # standard output may be what the report went to
+            say(f"report: {path}")
+        return 0
+
+    return carry_out(write)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def panel_title(keys: Sequence[str], values: Sequence[Any]) -> str:
     Example: lstm, adam, task adding, forget_bias 1. A key without a value is left out.
     """
     return ", ".join(
-        str(value) if key in ("model", "optimizer") else f"{key} {text(value)}"
+        text(value) if key in ("model", "optimizer") else f"{key} {text(value)}"
         for key, value in zip(keys, values, strict=True)
         if value == value
     )

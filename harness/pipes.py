@@ -30,7 +30,8 @@ def with_streams(main: Main) -> Main:
             try:
                 return main(argv)
             finally:
-                sys.stdout.flush()
+                if sys.stdout is not None:  # None: `analysis.command_line.say` met a reader that has gone
+                    sys.stdout.flush()
         except BrokenPipeError:
             silence(sys.stdout)
             silence(sys.stderr)

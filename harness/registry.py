@@ -7,6 +7,7 @@ the registry passes itself is no option. A class outside the package, named by i
 
 import importlib
 import inspect
+import math
 import sys
 import typing
 from collections.abc import Callable

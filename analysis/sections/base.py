@@ -15,8 +15,10 @@ T = TypeVar("T", bound=Table)
 
 @dataclass(frozen=True)
 class Section(Generic[T]):
-    """A question, the table that answers it, its picture (or none), and the table as a person reads it.
+    """A question, the table that answers it, its picture, and the table as a person reads it.
 
+    `render` gives a figure for every table. Where there is nothing to draw, the figure has no axes and says
+    so in a sentence; a page leaves it out.
     `findings` are sentences that say what the table shows. `warnings` are sentences that a reader must know
     before. `commands` are lines for a shell.
     """
@@ -24,7 +26,7 @@ class Section(Generic[T]):
     title: str
     question: str
     table: Callable[[Results], T]
-    render: Callable[[T], Figure | None]
+    render: Callable[[T], Figure]
     readable: Callable[[T], pd.DataFrame]
     note: str = ""
     if_empty: str = "Nothing is recorded for this."

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from analysis.arms import NO_CLIPPING, arms
 from analysis.conditions import recorded_conditions
-from analysis.figures import draw_arms, legend, panels
+from analysis.figures import draw_arms, legend, nothing, panels
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, shown_keys
 from analysis.trials import by_condition, reported_trials
-from analysis.words import k_of_n, text
+from analysis.words import interval, k_of_n, text
 
 QUANTILES = ("grad_norm_p50", "grad_norm_p90", "grad_norm_p99", "grad_norm_max")
 
@@ -76,11 +76,11 @@ def warnings(found: Table) -> list[str]:
     return said
 
 
-def render(found: Table) -> Figure | None:
+def render(found: Table) -> Figure:
     """Share of clipped steps against length: a panel per model, optimizer and option, a series per arm."""
     shown = found.where(found.frame["arm"] != NO_CLIPPING)
     if shown.frame.empty:
-        return None
+        return nothing("Nothing to draw: no condition with report trials has a threshold.")
     lengths = sorted(found.frame["length"].unique())
     drawn = arms(shown)
     figure, drawn_panels = panels(shown.frame, panel_keys(found))
@@ -98,11 +98,8 @@ def readable(found: Table) -> pd.DataFrame:
     shown = shown_keys(found)
     for name in ("never_active", "mostly_active"):
         shown[name.replace("_", " ")] = k_of_n(frame, name)
-    limits = zip(*(frame[f"clipped_share{end}"] for end in ("", "_low", "_high")), strict=True)
-    shown["clipped % (lowest, highest)"] = [
-        "-" if share != share else f"{100 * share:.1f} ({100 * low:.1f}, {100 * high:.1f})"
-        for share, low, high in limits
-    ]
+    percent = 100 * frame[["clipped_share", "clipped_share_low", "clipped_share_high"]]
+    shown["clipped % (lowest, highest)"] = interval(percent, "clipped_share", ".1f", "()")
     shown["mean coefficient"] = frame["mean_clip_coefficient"].map(lambda value: text(round(value, 3)))
     for name in QUANTILES:
         shown[name.replace("grad_norm_", "norm ")] = frame[name].map(

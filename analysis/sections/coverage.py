@@ -8,12 +8,14 @@ import pandas as pd
 
 from analysis.arms import RULE, THRESHOLD
 from analysis.conditions import conditions_table, name_of
+from analysis.figures import nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, shown_keys, varies
 from analysis.trials import reported_trials
-from analysis.words import k_of_n, text
+from analysis.words import k_of_n, printable, text, two_digits
 from harness.condition import FIRST_TUNING_SEED
+from harness.errors import LONGEST
 
 NAMED = 12
 """Conditions named in a sentence, at most."""
@@ -94,7 +96,7 @@ def with_costs(conditions: pd.DataFrame, results: Results) -> pd.DataFrame:
         rates=tuning["learning_rate"].nunique(),
         tuned=tuning.size(),
         seconds=trials["seconds"].sum(),
-        all_diverged=trials["outcome"].apply(lambda outcomes: (outcomes == "diverged").sum()),
+        all_diverged=results.trials["outcome"].eq("diverged").groupby(results.trials["condition_id"]).sum(),
         failed=failed,
     ).fillna({"rates": 0, "tuned": 0, "seconds": 0, "all_diverged": 0, "failed": 0})
 
@@ -117,9 +119,15 @@ def first_errors(failures: pd.DataFrame) -> list[str]:
     if failures.empty:
         return []
     return [
-        f"{name}: {len(group)} trials ({str(group['error'].iloc[0]).strip().splitlines()[-1]})"
+        f"{printable(str(name)[:LONGEST])}: {len(group)} trials ({last_line(group['error'].iloc[0])})"
         for name, group in failures.groupby("condition", sort=True)
     ]
+
+
+def last_line(error: Any) -> str:
+    """The last line of a recorded error, bounded; its whole text is in failures/."""
+    lines = str(error).strip().splitlines() or ["no message"]
+    return printable(lines[-1][:LONGEST])
 
 
 def seeds_of(results: Results) -> Seeds:
@@ -201,7 +209,7 @@ def readable(found: Coverage) -> pd.DataFrame:
     shown["best at an edge"] = k_of_n(frame, "at_edge", "conditions")
     shown["report trials"] = k_of_n(frame, "recorded", "planned")
     shown["failed"], shown["diverged, all phases"] = frame["failed"].map(text), frame["diverged"].map(text)
-    shown["hours of training"] = frame["hours"].map(lambda hours: f"{hours:.2g}")
+    shown["hours of training"] = frame["hours"].map(two_digits)
     return pd.DataFrame(shown)
 
 
@@ -209,7 +217,7 @@ SECTION = Section(
     title="Fairness and coverage",
     question="Did every condition get the same chance, and is all of it there?",
     table=table,
-    render=lambda _: None,
+    render=lambda _: nothing("This section is a table without a picture."),
     readable=readable,
     findings=findings,
     warnings=warnings,

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from analysis.arms import arms
 from analysis.conditions import recorded_conditions
-from analysis.figures import color, legend, marker, panels, spread
+from analysis.escaping import figure_text
+from analysis.figures import LABEL_WIDTH, color, legend, marker, nothing, panels, spread
 from analysis.firth import CriticalLength, critical_lengths
 from analysis.load import Results
 from analysis.sections.base import Section
@@ -81,18 +82,18 @@ COLUMNS = tuple(
 )
 
 
-def render(found: Table) -> Figure | None:
+def render(found: Table) -> Figure:
     """T50 of solving: a panel per model, optimizer and option, a mark per arm; cut off at the edges."""
     frame = found.frame
     if frame.empty:
-        return None
+        return nothing("Nothing to draw: no condition has report trials at several lengths.")
     drawn = arms(found)
     figure, drawn_panels = panels(frame, panel_keys(found))
     low, high = frame["shortest"].min() / 1.5, frame["longest"].max() * 1.5
     for axis, group in drawn_panels:
         for number, arm in enumerate(drawn):
             style: dict[str, Any] = {"color": color(number), "markersize": 5, "linestyle": ""}
-            axis.plot([], [], marker=marker(number), label=arm, **style)
+            axis.plot([], [], marker=marker(number), label=figure_text(arm, LABEL_WIDTH), **style)
             for row in group[group["arm"] == arm].to_dict("records"):
                 draw_length(axis, number, row, low, high)
         axis.set_yscale("log")

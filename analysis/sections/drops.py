@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from analysis.arms import arms
 from analysis.conditions import conditions_table
-from analysis.figures import color, legend, marker
+from analysis.escaping import figure_text
+from analysis.figures import LABEL_WIDTH, TITLE_WIDTH, color, legend, marker, nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.statistics import censored_median
@@ -85,21 +86,25 @@ def readable(found: Table) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def render(found: Table) -> Figure | None:
+def render(found: Table) -> Figure:
     """Drops per 1,000 steps: a row per condition but for clipping, a colour per arm; Poisson intervals."""
     frame = found.frame
     others = [key for key in found.keys if key not in found.clip_keys]
     keys = [key for key in others if varies(frame, key)] or ["model"]
     groups = list(frame.groupby(keys, dropna=False, sort=False))
-    if not frame["drops"].any() or len(groups) > DRAWN_ROWS:
-        return None
+    if not frame["drops"].any():
+        watched = int(frame["watched_steps"].sum())
+        return nothing(f"Nothing to draw: no drop in {watched:,} steps watched after solving.")
+    if len(groups) > DRAWN_ROWS:
+        return nothing(f"Not drawn: {len(groups)} rows, and at most {DRAWN_ROWS} are; the table has them.")
     drawn = arms(found)
     figure = Figure(figsize=(8.4, 1.3 + 0.42 * len(groups)), layout="constrained")
     axis = figure.subplots()
     for number, arm in enumerate(drawn):
         shift = 0.6 * ((number + 0.5) / len(drawn) - 0.5)
         draw_rates(axis, number, arm, [group[group["arm"] == arm] for _, group in groups], shift)
-    axis.set_yticks(range(len(groups)), [panel_title(keys, values) for values, _ in groups], fontsize=9)
+    names = [figure_text(panel_title(keys, values), TITLE_WIDTH) for values, _ in groups]
+    axis.set_yticks(range(len(groups)), names, fontsize=9)
     axis.invert_yaxis()
     axis.set_xscale("symlog", linthresh=0.1, linscale=0.3)
     axis.xaxis.set_major_formatter("{x:g}")
@@ -121,7 +126,7 @@ def draw_rates(axis: Axes, number: int, arm: str, rows: list[pd.DataFrame], shif
         xerr=[rate - low, high - rate],
         fmt=marker(number),
         color=color(number),
-        label=arm,
+        label=figure_text(arm, LABEL_WIDTH),
         markersize=4,
         linewidth=1.2,
         clip_on=False,

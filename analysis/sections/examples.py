@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.conditions import condition_keys, conditions_table
-from analysis.figures import color
+from analysis.escaping import figure_text
+from analysis.figures import TITLE_WIDTH, color, nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, shown_keys
@@ -57,11 +58,13 @@ def table(results: Results) -> Examples:
     columns = ["outcome", "of", "trial_id", "phase", "name", *keys, "learning_rate", *ENDED]
     found = pd.DataFrame(chosen).reindex(columns=columns)
     marks = results.conditions.set_index("condition_id").reindex(columns=MARKS)
-    found[list(MARKS)] = [marks.loc[row["condition_id"]].tolist() for row in chosen]
+    for mark in MARKS:
+        found[mark] = [marks[mark][row["condition_id"]] for row in chosen]
     arms = conditions_table(results).frame.set_index("condition_id")["arm"]
     tasks = "task" in keys
     found["name"] = [
-        f"{row['task'] + ', ' if tasks else ''}{row['model']}, {row['optimizer']}, T = {row['length']}\n"
+        f"{text(row['task']) + ', ' if tasks else ''}{text(row['model'])}, {text(row['optimizer'])}, "
+        f"T = {row['length']}\n"
         f"{arms[row['condition_id']]}"
         for row in chosen
     ]
@@ -85,10 +88,10 @@ def example_of(results: Results, outcome: Outcome) -> dict[Any, Any]:
     return {}
 
 
-def render(found: Examples) -> Figure | None:
+def render(found: Examples) -> Figure:
     """Loss, score and gradient norm against step, a column per example; drops shaded, spikes marked."""
     if found.frame.empty:
-        return None
+        return nothing("Nothing to draw: no trial has ended.")
     count = len(found.frame)
     figure = Figure(figsize=(3.1 * count + 0.6, 6.4), layout="constrained")
     axes = figure.subplots(len(CURVES), count, sharex="col", sharey="row", squeeze=False)
@@ -100,7 +103,8 @@ def render(found: Examples) -> Figure | None:
                 if example[mark] == example[mark]:
                     axes[row, column].axhline(example[mark], color="0.5", linewidth=0.9, linestyle=style)
             draw_events(axes[row, column], events, example, name)
-        axes[0, column].set_title(f"{example['outcome']}\n{example['name']}", fontsize=9)
+        title = [str(example["outcome"]), *example["name"].split("\n")]
+        axes[0, column].set_title("\n".join(figure_text(line, TITLE_WIDTH) for line in title), fontsize=9)
         axes[-1, column].set_xlabel("step")
     for row, (name, label) in enumerate(CURVES.items()):
         axes[row, 0].set_ylabel(label)
@@ -148,7 +152,7 @@ def envelope(step: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def readable(found: Examples) -> pd.DataFrame:
     """The table as a person reads it."""
     frame = found.frame
-    shown: dict[str, Any] = {"outcome": frame["outcome"], "trial_id": frame["trial_id"]}
+    shown: dict[str, Any] = {name: frame[name].map(text) for name in ("outcome", "trial_id")}
     shown |= shown_keys(found)
     shown["learning rate"] = frame["learning_rate"].map(two_digits)
     shown["seed"] = frame["seed"].map(text)

@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.conditions import conditions_table
-from analysis.figures import color, legend, panels
+from analysis.figures import color, legend, nothing, panels
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys
 from analysis.trials import reported_trials
-from analysis.words import text
+from analysis.words import interval, text
 
 MOMENTS = ("init", "solved", "end")
 
@@ -78,31 +78,31 @@ def profiles(results: Results, conditions: pd.DataFrame, keys: list[str]) -> pd.
     found = results.read("profiles", trials=trials["trial_id"])
     found = found[found["quantity"] == "grad_state"]
     if found.empty:
-        return pd.DataFrame(columns=[*keys, "moment", "back", "norm", "norm_low", "norm_high"])
+        return pd.DataFrame(columns=[*keys, "moment", "back", "gradient", "gradient_low", "gradient_high"])
     own = trials[["trial_id", "condition_id"]].assign(of_task=trials["task"])
     joined = found.merge(own, on="trial_id").merge(conditions, on="condition_id")
     joined["back"] = joined.groupby("of_task")["t"].transform("max") - joined["t"]
     grouped = joined.groupby([*keys, "moment", "back"], dropna=False)["mean_norm"]
-    shares = {"norm": 0.5, "norm_low": 0.25, "norm_high": 0.75}
+    shares = {"gradient": 0.5, "gradient_low": 0.25, "gradient_high": 0.75}
     limits = {name: grouped.quantile(share) for name, share in shares.items()}
     return pd.DataFrame(limits).reset_index()
 
 
-def render(found: Flow) -> Figure | None:
+def render(found: Flow) -> Figure:
     """Norm of the state's gradient against steps back, longest length: a panel per model and optimizer."""
     if found.profiles.empty:
-        return None
+        return nothing("Nothing to draw: no profile of a report trial is recorded.")
     figure, drawn_panels = panels(found.profiles, [key for key in found.keys if key != "length"])
     for axis, group in drawn_panels:
         for number, moment in enumerate(MOMENTS):
             line = group[group["moment"] == moment].sort_values("back")
             if line.empty:
                 continue
-            axis.plot(line["back"], line["norm"], color=color(2 * number), label=moment, linewidth=1.4)
+            axis.plot(line["back"], line["gradient"], color=color(2 * number), label=moment, linewidth=1.4)
             axis.fill_between(
                 line["back"],
-                line["norm_low"],
-                line["norm_high"],
+                line["gradient_low"],
+                line["gradient_high"],
                 color=color(2 * number),
                 alpha=0.2,
                 linewidth=0,
@@ -129,8 +129,7 @@ def readable(found: Flow) -> pd.DataFrame:
     }
     for name, head in heads.items():
         if name in frame:
-            limits = zip(frame[name], frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
-            shown[head] = ["-" if m != m else f"{m:.3g} ({low:.3g}, {high:.3g})" for m, low, high in limits]
+            shown[head] = interval(frame, name, ".3g", "()")
     return pd.DataFrame(shown)
 
 

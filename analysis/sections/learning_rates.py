@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 
 from analysis.arms import clip_keys
 from analysis.conditions import condition_keys, star
-from analysis.figures import color, legend, marker, panels
+from analysis.figures import color, legend, marker, nothing, panels
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, shown_keys
 from analysis.trials import by_condition
-from analysis.words import text, two_digits
+from analysis.words import decimals, text, two_digits
 from harness.condition import Outcome
 
 HELD = (Outcome.STABLE, Outcome.RECOVERED)
@@ -124,10 +124,8 @@ def readable(found: Responses) -> pd.DataFrame:
     """The table as a person reads it."""
     frame = found.frame
     shown = shown_keys(found)
-    shown["best of the grid"] = frame["best_rate"].map(lambda rate: f"{rate:.2g}") + star(
-        frame["best_at_edge"]
-    )
-    shown["sensitivity (nats)"] = frame["sensitivity"].map(lambda value: f"{value:.3f}")
+    shown["best of the grid"] = frame["best_rate"].map(two_digits) + star(frame["best_at_edge"])
+    shown["sensitivity (nats)"] = frame["sensitivity"].map(lambda value: decimals(value, ".3f"))
     shown["largest stable rate"] = frame["largest_stable"].map(two_digits)
     shown["solved from"] = frame["solved_low"].map(two_digits)
     shown["to"] = frame["solved_high"].map(two_digits)
@@ -135,14 +133,14 @@ def readable(found: Responses) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def render(found: Responses) -> Figure | None:
+def render(found: Responses) -> Figure:
     """Mean capped loss against learning rate: a panel per model, optimizer and option, a series per length.
 
     A line is the mean over ways of clipping. Its band goes from the lowest mean of any to the highest.
     """
     curves = found.curves
     if curves.empty:
-        return None
+        return nothing("Nothing to draw: no first grid of learning rates is recorded whole.")
     lengths = sorted(curves["length"].unique())
     figure, drawn_panels = panels(curves, panel_keys(found), sharex=False)
     for axis, group in drawn_panels:

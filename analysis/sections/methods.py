@@ -1,6 +1,5 @@
 """How were these numbers made, and how can they be made again?"""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.escaping import shell
+from analysis.figures import nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table
-from analysis.words import text
+from analysis.words import printable, text
 from harness.results.provenance import git_commit
 
 DESIGN = {
@@ -59,9 +60,10 @@ class Methods(Table):
 
 def table(results: Results) -> Methods:
     """One row per fact about how the numbers were made: `what`, and its value in each folder, as text."""
-    names = [Path(folder).resolve().name for folder in results.folders]
+    names = [printable(Path(folder).resolve().name) for folder in results.folders]
     if len(set(names)) < len(names):
-        names = list(results.folders)
+        names = list(map(printable, results.folders))
+    names = [f"./{name}" if name == "what" else name for name in names]
     folders = [
         facts(definition, made_by(definition, records))
         for definition, records in zip(results.definitions, results.sources, strict=True)
@@ -88,12 +90,16 @@ def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
     for component, options in definition.get("options", {}).items():
         for name, values in options.items():
             found[f"{name} ({component})"] = worded(values)
-    found |= {f"source of {path}": digest for path, digest in definition.get("sources", {}).items()}
+    found |= {
+        f"source of {text(path)}": text(digest) for path, digest in definition.get("sources", {}).items()
+    }
     found |= {
         label: worded(record[name]) for name, label in MADE_WITH.items() if record.get(name) is not None
     }
     versions = record.get("versions", {})
-    return found | {"packages": ", ".join(f"{name} {version}" for name, version in versions.items())}
+    return found | {
+        "packages": ", ".join(f"{text(name)} {text(version)}" for name, version in versions.items())
+    }
 
 
 def worded(value: Any) -> str:
@@ -131,10 +137,10 @@ def commands(results: Results) -> list[str]:
         if record.get("argv"):
             found += [
                 *checkout(at, record.get("git_commit")),
-                f"python -m harness.run {shlex.join(record['argv'])}",
+                f"python -m harness.run {' '.join(map(shell, record['argv']))}",
             ]
             at = record.get("git_commit")
-    folders = " ".join(shlex.quote(folder) for folder in results.folders)
+    folders = " ".join(map(shell, results.folders))
     mixed = " --mixed" if results.mixed else ""
     return [*found, *checkout(at, git_commit()), f"python -m analysis.report {folders}{mixed}"]
 
@@ -149,7 +155,7 @@ SECTION = Section(
     title="Methods and provenance",
     question="How were these numbers made, and how can they be made again?",
     table=table,
-    render=lambda _: None,
+    render=lambda _: nothing("This section is a table without a picture."),
     readable=lambda found: found.frame,
     commands=lambda found: found.commands,
     note=(

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from analysis.arms import arms
 from analysis.conditions import conditions_table, readable
-from analysis.figures import PANELS_IN_A_ROW, draw_arms, legend
+from analysis.escaping import figure_text
+from analysis.figures import PANELS_IN_A_ROW, TITLE_WIDTH, draw_arms, legend, nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, panel_title
@@ -17,13 +18,13 @@ def table(results: Results) -> Table:
     return conditions_table(results)
 
 
-def render(conditions: Table) -> Figure | None:
+def render(conditions: Table) -> Figure:
     """P(stable) and P(solved) against length: a panel per model, optimizer and option, a colour per arm.
 
     Points are shares, bars Wilson 95 % intervals; the points of one length stand side by side.
     """
     if not conditions.frame["n"].any():
-        return None
+        return nothing("Nothing to draw: no report trial is recorded.")
     keys = panel_keys(conditions)
     columns = list(conditions.frame.groupby(keys, dropna=False))
     drawn = arms(conditions)
@@ -39,7 +40,7 @@ def render(conditions: Table) -> Figure | None:
         for row, measure in ((top, "p_stable"), (top + 1, "p_solved")):
             axes[row, column].set_visible(True)
             draw_arms(axes[row, column], panel, measure, drawn, lengths)
-        axes[top, column].set_title(panel_title(keys, names), fontsize=10)
+        axes[top, column].set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=10)
         axes[top + 1, column].set_xlabel("length T")
         axes[top + 1, column].tick_params(labelbottom=True)
         axes[top, 0].set_ylabel("P(stable)")
@@ -57,6 +58,7 @@ SECTION = Section(
     note=(
         "Points are shares of report seeds; bars are Wilson 95 % intervals. A trial that diverged counts as "
         "neither solved nor stable and stays in n. Tuned learning rates were tuned per condition on other "
-        "seeds; * marks the lowest or highest rate tried."
+        "seeds; * marks the lowest or highest rate tried. Median steps to solve: inf where half or more "
+        "did not solve."
     ),
 )

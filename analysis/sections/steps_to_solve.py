@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 
 from analysis.arms import NO_CLIPPING
 from analysis.conditions import recorded_conditions
-from analysis.figures import color, legend, panels
+from analysis.figures import color, legend, nothing, panels
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.survival import kaplan_meier, logrank_p, restricted_mean
 from analysis.table import Table, panel_keys, shown_keys
 from analysis.trials import by_condition, reported_trials, steps_of
-from analysis.words import k_of_n, two_digits
+from analysis.words import decimals, k_of_n, two_digits
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,10 +87,10 @@ def curves(conditions: Table, trials: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "step", "unsolved"])
 
 
-def render(found: Speeds) -> Figure | None:
+def render(found: Speeds) -> Figure:
     """Share solved against steps: a panel per model, optimizer and option, a line per length."""
     if found.curves.empty:
-        return None
+        return nothing("Nothing to draw: no report trial is recorded.")
     lengths = sorted(found.curves["length"].unique())
     figure, drawn_panels = panels(found.curves, panel_keys(found))
     for axis, group in drawn_panels:
@@ -112,7 +112,9 @@ def readable(found: Speeds) -> pd.DataFrame:
     shown = shown_keys(found)
     shown["solved"] = k_of_n(frame, "solved")
     pairs = zip(frame["restricted_mean"], frame["budget"], strict=True)
-    shown["mean steps to solve, within budget"] = [f"{mean:.0f} of {budget}" for mean, budget in pairs]
+    shown["mean steps to solve, within budget"] = [
+        f"{decimals(mean, '.0f')} of {budget}" for mean, budget in pairs
+    ]
     shown["p against no clipping"] = frame["p_logrank"].map(two_digits)
     return pd.DataFrame(shown)
 

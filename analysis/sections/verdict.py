@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from analysis.arms import reference_arm
 from analysis.conditions import conditions_table, recorded_conditions
 from analysis.contrasts import MEASURES, contrasts
-from analysis.figures import color, legend, marker
+from analysis.escaping import figure_text
+from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
 from analysis.load import Results
 from analysis.sections import critical_length
 from analysis.sections.base import Section
 from analysis.standings import standings
 from analysis.table import Table, panel_keys, panel_title
-from analysis.words import signed_interval, text
+from analysis.words import difference, signed_interval, text, two_digits
 from harness.condition import Outcome
 
 SHOWN_AT = 0.05
@@ -81,7 +82,8 @@ def ranking(found: Verdict) -> list[str]:
     if not rows:
         return []
     shares = [
-        f"{row['model']} solved {row['p_solved']:.0%} and stayed stable in {row['p_stable']:.0%} of its runs"
+        f"{text(row['model'])} solved {row['p_solved']:.0%} and stayed stable in {row['p_stable']:.0%} of "
+        "its runs"
         for row in rows
     ]
     return [f"On average over {rows[0]['conditions']} conditions of each model: {'; '.join(shares)}."]
@@ -96,7 +98,9 @@ def reach(found: Verdict) -> list[str]:
         for row in rows.to_dict("records"):
             where = panel_title(keys, [row[key] for key in keys])
             parts.append(f"{critical_length.worded(row, 'solved', 'T50')} ({where})")
-        said.append(f"Length that half of the runs of {model} solve, {found.reference}: {', '.join(parts)}.")
+        said.append(
+            f"Length that half of the runs of {text(model)} solve, {found.reference}: {', '.join(parts)}."
+        )
     return said
 
 
@@ -111,7 +115,7 @@ def divergences(found: Verdict) -> list[str]:
     if not diverged:
         return [f"None of the {runs} report runs diverged.{also}"]
     parts = [
-        f"{row['model']} with {row['optimizer']} {row['diverged']} of {row['n']}"
+        f"{text(row['model'])} with {text(row['optimizer'])} {row['diverged']} of {row['n']}"
         for row in counts[counts["diverged"] > 0].to_dict("records")
     ]
     return [f"{diverged} of {runs} report runs diverged: {', '.join(parts)}.{also}"]
@@ -141,25 +145,25 @@ def changes(contrasted: pd.DataFrame) -> list[str]:
             least = min(rest[f"{m}_p_holm"].min() for m in MEASURES)
             hidden = ". ".join(sentence(row) for row in rest.head(NAMED).to_dict("records"))
             more = f" And {len(rest) - NAMED} more, see the table." if len(rest) > NAMED else ""
-            said.append(f"{name}, no difference shown (adjusted p {least:.2g} or more): {hidden}.{more}")
+            said.append(
+                f"{name}, no difference shown (adjusted p {two_digits(least)} or more): {hidden}.{more}"
+            )
     return said
 
 
 def sentence(row: dict[Any, Any], tests: int = 0) -> str:
     """One contrast in words: both differences with their intervals and, of so many tests, adjusted p."""
     parts = [
-        f"P({m}) {row[f'{m}_difference']:+.2f} [{row[f'{m}_low']:+.2f}, {row[f'{m}_high']:+.2f}]"
-        + (significance(row, m, tests) if tests else "")
-        for m in MEASURES
+        f"P({m}) {difference(row, m)}" + (significance(row, m, tests) if tests else "") for m in MEASURES
     ]
     return f"{text(row['level'])} against {text(row['other'])}: {'; '.join(parts)}"
 
 
 def significance(row: dict[Any, Any], measure: str, tests: int) -> str:
     """Adjusted p, and p over conditions unless they are too few for it ever to be below SHOWN_AT."""
-    said = f", p = {row[f'{measure}_p_holm']:.2g}"
+    said = f", p = {two_digits(row[f'{measure}_p_holm'])}"
     enough = tests * 2.0 ** (1 - row["conditions"]) < SHOWN_AT
-    return said + (f" ({row[f'{measure}_p_conditions_holm']:.2g} over conditions)" if enough else "")
+    return said + (f" ({two_digits(row[f'{measure}_p_conditions_holm'])} over conditions)" if enough else "")
 
 
 def readable(found: Verdict) -> pd.DataFrame:
@@ -171,18 +175,20 @@ def readable(found: Verdict) -> pd.DataFrame:
     ]
     shown["conditions"], shown["pairs of runs"] = frame["conditions"].map(text), frame["pairs"].map(text)
     for m in MEASURES:
-        shown[f"P({m})"] = signed_interval(frame, m, digits=3)
-        shown[f"p ({m})"] = frame[f"{m}_p"].map(lambda p: f"{p:.2g}")
+        shown[f"P({m})"] = signed_interval(frame, m, digits="+.3f")
+        shown[f"p ({m})"] = frame[f"{m}_p"].map(two_digits)
         both = zip(frame[f"{m}_p_holm"], frame[f"{m}_p_conditions_holm"], strict=True)
-        shown[f"adjusted p ({m})"] = [f"{p:.2g} ({over:.2g})" for p, over in both]
+        shown[f"adjusted p ({m})"] = [f"{two_digits(p)} ({two_digits(over)})" for p, over in both]
     return pd.DataFrame(shown)
 
 
-def render(found: Verdict) -> Figure | None:
+def render(found: Verdict) -> Figure:
     """Differences of P(solved) and P(stable) with their intervals, a row per contrast."""
     frame = found.frame
-    if frame.empty or len(frame) > DRAWN_ROWS:
-        return None
+    if frame.empty:
+        return nothing("Nothing to draw: no axis but the length has two levels with matching runs.")
+    if len(frame) > DRAWN_ROWS:
+        return nothing(f"Not drawn: {len(frame)} rows, and at most {DRAWN_ROWS} are; the table has them.")
     figure = Figure(figsize=(8.4, 1.3 + 0.36 * len(frame)), layout="constrained")
     axis = figure.subplots()
     at = np.arange(len(frame))
@@ -203,7 +209,7 @@ def render(found: Verdict) -> Figure | None:
         f"{text(a)} - {text(b)}" if factor in SPEAKING else f"{factor}: {text(a)} - {text(b)}"
         for factor, a, b in rows
     ]
-    axis.set_yticks(at, names, fontsize=9)
+    axis.set_yticks(at, [figure_text(name, TITLE_WIDTH) for name in names], fontsize=9)
     axis.set_ylim(len(frame) - 0.4, -0.6)
     axis.axvline(0, color="0.4", linewidth=0.8)
     axis.set_xlabel("difference of the share of runs, 95 % interval")

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from analysis.conditions import conditions_table, readable
-from analysis.load import LoadError, load
+from analysis.escaping import shell
+from analysis.load import LoadError, Results, load
 from analysis.report import write_report
 from analysis.table import Table as Conditions
+from analysis.words import printable
+from harness.driver.columns import print_columns
 from harness.driver.progress import duration
+from harness.errors import RecordsError, UserError
 from harness.planning.space import Space
 from harness.results.schema import TABLES
 
@@ -25,10 +27,9 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
         return
     table = conditions_table(results)
     if table.frame["n"].any():
-        print_whole(as_rich(table), out)
+        print_conditions(table, out)
     if table.frame["at_edge"].any():
         out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
-    path = write_report(results)
     if failed_trials:
         out.print(
             f"{failed_trials} trials failed; the same command tries them again. Errors: {folder}/failures"
@@ -39,19 +40,30 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
     out.print(f"tables:  {folder}/ {tables} (Parquet; pandas.read_parquet reads a folder)")
     if space.tuned:
         out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)")
-    out.print(f"report:  {path}")
+    print_report(results, folder, out)
 
 
-def print_whole(table: Table, out: Console) -> None:
-    """Print a table at its own width: on a narrower terminal its lines wrap, but no number is cut."""
-    width = table.__rich_measure__(out, out.options.update(max_width=1_000)).maximum
-    out.print(table, width=max(width, 20), crop=False)
+def print_report(results: Results, folder: Path, out: Console) -> None:
+    """Write the report, and print where it is.
+
+    Raises RecordsError if it cannot be written: the message says why, that the trials are recorded, and what
+    writes the report.
+    """
+    try:
+        path = write_report(results)
+    except (RecordsError, UserError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise RecordsError(
+            f"the report was not written: {printable(str(reason))}. The {len(results.trials)} trials "
+            f"that ended are recorded; python -m analysis.report {shell(str(folder))} --out FILE writes it"
+        ) from None
+    out.print(f"report:  {printable(str(path))}")
 
 
-def as_rich(conditions: Conditions) -> Table:
-    """The conditions table within 80 columns: k of n stable with its interval, and the rest."""
+def print_conditions(conditions: Conditions, out: Console) -> None:
+    """Print the conditions table: k of n stable with its interval, and the rest."""
     shown = readable(conditions)
-    names = {
+    heads = {
         "length": "T",
         "max_norm": "max\nnorm",
         "learning rate": "lr",
@@ -62,10 +74,9 @@ def as_rich(conditions: Conditions) -> Table:
     hidden = ["P(solved)", "recovered", "lost", "unsolved", "final score", "control score", "clipped %"]
     shown["drops / 1,000 steps"] = shown["drops / 1,000 steps"].str.partition(" ")[0]
     shown["P(stable)"] = shown["P(stable)"].str.replace(r"^\S+ ", "", regex=True)
-    shown = shown.drop(columns=hidden).rename(columns=names)
-    drawn = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for name in shown.columns:
-        drawn.add_column(name, justify="left" if name in ("model", "optimizer") else "right", no_wrap=True)
-    for row in shown.itertuples(index=False):
-        drawn.add_row(*(Text(cell) for cell in row))
-    return drawn
+    kept = {name: shown[name].tolist() for name in shown.columns if name not in hidden}
+    names = [
+        name for name in conditions.keys if any(isinstance(value, str) for value in conditions.frame[name])
+    ]
+    columns = {name if heads.get(name) in kept else heads.get(name, name): kept[name] for name in kept}
+    print_columns(columns, out, names)

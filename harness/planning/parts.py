@@ -3,6 +3,7 @@
 Everything here loops over PARTS, so that a further part needs nothing here.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -26,7 +27,10 @@ REGISTRIES: dict[str, Registry[Any]] = {
 Component = tuple[str, str]
 """A part and the name of one of its classes: ("model", "lstm")."""
 
-RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *probes.measure_columns()}
+LEVELS = {"chance", *(field.name for field in dataclasses.fields(probes.Levels))}
+"""Columns of the conditions table beside its fields: the levels of a task."""
+
+RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *LEVELS, *probes.measure_columns()}
 """Names that an option may not have: its column would hide another."""
 
 

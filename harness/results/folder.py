@@ -22,6 +22,7 @@ from harness.errors import RecordsError, UserError
 from harness.results.lock import exclusive
 from harness.results.schema import CONDITIONS, TABLES
 from harness.results.seal import Broken, decoded, opened_table
+from harness.results.through import is_stream, replaceable, write_through
 
 READERS = 8
 """Files read at a time: on remote storage the wait for each is long, and decoding runs in threads."""
@@ -165,8 +166,14 @@ class Folder:
         """Have `write` fill a file that appears under this name whole, or not at all.
 
         Missing folders on the way are made. A killed process leaves at most a file that `leftovers` names.
+        A symbolic link stays, and the file that it points to is the one replaced. A pipe or a device is
+        written through. Raises RecordsError if a folder has this name.
         """
         path = self._path(name)
+        if is_stream(path):
+            write_through(path, write)
+            return
+        path = replaceable(path)
         temporary = path.with_name(f".{path.name}{PART}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -32,7 +32,7 @@ def test_differences_are_paired_by_seed(tmp_path):
     a = folder(tmp_path, "a", {5: [S] * 8, 9: [S, U, D]})
     b = folder(tmp_path, "b", {5: [U] * 6 + [S] * 2, 9: [S, U, D]})
     found = compare.table(load(a), load(b)).frame.set_index("length")
-    assert (found.loc[5, "pairs"], found.loc[5, "same"]) == (8, 2)
+    assert (found.loc[5, "matched"], found.loc[5, "same"]) == (8, 2)
     assert (found.loc[5, "stable_a"], found.loc[5, "stable_b"]) == (8, 2)
     assert found.loc[5, "solved_difference"] == -0.75
     assert found.loc[5, "solved_low"] < -0.75 < found.loc[5, "solved_high"] < 0

@@ -10,7 +10,10 @@ import pandas as pd
 import pytest
 
 from analysis.as_json import as_json
+from analysis.conditions import condition_keys
 from analysis.load import load
+from analysis.sections import SECTIONS
+from analysis.sections.gradient_flow import MEASURES
 from harness.condition import Outcome
 from tests.helpers import made_grid
 
@@ -65,3 +68,30 @@ def test_the_custom_figure_runs(tmp_path, folder):
 def test_the_keys_of_the_json_report_are_documented(folder):
     documented = set(re.findall(r"`(\w+)`", (DOCS / "results.md").read_text()))
     assert set(as_json(load(folder))) - documented == {"name"}
+
+
+def parts_of_the_reference() -> dict[str, set[str]]:
+    """By heading of docs/report.md: the names that stand below it."""
+    parts = re.split(r"^## (.*)$", (DOCS / "report.md").read_text(), flags=re.MULTILINE)
+    return {
+        head: set(re.findall(r"`(\w+)`", body)) for head, body in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def test_every_key_and_column_of_the_json_report_is_documented(folder):
+    results = load(folder)
+    report, parts = as_json(results), parts_of_the_reference()
+    keys = set(condition_keys(results))
+    rows = [*report["standings"], *report["p_stable"], *report["p_solved"]]
+    assert {*report, *(name for row in rows for name in row)} - keys <= parts["At the top"]
+    for section in SECTIONS:
+        table = section.table(results)
+        columns = {name for name in table.frame.columns if name not in (*keys, Path(folder).name)}
+        assert columns <= parts[section.title], section.title
+    for name in MEASURES:
+        assert {name, f"{name}_low", f"{name}_high"} <= parts["Gradient through time"]
+
+
+def test_the_unit_of_a_share_of_the_budget_is_said():
+    (line,) = [line for line in (DOCS / "results.md").read_text().splitlines() if "`standings`" in line]
+    assert "share of the budget" in line

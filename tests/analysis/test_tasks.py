@@ -133,7 +133,7 @@ def test_the_gradient_flow_is_drawn_at_the_longest_length_of_each_task(tmp_path)
         "palindrome": [9],
     }
     assert profiles.groupby("task")["back"].min().tolist() == [0, 0]
-    assert np.allclose(profiles["norm"], 0.5 ** profiles["back"])
+    assert np.allclose(profiles["gradient"], 0.5 ** profiles["back"])
 
 
 def test_comparisons_count_the_seeds_of_each_task(tmp_path, results):

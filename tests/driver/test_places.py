@@ -299,7 +299,7 @@ def test_an_argument_that_is_not_utf8_neither_ends_the_run_nor_its_report(tmp_pa
 
 PIPED = {
     "list": ("harness.run", "--list", 0),
-    "report": ("analysis.report", "{whole} --format json --out {out}/r.json", 141),
+    "report": ("analysis.report", "{whole} --format json --out {out}/r.json", 0),
 }
 
 
