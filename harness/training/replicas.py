@@ -21,8 +21,6 @@ from harness.tasks import Task
 
 Buffers = dict[str, Tensor]
 
-RANDOM_OR_STATEFUL = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
-
 EVAL_CHUNK = 250
 """Held-out sequences per forward pass; the last pass has what is left."""
 
@@ -30,10 +28,12 @@ EVAL_CHUNK = 250
 def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
     """The model of one replica, its weights a function of task, length and seed alone.
 
-    Constructors draw from torch's default generator, which is seeded here and put back after.
+    Constructors draw from torch's default generator, which is seeded here and put back after. Raises ValueError
+    for what is no module, or has parameters or modules that cannot be trained as replicas.
     """
+    weights_seed = stream_seed("weights", condition.task, condition.length, seed)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed("weights", condition.task, condition.length, seed))
+        torch.manual_seed(weights_seed)
         model = models.build(
             condition.model,
             dict(condition.options),
@@ -43,16 +43,15 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
             length=task.length,
             graph=graph_of(task),
         )
+        seeded_as = torch.initial_seed()
     if not isinstance(model, nn.Module):
         raise ValueError(f"model {condition.model} is a {type(model).__name__}; expected a torch.nn.Module")
-    if not trainable(model):
-        raise ValueError(f"model {condition.model} has no parameters to train")
-    for module in model.modules():
-        if isinstance(module, RANDOM_OR_STATEFUL):
-            raise ValueError(
-                f"model {condition.model} holds a {type(module).__name__}: modules that draw random numbers "
-                f"or change buffers while training are not supported, their numbers would not repeat"
-            )
+    if seeded_as != weights_seed:
+        raise ValueError(
+            f"model {condition.model} seeds torch's generator in its constructor: all seeds would start from "
+            f"the same weights; leave it out, the generator is seeded before"
+        )
+    check_modules(f"model {condition.model}", model)
     if task.every_step and is_bidirectional(model):
         raise UserError(
             f"bidirectional=true does not fit task {condition.task}: it asks for an answer after every "
@@ -60,6 +59,41 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
         )
     tell_every_step(model, task)
     return model
+
+
+def check_modules(who: str, model: nn.Module) -> None:
+    """Raise ValueError for parameters or modules of a model that cannot be trained as replicas."""
+    if not trainable(model):
+        raise ValueError(f"{who} has no parameters to train")
+    for name, parameter in model.named_parameters():
+        if parameter.dtype != torch.float32 and (parameter.is_floating_point() or parameter.is_complex()):
+            raise ValueError(f"{who}: its parameter {name!r} is {parameter.dtype}; training is in torch.float32")
+        if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
+            raise ValueError(f"{who}: its parameter {name!r} has a gradient hook, which is never called here")
+    for name, module in model.named_modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.track_running_stats:
+            raise ValueError(
+                f"{who} holds a {type(module).__name__} {name!r}: its running statistics are buffers that change "
+                f"in forward, so an evaluation would change the training; set track_running_stats=False"
+            )
+        if randomness(module):
+            raise ValueError(
+                f"{who} holds a {type(module).__name__}({randomness(module)}) {name!r}: it draws random numbers "
+                f"while training, which is not supported, because they would not repeat; leave it out or set it to 0"
+            )
+
+
+def randomness(module: nn.Module) -> str:
+    """The argument that makes one of torch's modules random, such as 'p=0.5'; '' if it is not."""
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return f"p={module.p}" if module.p else ""
+    if isinstance(module, nn.RNNBase):
+        return f"dropout={module.dropout}" if module.dropout and module.num_layers > 1 else ""
+    if isinstance(module, nn.MultiheadAttention):
+        return f"dropout={module.dropout}" if module.dropout else ""
+    if isinstance(module, nn.RReLU):
+        return f"lower={module.lower}, upper={module.upper}" if module.lower != module.upper else ""
+    return ""
 
 
 class Replicas:
