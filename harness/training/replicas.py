@@ -111,7 +111,8 @@ class Replicas:
         self.model = model
         self.task = task
         parameters = trainable(model)
-        self._names = list(parameters)
+        every = owners(model)
+        self._names = [every[name] for name in parameters]
         self._shapes = [p.shape for p in parameters.values()]
         self._sizes = [p.numel() for p in parameters.values()]
         self._vectorizable = is_vectorizable(model)
@@ -234,14 +235,15 @@ class Replicas:
     def _one(
         self, parameters: Buffers, buffers: Buffers, inputs_BTI: Tensor, targets_B: Tensor
     ) -> tuple[Tensor, Tensor]:
-        outputs = functional_call(self.model, (parameters, buffers), (inputs_BTI,))
+        outputs = functional_call(self.model, (parameters, buffers), (inputs_BTI,), tie_weights=False)
         return self.task.loss(outputs, targets_B), self.task.score(outputs.detach(), targets_B)
 
     def _unflatten(self, weights_RP: Tensor) -> Buffers:
         parts = torch.split(weights_RP, self._sizes, dim=1)
         return {
             name: part.view(-1, *shape)
-            for name, part, shape in zip(self._names, parts, self._shapes, strict=True)
+            for names, part, shape in zip(self._names, parts, self._shapes, strict=True)
+            for name in names
         }
 
 
@@ -253,6 +255,20 @@ def chunks(inputs_NTI: Tensor, targets_N: Tensor) -> Iterator[tuple[Tensor, Tens
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that are trained, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def owners(model: nn.Module) -> dict[str, list[str]]:
+    """All names of every parameter and buffer, by its first: one for each module that holds it.
+
+    `functional_call` must be given each. Its own search gives a module that stands in two places two names for
+    one tensor, and then leaves the replaced one in it.
+    """
+    names: dict[int, list[str]] = {}
+    for path, module in model.named_modules():
+        for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is not None:
+                names.setdefault(id(tensor), []).append(f"{path}.{name}".lstrip("."))
+    return {found[0]: found for found in names.values()}
 
 
 def with_weights(model: nn.Module, weights_P: Tensor) -> nn.Module:
@@ -274,7 +290,9 @@ def stack(modules: Sequence[nn.Module]) -> tuple[Tensor, Buffers]:
         dict(m.named_buffers()) | {k: p for k, p in m.named_parameters() if not p.requires_grad}
         for m in modules
     ]
-    return weights_RP, {name: torch.stack([b[name] for b in each]) for name in each[0]}
+    every = owners(modules[0])
+    stacked = {name: torch.stack([b[name] for b in each]) for name in each[0]}
+    return weights_RP, {name: tensor for first, tensor in stacked.items() for name in every[first]}
 
 
 def _at(argument: Tensor | Buffers, r: int) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.random  # numpy imports it late by itself
 import torch
 from torch import Tensor, nn
 

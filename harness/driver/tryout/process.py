@@ -33,7 +33,7 @@ def snapshot() -> Snapshot:
         **{f"standard {name}": _stream(number, name) for number, name in enumerate(("input", "output", "error"))},
         **_signals(),
         **{f"environment variable {name}": value for name, value in os.environ.items()},
-        "imported libraries": len(sys.modules),
+        "imported libraries": {name.partition(".")[0] for name in sys.modules},
     }
 
 
@@ -92,7 +92,8 @@ def _stream(number: int, name: str) -> tuple[Any, ...]:
 
 
 def _signals() -> Snapshot:
-    found: Snapshot = {f"the handler of {s.name}": signal.getsignal(s) for s in signal.valid_signals() if hasattr(s, "name")}
+    numbers = [number for number in signal.valid_signals() if isinstance(number, signal.Signals)]
+    found: Snapshot = {f"the handler of {number.name}": signal.getsignal(number) for number in numbers}
     if hasattr(signal, "getitimer"):
         found["the alarm timer"] = signal.getitimer(signal.ITIMER_REAL)[0] > 0
     return found

@@ -93,7 +93,8 @@ def _check_rule(
             raise Impure(f"{who} changes its {name} in place in {what}; give new tensors")
     _check_results(who, what, gives, results, steps[0])
     _check_state(who, after, state)
-    call(steps[1], after)
+    for arguments in steps[1:]:
+        call(arguments, after)
     if not same((results, after), call(steps[0], state)):
         raise Impure(
             f"{who} gives another result for the same arguments: it keeps state between calls, or is random; "
@@ -157,4 +158,6 @@ def _shapes(state: Tensors) -> str:
 
 
 def _random(seed: int) -> Tensor:
-    return torch.randn(REPLICAS, PARAMETERS, generator=torch.Generator().manual_seed(seed))
+    """Numbers (R, P) of another size for every seed."""
+    numbers_RP = torch.randn(REPLICAS, PARAMETERS, generator=torch.Generator().manual_seed(seed))
+    return numbers_RP * 2.0 ** (seed if seed % 2 else -seed)
