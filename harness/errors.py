@@ -1,6 +1,5 @@
 """The errors of a run, and the one line that says what an exception was."""
 
-import sysconfig
 import traceback
 from pathlib import Path
 
@@ -30,7 +29,7 @@ class FailedTrials(RuntimeError):
 
 
 def one_line(error: BaseException) -> str:
-    """Type, message and the last line of the user's own code, such as `KeyError: 'h' (mycells.py:12)`.
+    """Type, message and the last line of code that raised it, such as `KeyError: 'h' (mycells.py:12)`.
 
     It is one printable line of bounded length, whatever the message is, and it never raises: a message that
     cannot be made is left out.
@@ -43,15 +42,5 @@ def one_line(error: BaseException) -> str:
     if len(message) > LONGEST:
         message = message[: LONGEST - 4] + " ..."
     frames = traceback.extract_tb(error.__traceback__)
-    frames = [frame for frame in frames if not is_library(frame.filename)] or frames
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}{': ' if message else ''}{message}{place}"
-
-
-LIBRARIES = (f"{sysconfig.get_path('stdlib')}/", f"{Path(__file__).parent}/", "<frozen ")
-"""How the paths of Python's own code and of this package's begin."""
-
-
-def is_library(path: str) -> bool:
-    """Whether a file of code is Python's, an installed package's or this package's: not the user's own."""
-    return path.startswith(LIBRARIES) or "-packages/" in path

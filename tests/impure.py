@@ -249,7 +249,7 @@ class UnseededInit(Cell):
         super().more(size)
         nn.init.constant_(self.out.bias, np.random.default_rng().random())
 
-# said: weights
+# said: hash | process
 class HashedInit(Cell):
     def more(self, size):
         super().more(size)

@@ -28,8 +28,8 @@ EVAL_CHUNK = 250
 def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
     """The model of one replica, its weights a function of task, length and seed alone.
 
-    Constructors draw from torch's default generator, which is seeded here and put back after. Raises ValueError
-    for what is no module, or has parameters or modules that cannot be trained as replicas.
+    Constructors draw from torch's default generator, which is seeded here and put back after. Raises
+    ValueError for what is no module, or has parameters or modules that cannot be trained as replicas.
     """
     weights_seed = stream_seed("weights", condition.task, condition.length, seed)
     with torch.random.fork_rng(devices=[]):
@@ -67,19 +67,21 @@ def check_modules(who: str, model: nn.Module) -> None:
         raise ValueError(f"{who} has no parameters to train")
     for name, parameter in model.named_parameters():
         if parameter.dtype != torch.float32 and (parameter.is_floating_point() or parameter.is_complex()):
-            raise ValueError(f"{who}: its parameter {name!r} is {parameter.dtype}; training is in torch.float32")
+            raise ValueError(
+                f"{who}: its parameter {name!r} is {parameter.dtype}; training is in torch.float32"
+            )
         if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
             raise ValueError(f"{who}: its parameter {name!r} has a gradient hook, which is never called here")
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._NormBase) and module.track_running_stats:
             raise ValueError(
-                f"{who} holds a {type(module).__name__} {name!r}: its running statistics are buffers that change "
-                f"in forward, so an evaluation would change the training; set track_running_stats=False"
+                f"{who} holds a {type(module).__name__} {name!r}: its running statistics change in forward, "
+                f"so evaluations would change the training; set track_running_stats=False"
             )
         if randomness(module):
             raise ValueError(
-                f"{who} holds a {type(module).__name__}({randomness(module)}) {name!r}: it draws random numbers "
-                f"while training, which is not supported, because they would not repeat; leave it out or set it to 0"
+                f"{who} holds a {type(module).__name__}({randomness(module)}) {name!r}: it draws random "
+                f"numbers, and replicas have no stream of their own for them yet; leave it out or set it to 0"
             )
 
 
@@ -260,8 +262,8 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 def owners(model: nn.Module) -> dict[str, list[str]]:
     """All names of every parameter and buffer, by its first: one for each module that holds it.
 
-    `functional_call` must be given each. Its own search gives a module that stands in two places two names for
-    one tensor, and then leaves the replaced one in it.
+    `functional_call` must be given each. Its own search gives a module that stands in two places two names
+    for one tensor, and then leaves the replaced one in it.
     """
     names: dict[int, list[str]] = {}
     for path, module in model.named_modules():

@@ -1,4 +1,4 @@
-"""What is tried of a space before a run: every model is built, and every class of the user's own is tried out.
+"""What is tried before a run: every model is built, and every class of the user's own is tried out.
 
 A class of the user's own may do anything. So it is tried in a process of its own, by `apart`. `child` runs
 there, and asks `tasks`, `rules` and `models` whether the class is a pure function of what it is given.

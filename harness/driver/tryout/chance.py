@@ -21,7 +21,7 @@ def states() -> States:
     """The states of the shared generators."""
     return {
         TORCH: torch.get_rng_state(),
-        "numpy.random": np.random.get_state(legacy=True),  # noqa: NPY002
+        "numpy.random": np.random.get_state(legacy=True),
         "Python's `random`": random.getstate(),
     }
 
@@ -52,7 +52,11 @@ def drawing_module(model: nn.Module, call: Callable[[], Any]) -> str:
             found.append(names.get(module, ""))
 
     names = {m: f", in its {type(m).__name__} {path!r}" for path, m in model.named_modules() if path}
-    hooks = [hook for m in model.modules() for hook in (m.register_forward_pre_hook(begin), m.register_forward_hook(end))]
+    hooks = [
+        hook
+        for m in model.modules()
+        for hook in (m.register_forward_pre_hook(begin), m.register_forward_hook(end))
+    ]
     try:
         call()
     finally:

@@ -79,16 +79,20 @@ def _check_forward(who: str, model: nn.Module, inputs: Tensor, others: Tensor) -
         check_undrawn(before, who, f"its forward{where}", "its numbers would not repeat")
     for name in changed(tensors, _tensors(model)):
         kind = "parameter" if name in dict(model.named_parameters()) else "buffer"
-        raise Impure(f"{who} changes its {kind} {name!r} in forward; each evaluation would change the training")
+        raise Impure(
+            f"{who} changes its {kind} {name!r} in forward; each evaluation would change the training"
+        )
     if not same(inputs, held):
-        raise Impure(f"{who} changes its inputs in place in forward; each evaluation would change the held-out set")
+        raise Impure(
+            f"{who} changes its inputs in place in forward; each evaluation would change the held-out set"
+        )
     with torch.no_grad():
         model(others)
     counted = _counts(model)
     if not same(first, model(inputs)):
         raise Impure(
-            f"{who} gives other outputs when it reads the same inputs again: it keeps state between calls, or "
-            f"draws random numbers from a generator of its own"
+            f"{who} gives other outputs when it reads the same inputs again: it keeps state between calls, "
+            f"or draws random numbers from a generator of its own"
         )
     for name, count in _counts(model).items():
         if counted.get(name) != count:
@@ -107,7 +111,9 @@ def _check_steps(who: str, model: Any, inputs: Tensor) -> None:
     first = taken()
     check_undrawn(before, who, "its step, initial_state or readout", "its numbers would not repeat")
     if not same(first, taken()):
-        raise Impure(f"{who} gives other states when it reads the same inputs again: it keeps state between calls")
+        raise Impure(
+            f"{who} gives other states when it reads the same inputs again: it keeps state between calls"
+        )
 
 
 def _check_engine(who: str, condition: Condition, task: Task, batches: list[Batch]) -> None:
@@ -138,9 +144,13 @@ def _works_alone(condition: Condition, task: Task, batch: Batch) -> bool:
 
 
 def _check_gradients(
-    who: str, condition: Condition, replicas: Replicas, models: tuple[nn.Module, nn.Module], batches: list[Batch]
+    who: str,
+    condition: Condition,
+    replicas: Replicas,
+    models: tuple[nn.Module, nn.Module],
+    batches: list[Batch],
 ) -> None:
-    """Compare loss and gradient with a plain loop's: at initial weights, of another seed too, and near them."""
+    """Compare loss and gradient with a plain loop's, at the weights of two seeds and at some near them."""
     weights_RP, buffers = stack([models[0], models[1], models[1]])
     noise_P = torch.randn(weights_RP.shape[1], generator=torch.Generator().manual_seed(0))
     weights_RP[2] += 0.1 * noise_P * weights_RP[2].abs().clamp(min=0.01)
@@ -153,7 +163,9 @@ def _check_gradients(
         loss.backward()  # type: ignore[no-untyped-call]
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in trainable(model).values()]
         grad_P = nn.utils.parameters_to_vector(grads)
-        if not (near(loss_R[r], loss.detach(), ROUNDING, NOISE) and near(grads_RP[r], grad_P, ROUNDING, NOISE)):
+        if not (
+            near(loss_R[r], loss.detach(), ROUNDING, NOISE) and near(grads_RP[r], grad_P, ROUNDING, NOISE)
+        ):
             raise Impure(
                 f"{who} gets another gradient here than in a plain loop of loss.backward(): its forward uses "
                 f"parameters that are not its attributes, recomputes it in the backward pass, or has hooks"
@@ -161,7 +173,11 @@ def _check_gradients(
 
 
 def _check_updates(
-    who: str, condition: Condition, replicas: Replicas, models: tuple[nn.Module, nn.Module], batches: list[Batch]
+    who: str,
+    condition: Condition,
+    replicas: Replicas,
+    models: tuple[nn.Module, nn.Module],
+    batches: list[Batch],
 ) -> None:
     """Some updates of one replica are the same alone, in a pack of two, and with evaluations between."""
     alone = _trained(condition, replicas, models[:1], batches)
@@ -211,7 +227,9 @@ def _counts(model: nn.Module) -> dict[str, float]:
     """The numbers and the lengths of containers that a model's objects and classes hold, by name."""
     found = {}
     for path, module in model.named_modules():
-        held = {name: value for cls in type(module).__mro__ for name, value in vars(cls).items()} | vars(module)
+        held = {name: value for cls in type(module).__mro__ for name, value in vars(cls).items()} | vars(
+            module
+        )
         for name, value in held.items():
             full = f"{path}.{name}".lstrip(".")
             if isinstance(value, int | float):

@@ -30,7 +30,10 @@ def snapshot() -> Snapshot:
         "NumPy's error handling": np.geterr(),
         "warnings filters": list(warnings.filters),
         **_of_torch(),
-        **{f"standard {name}": _stream(number, name) for number, name in enumerate(("input", "output", "error"))},
+        **{
+            f"standard {name}": _stream(number, name)
+            for number, name in enumerate(("input", "output", "error"))
+        },
         **_signals(),
         **{f"environment variable {name}": value for name, value in os.environ.items()},
         "imported libraries": {name.partition(".")[0] for name in sys.modules},

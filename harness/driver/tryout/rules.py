@@ -39,7 +39,9 @@ def check_optimizer(condition: Condition, watch: Watch) -> None:
     rates_R1 = torch.tensor([[1e-3], [1e-2], [1e-1]])
     steps = [(_random(2 * k), _random(2 * k + 1), rates_R1) for k in range(STEPS)]
     with watch.doing(who, "its update"):
-        _check_rule(who, "update", ("weights",), ("weights", "gradients", "learning rates"), rule.init, update, steps)
+        _check_rule(
+            who, "update", ("weights",), ("weights", "gradients", "learning rates"), rule.init, update, steps
+        )
 
 
 def check_clip_rule(condition: Condition, watch: Watch) -> None:
@@ -52,7 +54,8 @@ def check_clip_rule(condition: Condition, watch: Watch) -> None:
         return rule.init(weights_RP, STEPS)
 
     def clip(arguments: Tensors, state: Any) -> tuple[Tensors, Any]:
-        grads_RP, coefficient_R1, state = rule.clip(*arguments, state)
+        grads_RP, norm_R1, max_norm_R1 = arguments
+        grads_RP, coefficient_R1, state = rule.clip(grads_RP, norm_R1, max_norm_R1, state)
         return (grads_RP, coefficient_R1), state
 
     limits_R1 = torch.tensor([[0.5], [1.0], [torch.inf]])
@@ -88,7 +91,9 @@ def _check_rule(
     held, held_state = copied(steps[0]), copied(state)
     results, after = call(steps[0], state)
     check_undrawn(before, who, what, "everything must follow from its arguments")
-    for name, tensor, kept in zip((*takes, *["state"] * len(state)), (*steps[0], *state), (*held, *held_state), strict=True):
+    for name, tensor, kept in zip(
+        (*takes, *["state"] * len(state)), (*steps[0], *state), (*held, *held_state), strict=True
+    ):
         if not same(tensor, kept):
             raise Impure(f"{who} changes its {name} in place in {what}; give new tensors")
     _check_results(who, what, gives, results, steps[0])
@@ -108,7 +113,11 @@ def _check_results(who: str, what: str, gives: Sequence[str], results: Tensors, 
     shapes = ((REPLICAS, PARAMETERS), (REPLICAS, 1))
     for name, result, shape in zip(gives, results, shapes, strict=False):
         if not isinstance(result, Tensor) or result.shape != shape or result.dtype != arguments[0].dtype:
-            got = f"{result.dtype} {tuple(result.shape)}" if isinstance(result, Tensor) else type(result).__name__
+            got = (
+                f"{result.dtype} {tuple(result.shape)}"
+                if isinstance(result, Tensor)
+                else type(result).__name__
+            )
             raise Impure(f"{who}: {what} gives {name} that are {got}; expected torch.float32 {shape}")
 
 
@@ -123,7 +132,9 @@ def _check_state(who: str, state: Any, before: Any) -> None:
         if tensor.ndim == 0 or len(tensor) != REPLICAS:
             raise Impure(f"{who}: {expected}; number {number} has shape {tuple(tensor.shape)}")
     if before is not None and [(x.shape, x.dtype) for x in state] != [(x.shape, x.dtype) for x in before]:
-        raise Impure(f"{who}: the shapes and types of its state change from step to step; expected {_shapes(before)}")
+        raise Impure(
+            f"{who}: the shapes and types of its state change from step to step; expected {_shapes(before)}"
+        )
 
 
 def _check_apart(who: str, init: Callable[[Tensor], Any], call: Call, steps: Sequence[Tensors]) -> None:

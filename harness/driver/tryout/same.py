@@ -12,7 +12,7 @@ class Impure(ValueError):
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same to the bit: tensors, tuples, lists and dicts of them; NaN equals NaN."""
+    """Whether two values are the same to the bit: tensors, or tuples and lists of them; NaN equals NaN."""
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         if one.shape != other.shape or one.dtype != other.dtype:
             return False

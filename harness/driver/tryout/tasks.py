@@ -54,7 +54,9 @@ def _check_draw(who: str, task: Task, again: Task, size: int) -> tuple[Tensor, T
 
 def check_batch(who: str, batch: Any, size: int) -> None:
     """Raise Impure unless this is a batch of `size` sequences that can be trained on in float32."""
-    if not (isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(x, Tensor) for x in batch)):
+    if not (
+        isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(x, Tensor) for x in batch)
+    ):
         raise Impure(f"{who}: draw gives no pair of tensors; expected (inputs, targets)")
     for name, tensor in zip(("inputs", "targets"), batch, strict=True):
         if tensor.ndim == 0 or len(tensor) != size:
@@ -76,7 +78,9 @@ def _check_heldout(who: str, name: str, task: Task, again: Task) -> None:
         if found is None:
             continue
         check_batch(f"{who}, held-out set {split!r}", found, len(found[0]))
-        if not same(found, heldout_set(again, name, split)) or not same(found, heldout_set(task, name, split)):
+        if not same(found, heldout_set(again, name, split)) or not same(
+            found, heldout_set(task, name, split)
+        ):
             raise Impure(f"{who} gives another held-out set {split!r} when asked again; {FROM_GENERATOR}")
 
 
@@ -97,7 +101,9 @@ def _check_measure(who: str, name: str, task: Task, targets: Tensor, steps: int)
     other = torch.randn(shape, generator=_generator(4))
     measure(other, targets)
     if not same(first, measure(outputs, targets)):
-        raise Impure(f"{who}: its {name} differs from call to call: it keeps state between calls, or is random")
+        raise Impure(
+            f"{who}: its {name} differs from call to call: it keeps state between calls, or is random"
+        )
 
 
 def _generator(seed: int) -> torch.Generator:

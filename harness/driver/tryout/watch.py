@@ -11,8 +11,8 @@ from typing import Any, TextIO
 from harness.driver.tryout import process
 from harness.driver.tryout.same import Impure
 
-SAID, STACK = "said.jsonl", "stack.txt"
-"""Files of the folder between a child and the driver: what the child says, and where it was when it ended."""
+SAID, STACK, ERRORS = "said.jsonl", "stack.txt", "errors.txt"
+"""Files of a child's folder: what it says, where it was when it ended, and why Python did not start."""
 
 
 class Watch:
@@ -47,7 +47,9 @@ class Watch:
         finally:
             found = process.changes(before, process.snapshot())
             if found:
-                raise Impure(f"{who} changes {', '.join(found)} in {what}; the whole process would go on with it")
+                raise Impure(
+                    f"{who} changes {', '.join(found)} in {what}; the whole process would go on with it"
+                )
 
     def _begin(self, who: str, what: str, limit: float) -> None:
         self.say(who=who, what=what, limit=limit)
