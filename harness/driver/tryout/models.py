@@ -74,6 +74,8 @@ def _check_forward(who: str, model: nn.Module, inputs: Tensor, others: Tensor) -
     before, (held,) = states(), copied([inputs])
     tensors = _tensors(model)
     first = model(inputs)
+    if isinstance(first, Tensor) and first.device != inputs.device:
+        raise Impure(f"the model's outputs are on {first.device}, its inputs on {inputs.device}")
     if drawn(before):
         where = drawing_module(model, lambda: model(inputs))
         check_undrawn(before, who, f"its forward{where}", "its numbers would not repeat")
@@ -184,8 +186,8 @@ def _check_updates(
     packed = _trained(condition, replicas, models, batches)
     evaluated = _trained(condition, replicas, models[:1], batches, evaluate=True)
     for weights_RP, how in ((packed, "in a pack of two"), (evaluated, "with evaluations in between")):
-        moved = alone[0] - stack(models[:1])[0][0]
-        if not near(weights_RP[0] - alone[0], torch.zeros(()), 0, ROUNDING * float(moved.norm()) + NOISE):
+        moved = float(torch.linalg.vector_norm(alone[0] - stack(models[:1])[0][0]))
+        if not near(weights_RP[0], alone[0], 0, ROUNDING * moved + NOISE):
             raise Impure(f"{who} is trained to other weights {how} than alone: it keeps state between calls")
 
 
