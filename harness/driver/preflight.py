@@ -1,29 +1,20 @@
-"""What is checked before anything starts: the job as a whole, and one step of everything of the user's own.
+"""What is checked before anything starts: the job as a whole, and everything of the user's own.
 
 So a bug shows at once, not in an hour.
 """
 
-import dataclasses
-import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from harness.capabilities import check_spelling, found_in
-from harness.condition import Condition
 from harness.driver.places import folder_of
 from harness.driver.sizes import check_size
+from harness.driver.tryout import try_out
 from harness.errors import UserError
-from harness.executors.base import Failure, attempt
-from harness.planning.parts import REGISTRIES
-from harness.planning.plan import make_pack, make_trial
 from harness.planning.space import Space
-from harness.training.loop import build_task
-from harness.training.replicas import build_model
 from harness.training.step import DEFAULT_ENGINE
 
 EXECUTORS = ("ray", "serial")
@@ -104,49 +95,3 @@ def check_executor(space: Space, executor: str, workers: int | None, address: st
         raise UserError("executor=ray: Ray is not installed; install 'ray[tune]' or use executor=serial")
     if space.tuned and find_spec("optuna") is None:
         raise UserError("tuning needs Optuna, which is not installed; install 'optuna' or fix learning_rate")
-
-
-def try_out(space: Space, device: str) -> list[str]:
-    """Build every model; train one step with every class that is named by import path, and probe it.
-
-    A line comes back for each model that is named by its import path: what it was found to have. Raises
-    UserError with the class's own error, so that nothing is recorded of what cannot work.
-    """
-    built_in: dict[tuple[object, ...], Condition] = {}
-    own: dict[tuple[object, ...], Condition] = {}
-    for condition in sorted(space.conditions(), key=lambda c: c.length):
-        parts = tuple(condition.parts.values())
-        if any(":" in part for part in parts):
-            own.setdefault((parts, condition.options), condition)
-        else:
-            key = (condition.task, condition.model, condition.hidden_size, condition.options)
-            built_in.setdefault(key, condition)
-    for condition in built_in.values():
-        model_of(condition)
-    for condition in own.values():
-        for part, name in condition.parts.items():
-            if ":" in name:
-                check_spelling(REGISTRIES[part].get(name))
-        try_step(space, condition, device)
-        check_spelling(model_of(condition))
-    models = {c.model: c for c in own.values() if ":" in c.model}
-    return [f"{name}: {'; '.join(found_in(model_of(condition)))}" for name, condition in models.items()]
-
-
-def model_of(condition: Condition) -> nn.Module:
-    """A model of this condition, before training."""
-    return build_model(condition, build_task(condition), 0)
-
-
-def try_step(space: Space, condition: Condition, device: str) -> None:
-    """Train one step; UserError says what was wrong."""
-    trial = make_trial(space, condition, 1e-3, 0)
-    trial = dataclasses.replace(trial, max_steps=1, observe=0, eval_every=1)
-    result = attempt(make_pack(space, (trial,)), device)
-    if isinstance(result, Failure):
-        refusal = UserError(f"{condition} cannot be trained: {result.reason}")
-        refusal.add_note(result.error)
-        raise refusal
-    loss = result[0].summary["initial_loss"]
-    if not math.isfinite(loss):
-        raise UserError(f"{condition} cannot be trained: its held-out loss is {loss} before the first step")

@@ -61,7 +61,7 @@ class Moment:
             def call(weights_P: Tensor, f: Callable[..., Any], *args: Any) -> Any:
                 tensors = {**self.unflatten(weights_P), **buffers}
                 named = {f"model.{name}": tensor for name, tensor in tensors.items()}
-                return functional_call(Calling(self.model), named, (f, *args))
+                return functional_call(Calling(self.model), named, (f, *args), tie_weights=False)
 
             return function(call, weights_P, *arguments)
 

@@ -18,10 +18,9 @@ from harness.identity import stream_seed
 from harness.models import models
 from harness.probes import Moment
 from harness.tasks import Task
+from harness.training.modules import check_modules
 
 Buffers = dict[str, Tensor]
-
-RANDOM_OR_STATEFUL = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
 
 EVAL_CHUNK = 250
 """Held-out sequences per forward pass; the last pass has what is left."""
@@ -30,10 +29,12 @@ EVAL_CHUNK = 250
 def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
     """The model of one replica, its weights a function of task, length and seed alone.
 
-    Constructors draw from torch's default generator, which is seeded here and put back after.
+    Constructors draw from torch's default generator, which is seeded here and put back after. Raises
+    ValueError for what is no module, or has parameters or modules that cannot be trained as replicas.
     """
+    weights_seed = stream_seed("weights", condition.task, condition.length, seed)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed("weights", condition.task, condition.length, seed))
+        torch.manual_seed(weights_seed)
         model = models.build(
             condition.model,
             dict(condition.options),
@@ -43,16 +44,17 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
             length=task.length,
             graph=graph_of(task),
         )
+        seeded_as = torch.initial_seed()
     if not isinstance(model, nn.Module):
         raise ValueError(f"model {condition.model} is a {type(model).__name__}; expected a torch.nn.Module")
+    if seeded_as != weights_seed:
+        raise ValueError(
+            f"model {condition.model} seeds torch's generator in its constructor: all seeds would start from "
+            f"the same weights; leave it out, the generator is seeded before"
+        )
     if not trainable(model):
         raise ValueError(f"model {condition.model} has no parameters to train")
-    for module in model.modules():
-        if isinstance(module, RANDOM_OR_STATEFUL):
-            raise ValueError(
-                f"model {condition.model} holds a {type(module).__name__}: modules that draw random numbers "
-                f"or change buffers while training are not supported, their numbers would not repeat"
-            )
+    check_modules(f"model {condition.model}", model)
     if task.every_step and is_bidirectional(model):
         raise UserError(
             f"bidirectional=true does not fit task {condition.task}: it asks for an answer after every "
@@ -77,7 +79,8 @@ class Replicas:
         self.model = model
         self.task = task
         parameters = trainable(model)
-        self._names = list(parameters)
+        every = owners(model)
+        self._names = [every[name] for name in parameters]
         self._shapes = [p.shape for p in parameters.values()]
         self._sizes = [p.numel() for p in parameters.values()]
         self._vectorizable = is_vectorizable(model)
@@ -200,14 +203,15 @@ class Replicas:
     def _one(
         self, parameters: Buffers, buffers: Buffers, inputs_BTI: Tensor, targets_B: Tensor
     ) -> tuple[Tensor, Tensor]:
-        outputs = functional_call(self.model, (parameters, buffers), (inputs_BTI,))
+        outputs = functional_call(self.model, (parameters, buffers), (inputs_BTI,), tie_weights=False)
         return self.task.loss(outputs, targets_B), self.task.score(outputs.detach(), targets_B)
 
     def _unflatten(self, weights_RP: Tensor) -> Buffers:
         parts = torch.split(weights_RP, self._sizes, dim=1)
         return {
             name: part.view(-1, *shape)
-            for name, part, shape in zip(self._names, parts, self._shapes, strict=True)
+            for names, part, shape in zip(self._names, parts, self._shapes, strict=True)
+            for name in names
         }
 
 
@@ -219,6 +223,20 @@ def chunks(inputs_NTI: Tensor, targets_N: Tensor) -> Iterator[tuple[Tensor, Tens
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that are trained, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def owners(model: nn.Module) -> dict[str, list[str]]:
+    """All names of every parameter and buffer, by its first: one for each module that holds it.
+
+    `functional_call` must be given each. Its own search gives a module that stands in two places two names
+    for one tensor, and then leaves the replaced one in it.
+    """
+    names: dict[int, list[str]] = {}
+    for path, module in model.named_modules():
+        for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is not None:
+                names.setdefault(id(tensor), []).append(f"{path}.{name}".lstrip("."))
+    return {found[0]: found for found in names.values()}
 
 
 def with_weights(model: nn.Module, weights_P: Tensor) -> nn.Module:
@@ -240,7 +258,9 @@ def stack(modules: Sequence[nn.Module]) -> tuple[Tensor, Buffers]:
         dict(m.named_buffers()) | {k: p for k, p in m.named_parameters() if not p.requires_grad}
         for m in modules
     ]
-    return weights_RP, {name: torch.stack([b[name] for b in each]) for name in each[0]}
+    every = owners(modules[0])
+    stacked = {name: torch.stack([b[name] for b in each]) for name in each[0]}
+    return weights_RP, {name: tensor for first, tensor in stacked.items() for name in every[first]}
 
 
 def _at(argument: Tensor | Buffers, r: int) -> Any:
