@@ -7,7 +7,7 @@ import pytest
 from harness.results import reader
 from tests.fuzz import profiles  # noqa: F401  registers the profile before the command line asks for it
 from tests.fuzz.oracle import CENSUS
-from tests.fuzz.runs import failing_once, finished_run
+from tests.fuzz.runs import finished_run, with_a_failure
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -40,10 +40,9 @@ def finished(tmp_path_factory, _nothing_is_drawn) -> Path:
 
 
 @pytest.fixture(scope="session")
-def unfinished(tmp_path_factory, _nothing_is_drawn) -> Path:
+def unfinished(finished, tmp_path_factory) -> Path:
     """The same, but one pack of three has failed."""
-    with failing_once():
-        return finished_run(tmp_path_factory.mktemp("unfinished"))
+    return with_a_failure(finished, tmp_path_factory.mktemp("unfinished"))
 
 
 @pytest.fixture(scope="session")

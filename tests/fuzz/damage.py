@@ -17,7 +17,20 @@ OTHERS = ("conditions.parquet", "space.json", "checkpoints")
 PLACES = (*TABLES, *OTHERS)
 """What of a folder may be damaged: a table or another folder of files, or a file."""
 
-WAYS = ("flip", "byte", "cut", "empty", "junk", "other", "shape", "folder", "link", "gone", "doubled", "extra")
+WAYS = (
+    "flip",
+    "byte",
+    "cut",
+    "empty",
+    "junk",
+    "other",
+    "shape",
+    "folder",
+    "link",
+    "gone",
+    "doubled",
+    "extra",
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -12,33 +12,49 @@ from harness.planning.parts import REGISTRIES
 from harness.probes import PROBES
 
 NUMBERS = [
-    "0", "1", "2", "3", "4", "7", "16", "100", "-1", "-0", "+3", "0.5", "1.5", "1e3", "1000.0", "1_000", "１２",
-    "٣", "0x10", "1e-3", "1e-50", "1e-60", "1e-300", "1e-400", "5e-324", "1e18", "1e30", "1e308", "1e400", "nan",
-    "inf", "-inf", "infinity", "1e5", "100000", "1000000", "1000000000", str(10**30), "9" * 5_000, "", " ",
-    "true", "None", "1:2", "1e-3:1e-1", "2:1", "1e-300:1e300", "nan:1", ":", "1/2", "½", "１e３",
+    "0", "1", "2", "3", "4", "7", "16", "100", "-1", "-0", "+3", "0.5", "1.5", "1e3", "1000.0", "1_000",
+    "\uff11\uff12", "٣", "0x10", "1e-3", "1e-50", "1e-60", "1e-300", "1e-400", "5e-324", "1e18", "1e30",
+    "1e308", "1e400", "nan", "inf", "-inf", "infinity", "1e5", "100000", "1000000", "1000000000",
+    str(10**30), "9" * 5_000, "", " ", "true", "None", "1:2", "1e-3:1e-1", "2:1", "1e-300:1e300", "nan:1",
+    ":", "1/2", "½", "\uff11e\uff13",
 ]  # fmt: skip
 
-SMALL = st.sampled_from(["1", "2", "3", "4", "5", "0.1", "1e-2", "inf", "true"])
+SMALL = st.sampled_from(["1", "2", "3", "4", "5", "6", "0.1"])
 
 TEXTS = [
-    "\u202eabc", "\x1b[31mred", "a\nb", "\r", "\t", "$x$", "$\\frac$", "a|b", "<script>", "%s", "{0}", "[red]x[/red]",
-    "[", "'", '"', "\\", "x" * 5_000, "é", "e\u0301", "\udc80", "日本", "\u2028", "--", "-", "=", "a=b", ",", ";",
-    "..", "~", "*", "none", "NaN", "\x07", "\ufeff",
+    "\u202eabc", "\x1b[31mred", "a\nb", "\r", "\t", "$x$", "$\\frac$", "a|b", "<script>", "%s", "{0}",
+    "[red]x[/red]", "[", "'", '"', "\\", "x" * 5_000, "é", "e\u0301", "\udc80", "日本", "\u2028", "--", "-",
+    "=", "a=b", ",", ";", "..", "~", "*", "none", "NaN", "\x07", "\ufeff",
 ]  # fmt: skip
 
 IMPORTED = [
-    "torch.nn:LSTM", "torch.optim:AdamW", "torch.nn:Linear", "json:loads", "os:PathLike", "a:b", "a:b:c", ":", "json:",
-    ":x", "tests.helpers:Frozen", "tests.helpers:Held", "harness.models.rnn:RNN", "harness.models.rnn:Rnn",
-    "__main__:X", "builtins:int", "builtins:object", "..:x", "harness.tasks.palindrome:Palindrome", "a-b:c d",
+    "torch.nn:LSTM", "torch.optim:AdamW", "torch.nn:Linear", "json:loads", "os:PathLike", "a:b", "a:b:c",
+    ":", "json:", ":x", "tests.helpers:Frozen", "tests.helpers:Held", "harness.models.rnn:RNN",
+    "harness.models.rnn:Rnn", "__main__:X", "builtins:int", "builtins:object", "..:x",
+    "harness.tasks.palindrome:Palindrome", "a-b:c d",
 ]  # fmt: skip
 
 OPTIONS = sorted({
-    option for registry in REGISTRIES.values() for name in registry.names() for option in registry.options(name)
+    option
+    for registry in REGISTRIES.values()
+    for name in registry.names()
+    for option in registry.options(name)
 })  # fmt: skip
 
 NAMES = sorted({name for registry in REGISTRIES.values() for name in registry.names()} | set(PROBES))
 
-PLACES = ["missing", "folder", "file", "fifo", "loop", "long", "results/x", "results/x/trials", "text.py", "dangling"]
+PLACES = [
+    "missing",
+    "folder",
+    "file",
+    "fifo",
+    "loop",
+    "long",
+    "results/x",
+    "results/x/trials",
+    "text.py",
+    "dangling",
+]
 """Of the scratch folder that `places` makes; `long` is longer than a name may be."""
 
 
@@ -50,6 +66,12 @@ def as_argv(raw: bytes) -> str:
 numbers = st.sampled_from(NUMBERS)
 texts = st.sampled_from(TEXTS) | st.binary(min_size=1, max_size=12).map(as_argv)
 places = st.sampled_from(PLACES).map(lambda name: f"{{here}}/{name}")
+
+
+def mostly(likely: st.SearchStrategy[str], *others: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """The likely one two times of three."""
+    weighted = [likely] * 2 * max(1, len(others)) + list(others)
+    return st.sampled_from(weighted).flatmap(lambda strategy: strategy)
 
 
 @st.composite
@@ -64,52 +86,54 @@ def values_of(field: str) -> st.SearchStrategy[str]:
     """Values that may be right for a field, and others."""
     if field in PARTS.values():
         part = next(part for part, axis in PARTS.items() if axis == field)
-        likely = st.sampled_from(REGISTRIES[part].names()) | st.sampled_from(IMPORTED)
+        likely = mostly(st.sampled_from(REGISTRIES[part].names()), st.sampled_from(IMPORTED))
     elif field in AXES or field in BUDGET or field == "learning_rate":
-        likely = SMALL | numbers
+        likely = mostly(SMALL, numbers)
     else:
-        likely = SMALL | places | st.sampled_from([*NAMES, "one_hot", "scalar", "xavier"])
-    return likely | likely | near(NAMES) | numbers | texts | places
+        likely = st.sampled_from([*NAMES, "one_hot", "scalar", "xavier", "2", "0.5", "true", "{here}/file"])
+    return mostly(likely, numbers, mostly(numbers, near(NAMES), texts, places))
 
 
 @st.composite
 def settings_of(draw: st.DrawFn) -> str:
     """The argument of --set: FIELD=VALUE[,VALUE...], or not quite."""
     known = [*SETTABLE, *OPTIONS, "lengths.palindrome", "lengths.text", "paper", "name", "options", "scale"]
-    field = draw(st.sampled_from(SETTABLE) | st.sampled_from(known))
+    field = draw(mostly(st.sampled_from(SETTABLE), st.sampled_from(known)))
     one = values_of(field)
-    value = draw(one | one | st.lists(one, min_size=2, max_size=4).map(",".join))
-    shape = draw(st.sampled_from(["{}"] * 8 + ["[{}]", "({})", '"{}"', " {} ", "{},", ",{}"]))
-    named = draw(st.just(field) | st.just(field) | st.just(field) | near(known) | texts)
-    return f"{named}{draw(st.sampled_from(['='] * 12 + [' = ', '', ':', '==']))}{shape.replace('{}', value)}"
+    value = draw(mostly(one, st.lists(one, min_size=2, max_size=4).map(",".join)))
+    shape = draw(st.sampled_from(["{}"] * 30 + ["[{}]", "({})", '"{}"', " {} ", "{},", ",{}"]))
+    named = draw(st.sampled_from([st.just(field)] * 16 + [near(known), texts]).flatmap(lambda name: name))
+    return f"{named}{draw(st.sampled_from(['='] * 30 + [' = ', '', ':', '==']))}{shape.replace('{}', value)}"
 
 
 @st.composite
 def run_commands(draw: st.DrawFn) -> list[str]:
     """Arguments of `python -m harness.run`; "{here}" stands for the scratch folder."""
     spaces = st.sampled_from(["smoke"] * 6 + built_in_spaces())
-    argv = ["--space", draw(spaces | spaces | spaces | near(built_in_spaces()) | places | texts)]
+    argv = ["--space", draw(mostly(spaces, spaces, mostly(places, near(built_in_spaces()), texts)))]
     for _ in range(draw(st.integers(0, 3))):
         argv += ["--set", draw(settings_of())]
     for option, values in {
-        "--scale": st.sampled_from(["laptop", "paper", "Paper", ""]),
-        "--executor": st.sampled_from(["serial", "ray", "dask"]),
-        "--workers": numbers,
+        "--scale": mostly(st.sampled_from(["laptop", "paper"]), st.sampled_from(["Paper", ""])),
+        "--executor": mostly(st.sampled_from(["serial", "ray"]), st.just("dask")),
+        "--workers": mostly(SMALL, numbers),
         "--address": st.sampled_from(["auto", "nonsense", "127.0.0.1:1", ""]),
-        "--device": st.sampled_from(["auto", "cpu", "cuda", "gpu"]),
-        "--format": st.sampled_from(["text", "json", "xml"]),
+        "--device": mostly(st.sampled_from(["auto", "cpu"]), st.sampled_from(["cuda", "gpu"])),
+        "--format": mostly(st.sampled_from(["text", "json"]), st.just("xml")),
         "--results": places | texts.map(lambda text: "{here}/" + text),
     }.items():
-        if draw(st.integers(0, 5)) == 0:
+        if draw(st.integers(0, 7)) == 0:
             argv += [option, draw(values)]
-    argv += draw(st.sampled_from([[]] * 6 + [["--dry-run"]] * 4 + [["--list"], ["--help"], ["--dry"], ["x"]]))
+    argv += draw(
+        st.sampled_from([[]] * 10 + [["--dry-run"]] * 6 + [["--list"], ["--help"], ["--dry"], ["x"]])
+    )
     return argv
 
 
 def results_folders() -> st.SearchStrategy[str]:
     """A folder of results, or no such thing."""
     good = st.just("{here}/results/x")
-    return good | good | good | places | texts
+    return mostly(good, mostly(good, places, texts))
 
 
 @st.composite
@@ -117,10 +141,10 @@ def report_commands(draw: st.DrawFn) -> list[str]:
     """Arguments of `python -m analysis.report`."""
     argv = draw(st.lists(results_folders(), min_size=1, max_size=2))
     outs = ["out", "folder", "file", "link", "loop", "drained", "long", "missing/deep/out", "dangling", "é\n"]
-    argv += ["--format", draw(st.sampled_from(["json"] * 6 + ["md", "html", "pdf"]))]
+    argv += ["--format", draw(st.sampled_from(["json"] * 12 + ["md", "html", "pdf"]))]
     out = st.sampled_from(outs) | texts.filter(lambda text: "/" not in text and text not in ("..", "~"))
     argv += ["--out", "{here}/outs/" + draw(out)]
-    return argv + draw(st.sampled_from([[], [], ["--mixed"], ["--mix"], ["-x"]]))
+    return argv + draw(st.sampled_from([[]] * 6 + [["--mixed"], ["--mix"], ["-x"]]))
 
 
 @st.composite
@@ -128,24 +152,24 @@ def compare_commands(draw: st.DrawFn) -> list[str]:
     """Arguments of `python -m analysis.compare`."""
     argv = [draw(results_folders()), draw(results_folders())]
     if draw(st.booleans()):
-        argv += ["--tolerance", draw(numbers | texts)]
-    return argv + draw(st.sampled_from([[], [], ["--allow-missing"], ["--out"]]))
+        argv += ["--tolerance", draw(mostly(st.sampled_from(["0", "1", ".5"]), numbers, texts))]
+    return argv + draw(st.sampled_from([[]] * 6 + [["--allow-missing"], ["--out"]]))
 
 
 @st.composite
 def generate_commands(draw: st.DrawFn) -> list[str]:
     """Arguments of `python -m harness.generate`; "{trial}" stands for a trial with weights."""
-    trials = st.just("{trial}")
-    argv = ["--trial", draw(trials | trials | trials | near(["{trial}"]) | texts | st.just(""))]
-    folders = st.just("{weights}")
-    argv += ["--results", draw(folders | folders | folders | places | texts)]
-    prompts = st.sampled_from(["a", "abac", "cab", ""])
-    argv += ["--prompt", draw(prompts | prompts | prompts | texts | numbers)]
+    trials = mostly(near(["{trial}"]), texts, st.just(""))
+    argv = ["--trial", draw(mostly(st.just("{trial}"), mostly(st.just("{trial}"), trials)))]
+    argv += ["--results", draw(mostly(st.just("{weights}"), mostly(st.just("{weights}"), places, texts)))]
+    prompts = st.sampled_from(["a", "abac", "cab"])
+    argv += ["--prompt", draw(mostly(prompts, mostly(prompts, texts, numbers, st.just(""))))]
     options: dict[str, Any] = {
-        **dict.fromkeys(["--length", "--n", "--beams", "--seed", "--temperature"], SMALL | SMALL | numbers),
-        "--mode": st.sampled_from(["sample", "greedy", "beam", "Beam"]),
+        **dict.fromkeys(["--length", "--n", "--beams", "--seed"], mostly(st.sampled_from("12345"), numbers)),
+        "--temperature": mostly(st.sampled_from(["0", "0.5", "1"]), numbers),
+        "--mode": mostly(st.sampled_from(["sample", "greedy", "beam"]), st.just("Beam")),
     }
     for option, values in options.items():
-        if draw(st.integers(0, 2)) == 0:
+        if draw(st.integers(0, 3)) == 0:
             argv += [option, draw(values)]
     return argv

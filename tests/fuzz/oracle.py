@@ -1,4 +1,4 @@
-"""What a command may answer, whatever it is given: the one oracle of all fuzzing, and the count of its inputs.
+"""What a command may answer, whatever it is given: the one oracle of all fuzzing, and a count of the inputs.
 
 A command ends with exit code 0, 1 or 2, or with argparse's own refusal. It never lets an exception out, never
 prints a traceback, says what is wrong in a few bounded printable lines, and ends in bounded time and memory.
@@ -6,6 +6,7 @@ prints a traceback, says what is wrong in a few bounded printable lines, and end
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import random
@@ -25,6 +26,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from harness.errors import one_line
 
 CPU_SECONDS, WALL_SECONDS = 10, 120
 """A command that takes more processor time, or waits longer, hangs."""
@@ -60,7 +63,11 @@ class Answer:
         return self.out + self.err
 
 
-def call(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> Answer:
+Main = Callable[[Sequence[str]], int]
+"""A command line: its arguments to its exit code."""
+
+
+def call(main: Main, argv: Sequence[str]) -> Answer:
     """Call a command line in this process, as its own process would be: bounded, captured, undone."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
@@ -70,7 +77,7 @@ def call(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> Answer:
     return Answer(code, error, *said)
 
 
-def ended(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> tuple[int | None, BaseException | None]:
+def ended(main: Main, argv: Sequence[str]) -> tuple[int | None, BaseException | None]:
     """The exit code of a command, or what left it. argparse may exit by itself, nobody else."""
     try:
         with bounded():
@@ -79,7 +86,7 @@ def ended(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> tuple[in
         files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
         own = error.code in (0, 2) and any(Path(file).name == "argparse.py" for file in files)
         return (int(error.code or 0), None) if own else (None, error)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         return None, error
 
 
@@ -139,6 +146,7 @@ def kept_state() -> Iterator[None]:
     deterministic, numbers = torch.are_deterministic_algorithms_enabled(), np.geterr()
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     limit, modules = sys.getrecursionlimit(), dict(sys.modules)
+    start_generators(next(NUMBERS))
     try:
         with warnings.catch_warnings():
             yield
@@ -159,6 +167,16 @@ def kept_state() -> Iterator[None]:
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
         sys.setrecursionlimit(limit)
+
+
+NUMBERS = itertools.count()
+
+
+def start_generators(seed: int) -> None:
+    """Start all global generators elsewhere, as every process does."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 SHADOWED = ("harness", "torch", "json", "random")
@@ -196,8 +214,8 @@ def listing(folder: Path) -> list[str]:
 class Census:
     """Counts the inputs of each part, and keeps what was wrong with them.
 
-    With the environment variable FUZZ_LOG, a file, an input that shows a fault fails no test: each gets a line
-    of JSON there. So a run on code that has faults counts them all.
+    With the environment variable FUZZ_LOG, a file, an input that shows a fault fails no test: each gets a
+    line of JSON there. So a run on code that has faults counts them all.
     """
 
     def __init__(self) -> None:
@@ -208,14 +226,14 @@ class Census:
         """An input is about to be tried: if it kills this process, the log's last line says so."""
         self._log({"part": part, "begun": repr(given)[:2_000]})
 
-    def judge(self, part: str, given: Any, answer: Answer | None, found: Sequence[str], way: str = "") -> None:
+    def judge(self, part: str, given: Any, answer: Answer, found: Sequence[str], way: str = "") -> None:
         """Count an input; AssertionError if its answer has a fault. `way` is how it went."""
         self.inputs[part] += 1
-        self.outcomes[part, way or ("" if answer is None else f"exit code {answer.code}")] += 1
+        way = way or f"exit code {answer.code}"
+        self.outcomes[part, way] += 1
         if "FUZZ_LOG" in os.environ:
-            told = {} if answer is None else {"code": answer.code, "error": repr(answer.error)[:300]}
-            told |= {} if answer is None else {"err": answer.err[-600:]}
-            self._log({"part": part, "given": repr(given)[:2_000], "faults": list(found), "way": way, **told})
+            told = {"given": repr(given)[:2_000], "error": safe_repr(answer.error), "err": answer.err[-600:]}
+            self._log({"part": part, "way": way, "faults": list(found), **told})
             return
         assert not found, f"{', '.join(found)}\ngiven: {given!r}\nanswer: {shown(answer)}"
 
@@ -226,11 +244,15 @@ class Census:
                 file.write(json.dumps(row) + "\n")
 
 
-def shown(answer: Answer | None) -> str:
+def safe_repr(error: BaseException | None) -> str:
+    """A short text of any exception, also of one that has none."""
+    return one_line(error)[:300] if error else ""
+
+
+def shown(answer: Answer) -> str:
     """An answer for a failing test, with the traceback of what left the command."""
-    if answer is None:
-        return ""
-    left = "" if answer.error is None else "".join(traceback.format_exception(answer.error))[-4_000:]
+    frames = traceback.format_tb(answer.error.__traceback__) if answer.error else []
+    left = "".join(frames)[-4_000:] + safe_repr(answer.error)
     return f"exit code {answer.code}\n{answer.err[-2_000:]}\n{left}"
 
 

@@ -1,8 +1,9 @@
 """How much is fuzzed: a little by default and in CI, much with --hypothesis-profile=thorough.
 
-By default the inputs are the same at every run. A thorough run draws others each time:
-`pytest tests/fuzz -m "slow or not slow" --hypothesis-profile=thorough --hypothesis-seed=1` draws those of seed 1
-again. Instead of the profile, the environment variable FUZZ=thorough may be set.
+    pytest tests/fuzz -m "slow or not slow" --hypothesis-profile=thorough --hypothesis-seed=1
+
+By default the inputs are the same at every run. A thorough run draws others each time; a
+seed draws the same again. Instead of the profile, the environment variable FUZZ=thorough may be set.
 """
 
 import os

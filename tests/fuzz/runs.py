@@ -1,12 +1,11 @@
 """A tiny run of text_study, which fills every table: three packs of two trials, of six steps each."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
 from pathlib import Path
 
 import pytest
 
-from harness.executors import base
+from harness.results import reader
 from harness.run import main
 from tests.helpers import letters
 
@@ -17,7 +16,7 @@ SETTINGS = {
 }  # fmt: skip
 
 FAILING = 0.1
-"""The learning rate whose pack fails in `failing_once`."""
+"""The learning rate whose pack fails in `with_a_failure`."""
 
 
 def text_arguments(folder: Path, results: Path) -> list[str]:
@@ -34,15 +33,20 @@ def finished_run(folder: Path) -> Path:
     return folder / "results" / "text_study"
 
 
-@contextmanager
-def failing_once() -> Iterator[None]:
-    """The pack with the highest learning rate fails while this lasts."""
-
-    def train(pack, device, real=base.train):
-        if pack.trials[0].learning_rate == FAILING and pack.trials[0].max_steps > 1:
-            raise RuntimeError("matrix is on fire")
-        return real(pack, device)
-
+def with_a_failure(finished: Path, folder: Path) -> Path:
+    """A copy of a finished run in this folder, in which the pack of the rate FAILING has failed."""
+    shutil.copytree(finished.parents[1], folder, dirs_exist_ok=True)
+    copy = folder / "results" / finished.name
+    trials = reader.read(copy, "trials")
+    failed = trials[trials["learning_rate"] == FAILING]
+    for file in [path for path in copy.rglob("*") if path.stem in {*failed["pack_id"], *failed["trial_id"]}]:
+        file.unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "train", train)
-        yield
+        patch.setattr("harness.executors.base.train", on_fire)
+        main(text_arguments(folder, folder / "results"))
+    return copy
+
+
+def on_fire(*_: object) -> None:
+    """A training that fails."""
+    raise RuntimeError("matrix is on fire")
