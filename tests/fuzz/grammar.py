@@ -19,6 +19,12 @@ NUMBERS = [
     ":", "1/2", "½", "\uff11e\uff13",
 ]  # fmt: skip
 
+BIG = st.sampled_from([
+    "10000", "100000", "1000000", "1000001", "1000000000", str(2**31), str(2**63), str(10**18), str(10**30),
+    "1e300",
+])  # fmt: skip
+"""Sizes that no machine has room or time for."""
+
 SMALL = st.sampled_from(["1", "2", "3", "4", "5", "6", "0.1"])
 
 TEXTS = [
@@ -88,9 +94,9 @@ def values_of(field: str) -> st.SearchStrategy[str]:
         part = next(part for part, axis in PARTS.items() if axis == field)
         likely = mostly(st.sampled_from(REGISTRIES[part].names()), st.sampled_from(IMPORTED))
     elif field in AXES or field in BUDGET or field == "learning_rate":
-        likely = mostly(SMALL, numbers)
+        likely = mostly(SMALL, mostly(BIG, numbers))
     else:
-        likely = st.sampled_from([*NAMES, "one_hot", "scalar", "xavier", "2", "0.5", "true", "{here}/file"])
+        likely = mostly(SMALL, BIG, st.sampled_from([*NAMES, "one_hot", "xavier", "true", "{here}/file"]))
     return mostly(likely, numbers, mostly(numbers, near(NAMES), texts, places))
 
 
@@ -106,13 +112,18 @@ def settings_of(draw: st.DrawFn) -> str:
     return f"{named}{draw(st.sampled_from(['='] * 30 + [' = ', '', ':', '==']))}{shape.replace('{}', value)}"
 
 
+def several_settings(least: int = 0) -> st.SearchStrategy[list[str]]:
+    """Settings of different fields; a field twice is refused at once."""
+    return st.lists(settings_of(), min_size=least, max_size=3, unique_by=lambda text: text.partition("=")[0])
+
+
 @st.composite
 def run_commands(draw: st.DrawFn) -> list[str]:
     """Arguments of `python -m harness.run`; "{here}" stands for the scratch folder."""
     spaces = st.sampled_from(["smoke"] * 6 + built_in_spaces())
     argv = ["--space", draw(mostly(spaces, spaces, mostly(places, near(built_in_spaces()), texts)))]
-    for _ in range(draw(st.integers(0, 3))):
-        argv += ["--set", draw(settings_of())]
+    for setting in draw(several_settings()):
+        argv += ["--set", setting]
     for option, values in {
         "--scale": mostly(st.sampled_from(["laptop", "paper"]), st.sampled_from(["Paper", ""])),
         "--executor": mostly(st.sampled_from(["serial", "ray"]), st.just("dask")),

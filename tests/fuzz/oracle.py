@@ -232,7 +232,7 @@ class Census:
         way = way or f"exit code {answer.code}"
         self.outcomes[part, way] += 1
         if "FUZZ_LOG" in os.environ:
-            told = {"given": repr(given)[:2_000], "error": safe_repr(answer.error), "err": answer.err[-600:]}
+            told = {"given": repr(given)[-2_000:], "error": safe_repr(answer.error), "err": answer.err[-600:]}
             self._log({"part": part, "way": way, "faults": list(found), **told})
             return
         assert not found, f"{', '.join(found)}\ngiven: {given!r}\nanswer: {shown(answer)}"

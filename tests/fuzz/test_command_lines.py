@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from analysis import compare, report
 from harness import generate, run
@@ -85,7 +84,7 @@ def test_any_run_is_planned_or_refused(here, untrained, argv):
 
 @pytest.mark.slow
 @inputs(200, 800)
-@given(settings=st.lists(grammar.settings_of(), min_size=1, max_size=2))
+@given(settings=grammar.several_settings(1))
 def test_any_override_is_planned_or_refused(here, untrained, settings):
     argv = ["--space", "smoke", "--executor", "serial", *(f"--set={setting}" for setting in settings)]
     assert_answers("override", run.main, filled(argv, here=str(here)), here)

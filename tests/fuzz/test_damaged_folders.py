@@ -1,5 +1,7 @@
 """A damaged results folder answers as an intact one does, or says which file is damaged; a run mends it."""
 
+import difflib
+import itertools
 import shutil
 from collections.abc import Sequence
 from functools import cached_property
@@ -86,8 +88,15 @@ def assert_read_right_or_named(copies: Copies, damage: Damage, part: str, comman
         named = file.stem in answer.said or (file.stem in written and file.stem not in content)
         if not found and not same and not named:
             found.append(f"silent change: exit code {answer.code}")
+        changed = difference(intact.said + content, answer.said + written)
         way = "the same" if same else f"exit code {answer.code}, {'' if named else 'not '}named"
-        CENSUS.judge(f"{part}, {command}", damage, answer, found, way)
+        CENSUS.judge(f"{part}, {command}", (damage, *changed), answer, found, way)
+
+
+def difference(before: str, after: str) -> list[str]:
+    """The first lines that are not the same."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+    return [line[:200] for line in itertools.islice(lines, 2, 12)]
 
 
 def commands_for(damage: Damage) -> tuple[str, ...]:
