@@ -19,10 +19,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _nothing_is_drawn():
-    """Drawing a figure takes longer than all the rest."""
+    """Drawing a figure, or asking git for the commit, takes longer than all the rest."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("analysis.report.svg", lambda _figure: "", raising=False)
         patch.setattr("analysis.report.draw_png", lambda _figure, _file: None, raising=False)
+        for home in ("harness.results.provenance", "analysis.sections.methods"):
+            patch.setattr(f"{home}.git_commit", lambda *_: "0" * 40, raising=False)
         yield
 
 
