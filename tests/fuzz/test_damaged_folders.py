@@ -194,12 +194,13 @@ def kept_damage(intact: Path, folder: Path, hurt: dict[str, bytes]) -> list[str]
 
 
 def equal(one: Path, other: Path) -> bool:
-    """Whether two Parquet files hold the same values, schema and metadata."""
+    """Whether two Parquet files hold the same values, NaN being equal to NaN, schema and metadata."""
     try:
-        same: bool = pq.read_table(one).equals(pq.read_table(other), check_metadata=True)
+        a, b = pq.read_table(one), pq.read_table(other)
+        same_values: bool = a.to_pandas().equals(b.to_pandas())
     except Exception:  # noqa: BLE001  a damaged file raises anything
         return False
-    return same
+    return same_values and a.schema.equals(b.schema, check_metadata=True)
 
 
 @pytest.fixture(scope="module")
