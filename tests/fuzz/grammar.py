@@ -117,6 +117,18 @@ def several_settings(least: int = 0) -> st.SearchStrategy[list[str]]:
     return st.lists(settings_of(), min_size=least, max_size=3, unique_by=lambda text: text.partition("=")[0])
 
 
+SIZES = sorted({"lengths", "hidden_size", "batch_size", "layers", "nodes"} | set(BUDGET))
+"""Fields and options that say how much there is to do."""
+
+
+@st.composite
+def sizes(draw: st.DrawFn) -> list[str]:
+    """Settings of one or two sizes, of any magnitude."""
+    fields = draw(st.lists(st.sampled_from(SIZES), min_size=1, max_size=2, unique=True))
+    magnitude = st.sampled_from(range(2, 20)).map(lambda power: str(10**power))
+    return [f"{field}={draw(mostly(magnitude, SMALL))}" for field in fields]
+
+
 @st.composite
 def run_commands(draw: st.DrawFn) -> list[str]:
     """Arguments of `python -m harness.run`; "{here}" stands for the scratch folder."""
@@ -176,7 +188,7 @@ def generate_commands(draw: st.DrawFn) -> list[str]:
     prompts = st.sampled_from(["a", "abac", "cab"])
     argv += ["--prompt", draw(mostly(prompts, mostly(prompts, texts, numbers, st.just(""))))]
     options: dict[str, Any] = {
-        **dict.fromkeys(["--length", "--n", "--beams", "--seed"], mostly(st.sampled_from("12345"), numbers)),
+        **dict.fromkeys(["--length", "--n", "--beams", "--seed"], mostly(SMALL, mostly(BIG, numbers))),
         "--temperature": mostly(st.sampled_from(["0", "0.5", "1"]), numbers),
         "--mode": mostly(st.sampled_from(["sample", "greedy", "beam"]), st.just("Beam")),
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis import compare, report
 from harness import generate, run
@@ -88,6 +89,13 @@ def test_any_run_is_planned_or_refused(here, untrained, argv):
 def test_any_override_is_planned_or_refused(here, untrained, settings):
     argv = ["--space", "smoke", "--executor", "serial", *(f"--set={setting}" for setting in settings)]
     assert_answers("override", run.main, filled(argv, here=str(here)), here)
+
+
+@inputs(15, 200)
+@given(space=st.sampled_from(["smoke", "smoke", "graph_study"]), settings=grammar.sizes())
+def test_any_size_is_planned_or_refused_at_once(here, untrained, space, settings):
+    argv = ["--space", space, "--executor", "serial", *(f"--set={setting}" for setting in settings)]
+    assert_answers("size", run.main, argv, here)
 
 
 @contextmanager
