@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch.utils.checkpoint  # two of the classes use it, and each fork would import it
@@ -60,7 +61,7 @@ def in_a_fork(monkeypatch, space: Space) -> str:
             said = f"accepted {tryout.try_out(space, 'cpu')}"
         except UserError as refusal:
             said = f"refused: {refusal}"
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever leaves is what the test looks at
             said = f"raised: {error!r}"
         os.write(write, said.encode("utf-8", "replace"))
         os._exit(0)
@@ -120,10 +121,10 @@ def test_a_space_of_built_in_classes_starts_no_process(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [t.name for t in PROCESS_MODELS if t.name.startswith(("Changes", "Closes"))])
 def test_a_run_refuses_what_changes_its_process_and_is_as_it_was(named, tmp_path, capsys, name):
-    before = os.getcwd(), torch.get_default_dtype(), sys.stdout
+    before = Path.cwd(), torch.get_default_dtype(), sys.stdout
     sets = [f"--set={key}={value}" for key, value in (TINY | {"models": named(name)}).items()]
     results = tmp_path / "results"
     assert main(["--space", "smoke", "--executor", "serial", "--results", str(results), *sets]) == 2
-    assert (os.getcwd(), torch.get_default_dtype(), sys.stdout) == before
+    assert (Path.cwd(), torch.get_default_dtype(), sys.stdout) == before
     assert_refused(capsys.readouterr().err.removesuffix("\n"), name)
     assert not results.exists()
