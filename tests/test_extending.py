@@ -22,7 +22,7 @@ TINY = {
 
 @pytest.fixture(autouse=True)
 def _tried_here(monkeypatch):
-    """Classes are tried in this process, which saves each test two more; tests/driver/test_tryout.py starts them."""
+    """Classes are tried in this process: tests/driver/test_tryout.py starts those that they have else."""
     monkeypatch.setattr("harness.driver.tryout.tried_apart", lambda job: judge(job, Watch(None, 60)))
 
 
