@@ -15,8 +15,12 @@ from harness.driver.tryout.apart import tried_apart
 from harness.driver.tryout.child import judge
 from harness.driver.tryout.watch import Watch
 from harness.errors import UserError
+from harness.models import models
+from harness.planning.fits import fits
+from harness.planning.parts import REGISTRIES
 from harness.planning.space import Space
 from harness.run import main
+from tests.helpers import LENGTHS, TASK_OF, contract
 from tests.impure import IMPURE, SOUND, TRAPS, source
 
 ENDING = {"ExitsAtOnce", "ExitsQuietly", "Segfaults", "Aborts", "KillsItself", "Loops", "Sleeps"}
@@ -130,3 +134,22 @@ def test_a_run_refuses_what_changes_its_process_and_is_as_it_was(named, tmp_path
     assert (Path.cwd(), torch.get_default_dtype(), sys.stdout) == before
     assert_refused(capsys.readouterr().err.removesuffix("\n"), name)
     assert not results.exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("task", "digits"),  # its library draws from Python's `random` when it is imported
+        *(contract((part, name)) for part, r in REGISTRIES.items() for name in r.names() if name != "digits"),
+    ],
+)
+def test_what_is_built_in_is_accepted_by_its_import_path(monkeypatch, part, name):
+    cls = REGISTRIES[part].get(name)
+    task = TASK_OF[name] if part == "model" else name if part == "task" else "palindrome"
+    model = next(model for model in models.names() if fits(model, task))
+    chosen = {"task": task, "model": model} | {part: f"{cls.__module__}:{cls.__qualname__}"}
+    fields = TINY | {PARTS[key]: (value,) for key, value in chosen.items()} | {"optimizers": ("sgd",)}
+    fields |= {PARTS[part]: (chosen[part],), "lengths": (LENGTHS.get(task, 10),), "learning_rate": (0.1,)}
+    fields |= {"max_norms": (1.0,), "batch_size": 1 if task == "karate" else 8}
+    said = in_a_fork(monkeypatch, Space(name="x", summary="", **fields))
+    assert said.startswith("accepted ["), said
