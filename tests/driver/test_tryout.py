@@ -153,3 +153,24 @@ def test_what_is_built_in_is_accepted_by_its_import_path(monkeypatch, part, name
     fields |= {"max_norms": (1.0,), "batch_size": 1 if task == "karate" else 8}
     said = in_a_fork(monkeypatch, Space(name="x", summary="", **fields))
     assert said.startswith("accepted ["), said
+
+
+FIRST_LINES = {
+    "torch.set_default_dtype(torch.float64)": "changes torch's default dtype in its module",
+    "Own.more = lambda self, size: setattr(self, 'bidirectionnal', True)": "did you mean 'bidirectional'",
+}
+"""What a module does when it is imported, and what is said of it."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", FIRST_LINES)
+def test_what_a_module_does_and_what_an_object_declares_is_refused_too(monkeypatch, tmp_path, line):
+    (tmp_path / "own_module.py").write_text(source() + f"\n\nclass Own(Alone):\n    pass\n\n{line}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_module", raising=False)
+    default = torch.get_default_dtype()
+    try:
+        with pytest.raises(UserError, match=FIRST_LINES[line]):
+            tryout.try_out(space_with("model", "own_module:Own"), "cpu")
+    finally:
+        torch.set_default_dtype(default)
