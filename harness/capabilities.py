@@ -228,13 +228,17 @@ DECLARED = (
 """Attributes that are values: nothing would miss one that is misspelt."""
 
 
+class Misspelt(UserError):
+    """A declaration that nearly has one of the names that mean something."""
+
+
 def check_spelling(part: object) -> None:
-    """Raise UserError if a class or an object declares a value under nearly one of these names."""
+    """Raise Misspelt if a class or an object declares a value under nearly one of these names."""
     cls = part if isinstance(part, type) else type(part)
     for name, value in {**vars(cls), **vars(part)}.items():
         near = difflib.get_close_matches(name, DECLARED, n=1, cutoff=0.8)
         if near and name not in DECLARED and not callable(value) and not isinstance(value, property):
-            raise UserError(f"{cls.__module__}:{cls.__name__} has {name!r}; did you mean {near[0]!r}?")
+            raise Misspelt(f"{cls.__module__}:{cls.__name__} has {name!r}; did you mean {near[0]!r}?")
 
 
 def found_in(model: object) -> list[str]:

@@ -565,6 +565,17 @@ class RaisesMegabytes(Alone):
     def along(self, inputs):
         raise ValueError("x" * 50_000_000)
 
+# said: RaisesUserError | mine
+class RaisesUserError(Alone):
+    def along(self, inputs):
+        from harness import UserError
+        raise UserError("mine")
+
+# said: OwnException
+class RaisesOwnBase(Alone):
+    def along(self, inputs):
+        raise type("OwnException", (BaseException,), {})()
+
 # said: AssertionError
 class Asserts(Alone):
     def along(self, inputs):

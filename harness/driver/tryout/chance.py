@@ -9,12 +9,13 @@ import numpy.random  # numpy imports it late by itself
 import torch
 from torch import Tensor, nn
 
+from harness.driver.tryout.process import libraries
 from harness.driver.tryout.same import Impure, same
 
 TORCH = "torch's global generator"
 
 States = dict[str, Any]
-"""The state of each generator, by what a message calls it."""
+"""The state of each generator, by what a message calls it, and the libraries that are imported."""
 
 
 def states() -> States:
@@ -23,12 +24,18 @@ def states() -> States:
         TORCH: torch.get_rng_state(),
         "numpy.random": np.random.get_state(legacy=True),
         "Python's `random`": random.getstate(),
+        "libraries": libraries(),
     }
 
 
 def drawn(before: States) -> list[str]:
-    """The generators whose state is another than before."""
+    """The generators whose state is another than before.
+
+    A library may draw while it is imported: where one was, nothing is said, and the next call tells.
+    """
     after = states()
+    if after["libraries"] != before["libraries"]:
+        return []
     return [name for name, state in before.items() if not _equal(state, after[name])]
 
 

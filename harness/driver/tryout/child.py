@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.capabilities import check_spelling, found_in
+from harness.capabilities import Misspelt, check_spelling, found_in
 from harness.condition import Condition, Pack
 from harness.driver.tryout.models import check_model
 from harness.driver.tryout.rules import check_clip_rule, check_optimizer
@@ -79,13 +79,16 @@ def judge(job: Job, watch: Watch) -> list[str]:
     for pack in job.packs:
         condition = pack.trials[0].condition
         try:
+            _import(condition, watch)
             _check_parts(condition, watch, known)
             _train(pack, job.device, watch)
             if is_own(condition.model) and condition.model not in found:
-                found[condition.model] = found_in(build_model(condition, build_task(condition), 0))
-        except UserError:
+                model = build_model(condition, build_task(condition), 0)
+                check_spelling(model)
+                found[condition.model] = found_in(model)
+        except Misspelt:
             raise
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:  # a class may raise anything, also what is meant to end a process
             raise UserError(f"{condition} cannot be trained: {_said(error)}") from error
     return [f"{name}: {'; '.join(has)}" for name, has in found.items()]
 
@@ -116,12 +119,17 @@ def hashed(tensors: Iterable[Tensor]) -> str:
     return whole.hexdigest()
 
 
+def _import(condition: Condition, watch: Watch) -> None:
+    """Import the classes of the user's own, and check how they declare what they can."""
+    for part, name in condition.parts.items():
+        if is_own(name):
+            with watch.doing(f"{part} {name}", "its module"):
+                check_spelling(REGISTRIES[part].get(name))
+
+
 def _check_parts(condition: Condition, watch: Watch, known: set[tuple[Any, ...]]) -> None:
     """Check each class of the user's own on its own, once for each of its options."""
     own = {part: name for part, name in condition.parts.items() if is_own(name)}
-    for part, name in own.items():
-        with watch.doing(f"{part} {name}", "its module"):
-            check_spelling(REGISTRIES[part].get(name))
     for part, check in CHECKS.items():
         if part not in own:
             continue
@@ -158,7 +166,7 @@ def _train(pack: Pack, device: str, watch: Watch) -> None:
 
 def _said(error: BaseException) -> str:
     """What an exception says: a check's own words, or type, message and line of the class's."""
-    if isinstance(error, Impure) or (type(error) is ValueError and _is_ours(error)):
+    if isinstance(error, Impure | UserError) or (type(error) is ValueError and _is_ours(error)):
         return str(error)
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else ""

@@ -55,11 +55,7 @@ def check_model(condition: Condition, watch: Watch) -> None:
 
 def _built(who: str, condition: Condition, task: Task) -> tuple[nn.Module, nn.Module]:
     """The models of two seeds. The first is built twice, which must give the same weights."""
-    before = states()
-    model = build_model(condition, task, 0)
-    mend = "only torch's generator is seeded there, so its weights would differ from run to run"
-    check_undrawn(before, who, "its constructor", mend)
-    again = build_model(condition, task, 0)
+    model, again = (_build(who, condition, task) for _ in range(2))
     differing = changed(dict(model.state_dict()), dict(again.state_dict()))
     if differing:
         raise Impure(
@@ -67,6 +63,14 @@ def _built(who: str, condition: Condition, task: Task) -> tuple[nn.Module, nn.Mo
             f"draws from a generator that is not seeded; draw from torch's"
         )
     return model, build_model(condition, task, 1)
+
+
+def _build(who: str, condition: Condition, task: Task) -> nn.Module:
+    before = states()
+    model = build_model(condition, task, 0)
+    mend = "only torch's generator is seeded there, so its weights would differ from run to run"
+    check_undrawn(before, who, "its constructor", mend)
+    return model
 
 
 def _check_forward(who: str, model: nn.Module, inputs: Tensor, others: Tensor) -> None:
@@ -90,8 +94,10 @@ def _check_forward(who: str, model: nn.Module, inputs: Tensor, others: Tensor) -
         )
     with torch.no_grad():
         model(others)
-    counted = _counts(model)
-    if not same(first, model(inputs)):
+    counted, before = _counts(model), states()
+    third = model(inputs)
+    check_undrawn(before, who, "its forward", "its numbers would not repeat")
+    if not same(first, third):
         raise Impure(
             f"{who} gives other outputs when it reads the same inputs again: it keeps state between calls, "
             f"or draws random numbers from a generator of its own"

@@ -36,7 +36,7 @@ def snapshot() -> Snapshot:
         },
         **_signals(),
         **{f"environment variable {name}": value for name, value in os.environ.items()},
-        "imported libraries": {name.partition(".")[0] for name in sys.modules},
+        "imported libraries": libraries(),
     }
 
 
@@ -50,6 +50,11 @@ def changes(before: Snapshot, after: Snapshot) -> list[str]:
         and name != "imported libraries"
         and not (imported and name.startswith(LIBRARIES))
     ]
+
+
+def libraries() -> set[str]:
+    """The packages that are imported."""
+    return {name.partition(".")[0] for name in sys.modules}
 
 
 def _of_torch() -> Snapshot:

@@ -22,10 +22,8 @@ FROM_GENERATOR = "draw from the generator that `draw` is given"
 def check_task(condition: Condition, watch: Watch) -> None:
     """Raise Impure if the batches, the held-out sets, the loss or the score are not repeatable."""
     who = f"task {condition.task}"
-    before = states()
     with watch.doing(who, "its constructor"):
-        task, again = build_task(condition), build_task(condition)
-    check_undrawn(before, who, "its constructor", "each process builds it afresh, and must get the same data")
+        task, again = _built(who, condition), _built(who, condition)
     with watch.doing(who, "draw"):
         batch = _check_draw(who, task, again, condition.batch_size * CHUNK_STEPS)
     with watch.doing(who, "draw_heldout", len(SPLITS)):
@@ -36,6 +34,13 @@ def check_task(condition: Condition, watch: Watch) -> None:
             _check_measure(who, name, task, batch[1][:size], batch[0].shape[1])
 
 
+def _built(who: str, condition: Condition) -> Task:
+    before = states()
+    task = build_task(condition)
+    check_undrawn(before, who, "its constructor", "each process builds it afresh, and must get the same data")
+    return task
+
+
 def _check_draw(who: str, task: Task, again: Task, size: int) -> tuple[Tensor, Tensor]:
     before = states()
     first = task.draw(_generator(1), size)
@@ -44,7 +49,10 @@ def _check_draw(who: str, task: Task, again: Task, size: int) -> tuple[Tensor, T
     if not same(first, again.draw(_generator(1), size)):
         raise Impure(f"{who}, built twice, gives two batches from the same generator; {FROM_GENERATOR}")
     task.draw(_generator(2), size)
-    if not same(first, task.draw(_generator(1), size)):
+    before = states()
+    asked_again = task.draw(_generator(1), size)
+    check_undrawn(before, who, "its batch", FROM_GENERATOR)
+    if not same(first, asked_again):
         raise Impure(
             f"{who} gives another batch from the same generator when asked again: it keeps state between "
             f"calls, or draws from elsewhere; {FROM_GENERATOR}"
