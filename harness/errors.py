@@ -61,6 +61,8 @@ def one_line(error: BaseException) -> str:
 
 def _one_line(error: BaseException) -> str:
     trace = error.__traceback__  # making the message may raise the same exception again
+    if isinstance(error, UserError | RecordsError):  # ours: it says all that there is to say
+        return " ".join(text_of(error).split())
     message = shortened(text_of(error))
     said = f"{type(error).__name__}{': ' if message else ''}{message}"
     if place := place_of(trace, quoted=not message):

@@ -46,15 +46,14 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
 def print_report(results: Results, folder: Path, out: Console) -> None:
     """Write the report, and print where it is.
 
-    Raises RecordsError if it cannot be written: the message says why, that the trials are recorded, and what
-    writes the report.
+    Raises RecordsError if something is in its way: the message says what, that the trials are recorded, and
+    what writes the report. Raises OSError, as all that writes does, if the disk is full or at fault.
     """
     try:
         path = write_report(results)
-    except (RecordsError, UserError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    except (RecordsError, UserError) as error:
         raise RecordsError(
-            f"the report was not written: {printable(str(reason))}. The {len(results.trials)} trials "
+            f"the report was not written: {printable(str(error))}. The {len(results.trials)} trials "
             f"that ended are recorded; python -m analysis.report {shell(str(folder))} --out FILE writes it"
         ) from None
     out.print(f"report:  {printable(str(path))}")

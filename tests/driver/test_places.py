@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -282,7 +283,7 @@ ENDS = {
 @pytest.mark.parametrize(("where", "said"), ENDS.items())
 def test_interrupted_it_says_what_the_same_command_does(where, said, tmp_path, monkeypatch, capsys):
     def interrupt(*_):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(where, interrupt)
     assert run_tiny(tmp_path) == 130

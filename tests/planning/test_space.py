@@ -72,7 +72,8 @@ REFUSED = {
     "probes=lyapunow": "probes=lyapunow is not known .did you mean lyapunov",
     "lengths.palindrom=5": "no task 'palindrom' .did you mean palindrome",
     "int=xavier": "unknown field 'int' .did you mean init",
-    "learning_rate=1e-300:1e300": "lr_trials=8 is too few for rmsprop.*at least 601",
+    "learning_rate=1e-300:1e300": "learning_rate=1e-300 counts as 0 in float32",
+    "learning_rate=1e-37:1e37": "lr_trials=8 is too few for rmsprop.*at least 75",
 }
 
 

@@ -29,6 +29,14 @@ from tests.helpers import TUNED, a_result, assert_same_tables, make_folder, make
 SPACE = Space(**TUNED, learning_rate=(0.1,), seeds=2)
 
 
+def header(trial_id: str) -> dict[str, object]:
+    """What the weights of a trial are of."""
+    sizes = dict.fromkeys(("input_size", "hidden_size", "output_size", "length"), 4)
+    named = {"trial_id": trial_id, "model": "rnn", "task": "palindrome", "heldout_split": "test"}
+    measured = {"step": 3, "heldout_loss": 0.5, "heldout_accuracy": 0.5, "every_step": False}
+    return sizes | named | measured | {"options": {}}
+
+
 def result(seed: int) -> Result:
     """A result with rows in every table that a pack always has, and weights."""
     made = with_rate(a_result(make_trial(seed, 0.1), events=[(1, 0.5, 2, True, False)], watched_steps=10))
@@ -40,7 +48,7 @@ def result(seed: int) -> Result:
             "moment": ["end"], "step": [3], "t": [1], "quantity": ["h"], "mean_norm": [1.0],
             "median_norm": [1.0],
         },
-        checkpoint=Checkpoint(tensors={"weight": np.arange(50.0)}, metadata={"seed": seed}),
+        checkpoint=Checkpoint(tensors={"weight": np.arange(50.0)}, metadata=header(made.trial.trial_id)),
     )  # fmt: skip
 
 
