@@ -20,6 +20,7 @@ from analysis.paired import cluster_sums, holm, paired_difference, sign_flip_p
 from analysis.table import Table, shown_keys
 from analysis.trials import reported_trials, solved, strata
 from analysis.words import decimals, difference, k_of_n, signed_interval, two_digits
+from harness.arguments import Parser
 from harness.condition import Outcome
 from harness.pipes import with_streams
 
@@ -114,7 +115,7 @@ def readable(found: Comparison) -> pd.DataFrame:
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.compare", description=__doc__.splitlines()[0])
+    parser = Parser(prog="python -m analysis.compare", description=__doc__.splitlines()[0])
     parser.add_argument("a", help="results folder or URI")
     parser.add_argument("b", help="results folder or URI to hold against it")
     parser.add_argument(

@@ -11,6 +11,7 @@ from analysis.command_line import carry_out, say
 from analysis.load import Results, load
 from analysis.page import draw_png, render, svg, view
 from analysis.sections import SECTIONS
+from harness.arguments import Parser
 from harness.errors import UserError
 from harness.pipes import with_streams
 from harness.results.folder import Folder
@@ -69,7 +70,7 @@ def destination(results: Results, out: Path | None, style: str) -> tuple[Folder,
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__)
+    parser = Parser(prog="python -m analysis.report", description=__doc__)
     parser.add_argument(
         "folders",
         nargs="+",

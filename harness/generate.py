@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from harness.arguments import Parser
 from harness.capabilities import has_steps
 from harness.condition import Checkpoint
 from harness.decoding import MODES, continuations
@@ -98,7 +99,7 @@ def check_amount(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m harness.generate",
         description="Continue a prompt with the model of a recorded trial whose weights were kept "
         "(--set checkpoints=true). The texts go to standard output, what the model is to standard error.",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from harness.arguments import Parser
 from harness.errors import ExecutorError, FailedTrials, RecordsError, UserError, whole
 from harness.own import use_our_analysis
 from harness.pipes import with_streams
@@ -91,7 +92,7 @@ def chosen_space(arguments: argparse.Namespace) -> "Space":
 
 def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m harness.run",
         description="Train every condition of a space and record how stably it trained. The same command "
         "run again does only what is missing.",

@@ -398,4 +398,5 @@ def test_more_than_fits_in_memory_is_refused(more, said, results, capsys):
 def test_a_seed_that_no_generator_takes_is_refused(seed, results, capsys):
     with pytest.raises(SystemExit):
         generate(results, f"--seed={seed}")
-    assert f"--seed: {seed} is " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--seed" in said and seed in said

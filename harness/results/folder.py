@@ -255,6 +255,7 @@ def check_text(path: str) -> None:
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise RecordsError(f"{path!a} is not UTF-8, and no results can be in it; rename it") from None
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise RecordsError(f"{shown} is not UTF-8, and no results can be in it; rename it") from None
     if "\0" in path:
         raise RecordsError(f"{path!a} has a null character, and no results can be in it; give another name")

@@ -8,10 +8,10 @@ import pytest
 
 from analysis.alarms import alarms
 from analysis.load import LoadError, load
-from analysis.report import write_report
 from analysis.sections import coverage, examples, methods
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
+from harness.errors import RecordsError
 from harness.planning.space import Space
 from harness.results.schema import STEP_SCHEMA
 from harness.results.writer import Writer
@@ -182,12 +182,12 @@ def test_a_drop_is_drawn_from_its_start_to_its_recovery(tmp_path):
 
 
 @pytest.mark.contract
-def test_a_folder_without_histories_still_gives_a_page(tmp_path):
+def test_a_folder_without_histories_is_no_whole_result(tmp_path):
     folder = tuned_folder(tmp_path)
     for path in (folder / "steps").glob("*"):
         path.unlink()
-    for style in ("html", "md", "json"):
-        assert write_report(load(folder), style=style).stat().st_size > 500
+    with pytest.raises(RecordsError, match=r"steps/\w+\.parquet is missing; .*trains just that again"):
+        load(folder)
 
 
 def test_a_commit_with_changed_files_cannot_be_checked_out(monkeypatch):
