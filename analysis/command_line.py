@@ -7,6 +7,9 @@ from analysis.load import LoadError
 from analysis.words import printable
 from harness.errors import RecordsError, UserError
 
+LONGEST = 900
+"""Characters of an error that are shown: paths may be long."""
+
 REFUSED, BROKEN_PIPE = 2, 141
 """Exit codes: something to mend, and a pipe whose reader has gone (as the shell counts it: 128 + SIGPIPE)."""
 
@@ -20,8 +23,11 @@ def say(line: str) -> None:
 
 
 def complain(reason: object, kind: str = "error") -> None:
-    """Print an error, or another `kind` of remark, in one line on standard error."""
-    print(encodable(f"{kind}: {printable(str(reason))}", sys.stderr), file=sys.stderr)  # noqa: T201
+    """Print an error, or another `kind` of remark, in one line of bounded length on standard error."""
+    line = f"{kind}: {printable(str(reason))}"
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+    print(encodable(line, sys.stderr), file=sys.stderr)  # noqa: T201
 
 
 def encodable(line: str, stream: object) -> str:

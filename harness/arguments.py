@@ -1,4 +1,4 @@
-"""What the arguments of our command lines share: an error is one line of bounded length, however long they are."""
+"""What the parsers of our command lines share: an error is one line of bounded length."""
 
 import argparse
 from typing import NoReturn

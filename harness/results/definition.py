@@ -1,12 +1,19 @@
 """What a definition, the content of space.json, must look like for anyone to go by it."""
 
+import hashlib
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.results.schema import SCHEMA_VERSION
 
 Check = Callable[[Any], bool]
+
+SEAL = "sha256"
+"""The last field of the file."""
+
+DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def parse(content: bytes) -> dict[str, Any]:
@@ -20,9 +27,28 @@ def parse(content: bytes) -> dict[str, Any]:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(definition, dict):
         raise ValueError("it holds no fields")
+    check_seal(definition)
     if definition.get("schema_version") == SCHEMA_VERSION:
         check_fields(definition)
     return definition
+
+
+def written(definition: Mapping[str, Any]) -> bytes:
+    """The content of the file: the definition as JSON, and a digest of it that `parse` checks and drops."""
+    return (json.dumps({**definition, SEAL: digest(definition)}, indent=1) + "\n").encode()
+
+
+def digest(definition: Mapping[str, Any]) -> str:
+    """SHA-256 of a definition as JSON, in hexadecimal digits."""
+    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
+
+
+def check_seal(definition: dict[str, Any]) -> None:
+    """Take the digest out of a definition; ValueError if it is another's. Older folders have none."""
+    seal = definition.pop(SEAL, None)
+    hidden = any(isinstance(value, str) and DIGEST.fullmatch(value) for value in definition.values())
+    if hidden or (seal is not None and seal != digest(definition)):
+        raise ValueError(f"it is not as it was written, by its {SEAL}")
 
 
 def check_fields(definition: dict[str, Any]) -> None:

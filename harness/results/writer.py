@@ -13,6 +13,7 @@ from safetensors.numpy import save
 from harness.condition import Condition, Pack, Result
 from harness.errors import RecordsError
 from harness.results.check import FILES_KEY, digest
+from harness.results.definition import written
 from harness.results.folder import Folder
 from harness.results.reader import committed_files, read_definition
 from harness.results.repair import repair
@@ -169,8 +170,8 @@ class Writer:
             for c in self._conditions
         ]
         self._write(CONDITIONS, pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
-        text = json.dumps(self._definition, indent=1) + "\n"
-        self.folder.write_whole(DEFINITION, lambda file: file.write(text.encode()))
+        content = written(self._definition)
+        self.folder.write_whole(DEFINITION, lambda file: file.write(content))
 
     def _repair_conditions(self) -> list[str]:
         """Make the conditions of a held definition again if their file is damaged or missing, and say so."""

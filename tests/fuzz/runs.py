@@ -30,10 +30,10 @@ def finished_run(folder: Path) -> Path:
     """Train in this folder; return the space's folder of results."""
     (folder / "corpus.txt").write_text(letters(400))
     main(text_arguments(folder, folder / "results"))
-    return made(folder / "results")
+    return made_in(folder / "results")
 
 
-def made(results: Path) -> Path:
+def made_in(results: Path) -> Path:
     """The folder of the one space that was trained here, or one that is not there."""
     return next(iter(sorted(results.glob("*"))), results / "none")
 

@@ -16,7 +16,7 @@ from harness import run
 from harness.results import reader
 from tests.fuzz.oracle import CENSUS, Answer, Hang, call, faults
 from tests.fuzz.profiles import inputs, thorough
-from tests.fuzz.runs import made
+from tests.fuzz.runs import made_in
 from tests.fuzz.user_classes import KILLERS, Classes, classes
 from tests.impure import source
 
@@ -50,8 +50,8 @@ def folder(tmp_path_factory, monkeypatch):
 
 def table(results: Path, name: str, drop: tuple[str, ...] = ()) -> pd.DataFrame:
     """A table of a run in one order, without identities and times, which may differ."""
-    found = reader.read(made(results), name)
-    trials = reader.read(made(results), "trials")[["trial_id", "seed", "max_norm"]]
+    found = reader.read(made_in(results), name)
+    trials = reader.read(made_in(results), "trials")[["trial_id", "seed", "max_norm"]]
     keys = ["seed", "max_norm", *(["step"] if "step" in found else [])]
     if name != "trials":
         found = found.merge(trials, on="trial_id")
@@ -88,7 +88,7 @@ def assert_refused_or_repeats(folder: Path, made: Classes) -> None:
         way = "refused"
         found += ["refused, but wrote"] if recorded(one) else []
         found += [] if module in answer.err else ["the class is not named"]
-    elif not found and reader.committed_files(made(one), "trials"):
+    elif not found and reader.committed_files(made_in(one), "trials"):
         way = "trained"
         found += differences(made, module, one, again, alone, seldom)
     elif not found:
