@@ -27,8 +27,9 @@ def parse(content: bytes) -> dict[str, Any]:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(definition, dict):
         raise ValueError("it holds no fields")
-    check_seal(definition)
+    seal = definition.pop(SEAL, None)
     if definition.get("schema_version") == SCHEMA_VERSION:
+        check_seal(definition, seal)
         check_fields(definition)
     return definition
 
@@ -43,9 +44,8 @@ def digest(definition: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
 
-def check_seal(definition: dict[str, Any]) -> None:
-    """Take the digest out of a definition; ValueError if it is another's. Older folders have none."""
-    seal = definition.pop(SEAL, None)
+def check_seal(definition: Mapping[str, Any], seal: object) -> None:
+    """Raise ValueError if the digest is another definition's. Older folders have none."""
     hidden = any(isinstance(value, str) and DIGEST.fullmatch(value) for value in definition.values())
     if hidden or (seal is not None and seal != digest(definition)):
         raise ValueError(f"it is not as it was written, by its {SEAL}")

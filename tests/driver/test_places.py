@@ -164,7 +164,7 @@ def test_a_definition_of_another_version_names_it_and_the_remedy(version, said, 
 
 def test_a_definition_that_is_sound_is_read_as_it_is(whole):
     content = (whole / "space.json").read_bytes()
-    assert parse(content) == json.loads(content)
+    assert parse(content) == {k: v for k, v in json.loads(content).items() if k != "sha256"}
 
 
 def test_another_run_that_finishes_before_the_lock_is_taken_is_noticed(tmp_path, monkeypatch):
