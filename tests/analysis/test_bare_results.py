@@ -70,17 +70,9 @@ def no_trials(path):
     return dataclasses.replace(results, trials=results.trials.iloc[:0])
 
 
-def without_histories(path):
-    results = no_drops(path)
-    for file in path.glob("*/*.parquet"):
-        if file.parent.name != "trials":
-            file.unlink()
-    return results
-
-
 BARE = [
     one_trial, one_trial_of_nothing_but_its_outcome, all_diverged, all_unsolved, no_drops, drops, tuning_only,
-    one_tuning_trial, no_trials, without_histories,
+    one_tuning_trial, no_trials,
 ]  # fmt: skip
 
 
