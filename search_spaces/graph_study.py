@@ -26,6 +26,7 @@ SPACE = Space(
         lengths=(3, 6, 12, 24, 48),
         hidden_size=64,
         batch_size=64,
+        pack_size=4,  # at 48 steps a trial takes 2.5 GB
         lr_trials=8,
         tuning_seeds=2,
         seeds=20,

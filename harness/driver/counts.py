@@ -152,14 +152,19 @@ def shape_of(condition: Condition, task: Task) -> Shape:
 
 @functools.lru_cache(maxsize=4_096)
 def one(shape: Shape, steps: int, batch: int) -> Counts:
-    """Counts at a few time steps and sequences; estimated where the model cannot do without numbers."""
+    """Counts at a few time steps and sequences; estimated where the model cannot do without numbers.
+
+    A class of the user's own is estimated too: it runs nowhere before it was tried in a process of its own.
+    """
+    if ":" in shape.model:
+        return estimated(shape, steps, batch)
     try:
         with Counter() as counter, torch.device("meta"):
             model = built(shape)
             return counted(counter, model, torch.empty(batch, steps, shape.input_size))
     except TooLarge:
         raise
-    except Exception:  # noqa: BLE001 - a class of the user's own may need numbers, a size be beyond a tensor
+    except Exception:  # noqa: BLE001 - a model may need numbers, a size be beyond a tensor
         return estimated(shape, steps, batch)
 
 

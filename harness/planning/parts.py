@@ -11,6 +11,7 @@ from typing import Any
 from harness import probes
 from harness.condition import CONDITION_COLUMNS, PARTS, Condition
 from harness.errors import UserError
+from harness.held import held
 from harness.identity import Value
 from harness.planning.axes import Axes
 from harness.planning.contracts import check_class, check_object
@@ -105,7 +106,11 @@ def try_building(conditions: Iterable[Condition]) -> None:
             key = (part, name, *given.items(), *options.items())
             if key not in tried:
                 tried.add(key)
-                check_object(part, name, registry.build(name, options, **given))
+                with held(own=True) as changed:
+                    built = registry.build(name, options, **given)
+                if changed:
+                    raise UserError(f"{part} {name}: its constructor changes {', '.join(changed)}")
+                check_object(part, name, built)
 
 
 def _check_option_names(found: Mapping[Component, Mapping[str, Option]]) -> None:

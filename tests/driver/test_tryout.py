@@ -156,7 +156,7 @@ def test_what_is_built_in_is_accepted_by_its_import_path(monkeypatch, part, name
 
 
 FIRST_LINES = {
-    "torch.set_default_dtype(torch.float64)": "changes torch's default dtype in its module",
+    "torch.set_default_dtype(torch.float64)": "import changes torch.get_default_dtype",
     "Own.more = lambda self, size: setattr(self, 'bidirectionnal', True)": "did you mean 'bidirectional'",
 }
 """What a module does when it is imported, and what is said of it."""
