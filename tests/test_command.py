@@ -14,6 +14,8 @@ from harness.command import COMMANDS
 from harness.planning.load import built_in_spaces
 from harness.run import parser
 
+pytestmark = pytest.mark.contract
+
 ROOT = Path(__file__).parent.parent
 TINY = {
     "lengths": "4", "learning_rate": "0.1", "max_steps": "5", "observe": "0", "seeds": "1",

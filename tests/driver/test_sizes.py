@@ -17,6 +17,8 @@ from harness.planning.load import built_in_spaces, load_space
 from harness.planning.space import Space
 from harness.tasks import tasks
 
+pytestmark = pytest.mark.contract
+
 
 def mostly_slow(names: list[str], *quick: str) -> list:
     """All of these, those that are not named as slow tests."""

@@ -23,6 +23,8 @@ from harness.run import main
 from tests.helpers import LENGTHS, TASK_OF, contract
 from tests.impure import IMPURE, SOUND, TRAPS, source
 
+pytestmark = pytest.mark.contract
+
 ENDING = {"ExitsAtOnce", "ExitsQuietly", "Segfaults", "Aborts", "KillsItself", "Loops", "Sleeps"}
 """They end the process, or never come to an end: only a process of their own can be used."""
 

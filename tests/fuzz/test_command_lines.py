@@ -19,6 +19,8 @@ from tests.fuzz.oracle import CENSUS, Answer, call, faults, listing
 from tests.fuzz.profiles import inputs
 from tests.helpers import drops_folder
 
+pytestmark = pytest.mark.contract
+
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory) -> Path:

@@ -23,6 +23,8 @@ from tests.fuzz.oracle import CENSUS, Answer, Main, call, faults
 from tests.fuzz.profiles import inputs, thorough
 from tests.fuzz.runs import text_arguments
 
+pytestmark = pytest.mark.contract
+
 FLIPS = ("flip",)
 """The ways of damage when only bits are flipped."""
 

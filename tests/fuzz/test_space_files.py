@@ -1,5 +1,6 @@
 """Any file given to --space is planned or refused in a few lines, whatever it holds and does."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +8,8 @@ from harness import run
 from tests.fuzz.oracle import CENSUS, call, faults, listing
 from tests.fuzz.profiles import inputs
 from tests.fuzz.space_files import space_files
+
+pytestmark = pytest.mark.contract
 
 MORE = [[], ["--dry-run"], ["--scale", "paper"], ["--set", "seeds=2"], ["--dry-run", "--format", "json"]]
 

@@ -20,6 +20,8 @@ from tests.fuzz.runs import made_in
 from tests.fuzz.user_classes import KILLERS, Classes, classes
 from tests.impure import source
 
+pytestmark = pytest.mark.contract
+
 TINY = {
     "tasks": "palindrome", "models": "rnn", "optimizers": "sgd", "lengths": "4", "max_norms": "1,inf",
     "learning_rate": "0.1", "seeds": "2", "hidden_size": "2", "batch_size": "2", "max_steps": "6",
