@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from harness.arguments import Parser
 from harness.capabilities import has_steps
 from harness.condition import Checkpoint
 from harness.decoding import MODES, continuations
+from harness.driver.terminal import LastingConsole
 from harness.errors import RecordsError, UserError
 from harness.pipes import with_streams
 from harness.reading import real_number, whole_number
@@ -33,7 +33,7 @@ MOST_CHARACTERS = 10_000_000
 LONGEST_PROMPT = 100_000
 """Characters of a prompt."""
 
-err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+err = LastingConsole(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 @with_streams

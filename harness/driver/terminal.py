@@ -1,23 +1,37 @@
 """A run on a terminal: what is to be done, a progress bar, what failed, and the summary with its report."""
 
 import sys
+from typing import Any
 
 from rich.console import Console
 
 from harness.condition import Pack, Result
 from harness.driver.listeners import Listener, Start
 from harness.driver.progress import RunProgress
+from harness.errors import plain
 from harness.executors.base import Failure
 from harness.pipes import silence
 
 
 class LastingConsole(Console):
-    """A console that falls silent when its reader has gone, so that the run behind it goes on."""
+    """A console that falls silent when its reader has gone, so that the run behind it goes on.
+
+    Texts are printed without what is not printable: names and values may hold control characters.
+    """
+
+    def print(self, *objects: Any, **named: Any) -> None:
+        """See `rich.console.Console.print`."""
+        super().print(*(lines(each) if isinstance(each, str) else each for each in objects), **named)
 
     def on_broken_pipe(self) -> None:
         """Say no more."""
         self.quiet = True
         silence(self.file)
+
+
+def lines(text: str) -> str:
+    """A text without what is not printable, its line ends aside."""
+    return "\n".join(map(plain, text.split("\n")))
 
 
 def consoles() -> tuple[Console, Console]:

@@ -77,9 +77,10 @@ def check_whole(folder: Folder | Path | str) -> tuple[list[Footer], list[str]]:
             f"{named(folder, names)}: no file of this table. It is left out here, but pandas, Polars and "
             f"DuckDB read it: remove it, or give the command of this run again, which sets it aside."
         )
-    names = orphans(folder)
-    if len({PurePosixPath(name).name for name in names}) > 1:  # a run may be adding one pack
-        said.append(f"{named(folder, names)}: without trials, and left out.")
+    if names := orphans(folder):
+        one = len({PurePosixPath(name).name for name in names}) == 1
+        why = " (a run is adding this pack, or was killed while it did, or trials were lost)" if one else ""
+        said.append(f"{named(folder, names)}: without trials, and left out{why}.")
     if old := sum(FILES_KEY.encode() not in footer for footer in footers.values()):
         said.append(
             f"{folder}: {old} of {len(footers)} packs were recorded without checksums, so damage to their "
