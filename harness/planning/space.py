@@ -43,7 +43,10 @@ class Space(Axes):
     """
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", str(self.name)):
+        for text in ("name", "summary"):
+            if not isinstance(getattr(self, text), str):
+                raise UserError(f"{text}={getattr(self, text)!r} is not allowed; expected a text")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
             raise UserError(f"name={self.name!r} names a folder; expected letters, digits, '_', '-' and '.'")
         self._check_fields()
         for component in parts.components(self):

@@ -289,6 +289,13 @@ def test_a_model_that_other_processes_cannot_find_is_refused_with_its_import_pat
         space(models=("hungry",))
 
 
+@pytest.mark.parametrize("field", ["name", "summary"])
+@pytest.mark.parametrize("value", [1, ..., None, b"x"])
+def test_a_space_is_named_and_described_by_texts(field, value):
+    with pytest.raises(UserError, match=f"^{field}=.* is not allowed; expected a text$"):
+        Space(**{"name": "x", "summary": ""} | {field: value})
+
+
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden"])
 def test_a_space_is_named_as_a_folder_may_be(name):
     with pytest.raises(UserError, match="names a folder"):
