@@ -23,6 +23,7 @@ from analysis.sections import SECTIONS, stability
 from analysis.words import LONGEST, decimals, exact, printable, text
 from harness.condition import Outcome
 from harness.planning.parts import REGISTRIES, RESERVED
+from harness.results.definition import written
 from tests.helpers import made_grid
 
 ODD = {
@@ -247,9 +248,9 @@ def test_an_option_named_like_a_column_keeps_its_values(tmp_path, name, monkeypa
     )
     monkeypatch.setattr(reader, "read_conditions", lambda folder: with_option(read_conditions(folder)))
     plain = made_grid(tmp_path, lambda *_: Outcome.STABLE, seeds=2, models=("rnn",))
-    definition = json.loads((tmp_path / "x" / "space.json").read_text())
+    definition = reader.read_definition(tmp_path / "x")
     definition["options"]["model rnn"][name] = [3, 7]
-    (tmp_path / "x" / "space.json").write_text(json.dumps(definition))
+    (tmp_path / "x" / "space.json").write_bytes(written(definition))
     results = load(*plain.folders)
     assert condition_keys(results)[-2:] == [f"option {name}", "learning_rate"]
     table = conditions_table(results).frame
