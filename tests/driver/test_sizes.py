@@ -106,7 +106,7 @@ def test_more_workers_need_more_memory(monkeypatch):
 
 @pytest.mark.slow
 def test_built_in_spaces_go_unasked_at_both_scales(monkeypatch):
-    monkeypatch.setattr("harness.driver.sizes.memory", lambda: 16e9)
+    monkeypatch.setattr("harness.driver.sizes.memory", lambda: 32e9)
     for name in built_in_spaces():
         space = load_space(name)
         for scaled in [space, *([space.at_scale("paper")] if space.paper else [])]:
