@@ -6,12 +6,13 @@ from collections.abc import Callable
 from analysis.load import LoadError
 from analysis.words import printable
 from harness.errors import RecordsError, UserError
+from harness.pipes import READER_GONE
 
 LONGEST = 900
 """Characters of an error that are shown: paths may be long."""
 
-REFUSED, BROKEN_PIPE = 2, 141
-"""Exit codes: something to mend, and a pipe whose reader has gone (as the shell counts it: 128 + SIGPIPE)."""
+REFUSED = 2
+"""Exit code for something to mend."""
 
 
 def say(line: str) -> None:
@@ -41,7 +42,7 @@ def carry_out(command: Callable[[], int]) -> int:
     try:
         return command()
     except BrokenPipeError:
-        return BROKEN_PIPE
+        return READER_GONE
     except (LoadError, RecordsError, UserError, OSError) as error:
         complain(error)
         return REFUSED

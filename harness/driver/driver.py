@@ -122,7 +122,7 @@ def check_again(job: Job, recorder: Writer) -> None:
     """Check what the folder holds now that no other process writes to it: one may have finished in between.
 
     A growth that was killed before its definition stood may have left conditions that nobody asks for. They
-    go.
+    go. What is damaged is set aside before, once the definition is known to be this one's.
     """
     held = reader.read_definition(job.folder)
     if held is not None:

@@ -40,22 +40,24 @@ def folder_of(results: str | Path, space: Space, definition: Mapping[str, Any]) 
     plain = root / space.plain_folder_name
     if folder != plain and not folder.exists() and holds(plain, definition):
         folder = plain
-    check_layout(folder)
-    held = reader.read_definition(folder)
-    if held is not None:
-        check_growth(held, definition, folder)
+    check_held(folder, definition)
     return folder
 
 
 def holds(folder: Path, definition: Mapping[str, Any]) -> bool:
     """Whether a folder holds this definition, or one that it may grow from."""
     try:
-        check_layout(folder)
-        held = reader.read_definition(folder)
-        if held is not None:
-            check_growth(held, definition, folder)
+        return check_held(folder, definition)
     except (UserError, RecordsError):
         return False
+
+
+def check_held(folder: Path, definition: Mapping[str, Any]) -> bool:
+    """Whether a folder holds a definition; RecordsError if it can hold neither that one nor this one."""
+    check_layout(folder)
+    held = reader.read_definition(folder)
+    if held is not None:
+        check_growth(held, definition, folder)
     return held is not None
 
 

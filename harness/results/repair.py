@@ -26,8 +26,9 @@ def repair(folder: Folder) -> list[str]:
     for name in folder.leftovers():
         folder.remove(name)
     said = [*_strangers(folder), *_faulty_packs(folder)]
-    said += _orphans(folder, interrupted=not said)
-    said += _failures(folder)
+    done = set(read(folder, "trials", columns=["trial_id"])["trial_id"])
+    said += _orphans(folder, done, interrupted=not said)
+    said += _failures(folder, done)
     return said
 
 
@@ -57,13 +58,12 @@ def _others(folder: Folder, pack: str) -> list[str]:
     return names
 
 
-def _orphans(folder: Folder, *, interrupted: bool) -> list[str]:
+def _orphans(folder: Folder, done: set[str], *, interrupted: bool) -> list[str]:
     """Remove the histories and weights of the one pack that an interrupted run leaves without trials.
 
-    What else is without trials is set aside.
+    What else is without trials is set aside. `done` are the trials that are recorded.
     """
     histories = orphans(folder)
-    done = set(read(folder, "trials", columns=["trial_id"])["trial_id"])
     weights = [name for name in folder.files("checkpoints", ".safetensors") if is_of_trial(name)]
     lost = [name for name in weights if PurePosixPath(name).stem not in done] + histories
     if interrupted and len({PurePosixPath(name).name for name in histories}) == 1:
@@ -73,9 +73,8 @@ def _orphans(folder: Folder, *, interrupted: bool) -> list[str]:
     return _moved(folder, lost, "trials are missing")
 
 
-def _failures(folder: Folder) -> list[str]:
-    """Remove failures that were made good; set aside damaged ones."""
-    done = set(read(folder, "trials", columns=["trial_id"])["trial_id"])
+def _failures(folder: Folder, done: set[str]) -> list[str]:
+    """Remove failures whose trials are `done` by now; set aside damaged ones."""
     damaged = []
     for name in filter(is_of_pack, folder.sizes("failures")):
         try:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from analysis import compare, report
-from analysis.command_line import BROKEN_PIPE, carry_out, complain, say
+from analysis.command_line import carry_out, complain, say
 from analysis.load import load
+from harness.pipes import READER_GONE
 from tests.helpers import drops_folder
 
 
@@ -106,7 +107,7 @@ def test_a_pipe_that_closes_while_the_report_is_written_ends_it_quietly(monkeypa
     def broken():
         raise BrokenPipeError
 
-    assert carry_out(broken) == BROKEN_PIPE
+    assert carry_out(broken) == READER_GONE
     assert capsys.readouterr().err == ""
 
 
