@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         err.print(whole(error) if arguments.traceback else f"error: {error}")
         return REFUSED
     except ExecutorError as error:
-        err.print(f"error: {error}. {terminal.stands()} The same command does the rest.")
+        err.print(f"error: {error}. {terminal.stands()[:-1]}; the same command does the rest.")
         return FAILED_TRIALS
     except KeyboardInterrupt:
         err.print(terminal.interrupted())

@@ -100,7 +100,8 @@ def test_whatever_a_class_does_on_a_worker_the_next_pack_of_the_worker_is_as_if_
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert all(len(line) < 2000 for line in done.stderr.splitlines())
-    trials, failures = read(tmp_path / "smoke", "trials"), read(tmp_path / "smoke", "failures")
+    folder = tmp_path / "smoke--learning_rate-fixed"  # a variant has its own
+    trials, failures = read(folder, "trials"), read(folder, "failures")
     for name, said in FAIL.items():
         mine = failures[failures["condition"].str.contains(f"traps:{name} ")]
         assert len(mine) == 2
