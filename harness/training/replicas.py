@@ -114,6 +114,10 @@ class Replicas:
         self._single_is_exact = all(torch.equal(one[0], two[0]) for one, two in pairs)
         self._vectorizable = alike
 
+    def initial(self) -> tuple[Tensor, Buffers]:
+        """Weights (1, P) and buffers of the model as it was built."""
+        return stack([self.model])
+
     def check_outputs(self, inputs_BTI: Tensor, targets_B: Tensor) -> None:
         """Raise ValueError if the model's outputs are not what the task reads, or if the task's loss or score
         is not one number per sequence."""

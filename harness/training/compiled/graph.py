@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ELEMENTWISE = {
     "add", "sub", "mul", "div", "neg", "tanh", "sigmoid", "exp", "log", "sqrt", "relu", "where",
-    "eq", "gt", "ge", "lt", "le",
+    "eq", "gt", "ge", "lt", "le", "pow",
 }  # fmt: skip
 REDUCTIONS = {"sum", "max", "min"}
 DEAR = {"tanh", "sigmoid", "exp", "log", "sqrt", "div"}

@@ -28,6 +28,7 @@ class Net:
     cell: Program
     head: Program
     input_size: int
+    frozen: list[str]  # names of weights and buffers that are not trained, in order
 
 
 def trace(model: nn.Module, task: Task) -> Net:
@@ -55,7 +56,7 @@ def trace(model: nn.Module, task: Task) -> Net:
         raise NotTraceable("its initial state is not 0")
     cell = _trace_step(model, positions, inputs[:, 0], state, trained)
     head = _trace_head(model, task, positions, state[0].shape[1], targets, trained)
-    return Net(cell, head, inputs.shape[2])
+    return Net(cell, head, inputs.shape[2], list(rest))
 
 
 def _trace_step(model: Stepwise, positions: dict[str, tuple[Tensor, Weights]], x: Tensor, state, trained: int) -> Program:

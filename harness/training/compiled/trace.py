@@ -172,6 +172,11 @@ class Tracer:
                 begin = end
         return self._columns(found).view(positions.shape)
 
+    def _bitwise_and(self, a: Any, b: Any) -> Vectors:
+        return self._apply("mul", a, b)
+
+    _logical_and = _bitwise_and
+
     def _rsub(self, a: Any, b: Any, alpha: float = 1) -> Vectors:
         if alpha != 1:
             raise NotTraceable("it uses rsub with alpha")
@@ -184,6 +189,8 @@ class Tracer:
         return self._apply("where", test, one, other)
 
     def _pow(self, a: Any, exponent: Any) -> Vectors:
+        if isinstance(exponent, Vectors):
+            return self._apply("pow", a, exponent)
         if exponent != 2:
             raise NotTraceable(f"it uses pow with exponent {exponent}")
         return self._apply("mul", a, a)
@@ -199,6 +206,20 @@ class Tracer:
         away = self._apply("where", positive, self._apply("neg", a), a)
         soft = self._apply("log", self._apply("add", self._apply("exp", away), 1.0))
         return self._apply("sub", self._apply("where", positive, 0.0, a), soft), None
+
+    def _addcmul(self, a: Any, one: Any, other: Any, value: float = 1) -> Vectors:
+        return self._apply("add", a, self._apply("mul", self._apply("mul", one, value), other))
+
+    def _lerp(self, a: Any, b: Any, weight: Any) -> Vectors:
+        return self._apply("add", a, self._apply("mul", self._apply("sub", b, a), weight))
+
+    def _linalg_vector_norm(self, a: Any, ord: float = 2, dim: Any = None, keepdim: bool = False) -> Vectors:
+        if ord != 2:
+            raise NotTraceable(f"it uses a norm of order {ord}")
+        return self._apply("sqrt", self._reduce("sum", self._apply("mul", a, a), dim, keepdim))
+
+    def _ones_like(self, a: Any, **kwargs: Any) -> Vectors:
+        return self._apply("add", self._zeros_like(a), 1.0)
 
     def _to_copy(self, a: Any, **kwargs: Any) -> Any:
         return a

@@ -1,0 +1,184 @@
+"""The clip rule and the optimizer as C++: one pass over the weights of a replica, whatever their number.
+
+What is one number per replica (rates, norms, coefficients, counters) is computed in double precision.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.clip_rules import ClipRule
+from harness.optimizers import Optimizer
+from harness.training.compiled.emit import EMPTY, EXPRESSIONS, JOIN, Body, Place
+from harness.training.compiled.graph import REDUCTIONS, Graph, Ref
+from harness.training.compiled.trace import ROWS, NotTraceable, Tracer
+
+WIDTH = 32
+"""Parameters of the replica that is traced."""
+
+TYPES = {torch.float32: "R", torch.float64: "double", torch.int64: "int64_t"}
+SCALAR = EXPRESSIONS | {
+    "tanh": "std::tanh({})", "sigmoid": "(1 / (1 + std::exp(-{})))", "exp": "std::exp({})", "log": "std::log({})",
+    "sqrt": "std::sqrt({})", "relu": "({0} > 0 ? {0} : 0)", "where": "({} != 0 ? {} : {})", "eq": "double({} == {})",
+    "gt": "double({} > {})", "ge": "double({} >= {})", "lt": "double({} < {})", "le": "double({} <= {})",
+    "pow": "power({}, {})",
+}  # fmt: skip
+
+
+@dataclass
+class Update:
+    """The graph of an update: leaves by name, what becomes of them, and the clip coefficient."""
+
+    graph: Graph
+    leaves: dict[str, Ref]
+    outputs: dict[str, Ref]  # weights, coefficient, and each state
+    states: list[tuple[str, str, bool]]  # name, C++ type, whether it has one value per parameter
+
+
+def trace_update(clip_rule: ClipRule, optimizer: Optimizer) -> Update:
+    """Trace one update; NotTraceable says what stands in the way."""
+    example = torch.randn(ROWS, WIDTH)
+    clip_states, states = clip_rule.init(example, 4), optimizer.init(example)
+    graph = Graph()
+    tracer = Tracer(graph)
+    leaves: dict[str, Ref] = {}
+    arguments: dict[str, tuple[Tensor, Any]] = {}
+    kinds = []
+    named = {"w": example, "g": example, "norm": example[:, :1].abs(), "max_norm": example[:, :1].abs()}
+    named |= {"rate": example[:, :1].abs()}
+    for part, tensors in (("c", clip_states), ("o", states)):
+        named |= {f"{part}{i}": tensor for i, tensor in enumerate(tensors)}
+    for name, tensor in named.items():
+        tensor = tensor.clone()  # two arguments that are one tensor would be traced as one
+        width = WIDTH if tensor.shape == (ROWS, WIDTH) else 1
+        if tensor.shape != (ROWS, width) or tensor.dtype not in TYPES:
+            raise NotTraceable(f"a state has shape {tuple(tensor.shape)} and type {tensor.dtype}")
+        leaves[name] = graph.leaf("flat" if width > 1 else "scalar", name, width)
+        arguments[name] = (tensor, tracer.vectors(leaves[name]))
+        if name[0] in "co":
+            kinds.append((name, TYPES[tensor.dtype], width > 1))
+
+    def update(w: Tensor, g: Tensor, norm: Tensor, max_norm: Tensor, rate: Tensor, *rest: Tensor) -> Any:
+        g, coefficient, after = clip_rule.clip(g, norm, max_norm, rest[: len(clip_states)])
+        w, later = optimizer.update(w, g, rest[len(clip_states) :], rate)
+        return (w, coefficient, *after, *later)
+
+    names = ["w", "coefficient", *(name for name, _, _ in kinds)]
+    outputs = {}
+    for name, found in zip(names, tracer.run(update, arguments), strict=True):
+        refs = tracer.refs(found)
+        if len(refs) != 1 or found.columns.shape != (ROWS, named.get(name, example[:, :1]).shape[1]):
+            raise NotTraceable(f"{name} changes its shape")
+        outputs[name] = refs[0]
+    return Update(graph, leaves, outputs, kinds)
+
+
+def source(update: Update) -> str:
+    """The C++ of an update: `update(R, P, w, g, norm, max_norm, rate, coefficient, states...)`, in place."""
+    code = Code(update)
+    pointers = "".join(f", {kind}* {name}_" for name, kind, _ in update.states)
+    rows = [f"R* {name} = {name}_ + r * P;" for name, _, flat in update.states if flat]
+    rows += [f"{kind}& {name} = {name}_[r];" for name, kind, flat in update.states if not flat]
+    return BODY.replace("$pointers", pointers).replace("$rows", "\n    ".join(rows)).replace(
+        "$code", "\n    ".join(code.lines())
+    )
+
+
+class Code:
+    """Lines for one replica: sums over the parameters first, then the pass that stores."""
+
+    def __init__(self, update: Update) -> None:
+        self.update, self.graph = update, update.graph
+        self._lines: list[str] = []
+        self._scalars: dict[int, str] = {}
+
+    def lines(self) -> list[str]:
+        """All of them."""
+        flat = [(name, ref) for name, ref in self.update.outputs.items() if ref.width > 1]
+        single = [(name, ref) for name, ref in self.update.outputs.items() if ref.width == 1]
+        finals = [(name, self.scalar(ref.node)) for name, ref in single]
+        for _, ref in flat:
+            self._prepare(ref.node)
+        self._pass([], [(name, ref) for name, ref in flat])
+        for name, value in finals:
+            target = "coefficient[r]" if name == "coefficient" else name
+            kind = "R" if name == "coefficient" else {n: k for n, k, _ in self.update.states}[name]
+            self._lines.append(f"{target} = ({kind}){value};")
+        return self._lines
+
+    def scalar(self, number: int) -> str:
+        """The name of a node of width 1, in double precision."""
+        if number in self._scalars:
+            return self._scalars[number]
+        node = self.graph.nodes[number]
+        if node.op == "const":
+            return f"double({float(node.value)!r})".replace("inf", "INFINITY")
+        if node.op == "scalar":
+            own = {"norm": "norm[r]", "max_norm": "max_norm[r]", "rate": "rate[r]"}
+            value = f"double({own.get(str(node.value), node.value)})"
+        elif node.op in REDUCTIONS:
+            self._prepare(node.args[0].node)
+            self._pass([number], [])
+            value = f"double(r{number}[0])"
+        else:
+            value = SCALAR[node.op].format(*(self.scalar(arg.node) for arg in node.args))
+        self._scalars[number] = f"s{number}"
+        self._lines.append(f"const double s{number} = {value};")
+        return self._scalars[number]
+
+    def _prepare(self, number: int) -> None:
+        """Compute the numbers per replica that a vector needs."""
+        node = self.graph.nodes[number]
+        if node.width == 1:
+            self.scalar(number)
+            return
+        for arg in node.args:
+            self._prepare(arg.node)
+
+    def _pass(self, reductions: list[int], stores: list[tuple[str, Ref]]) -> None:
+        for number in reductions:
+            self._lines.append(f"v r{number} = bc({EMPTY[self.graph.nodes[number].op]});")
+        for tail in (False, True):
+            body = Body(self.graph, lambda n, tail=tail: self._place(n, tail), WIDTH)
+            body_lines = body.lines
+            for number in reductions:
+                node = self.graph.nodes[number]
+                value = body.of(node.args[0])
+                if tail:
+                    value = body.named(f"firstn({value}, P - j, {EMPTY[node.op]})")
+                body_lines.append(JOIN[node.op].format(f"r{number}", value))
+            values = [body.of(ref) for _, ref in stores]
+            for (name, _), value in zip(stores, values, strict=True):
+                body_lines.append(f"stn({name} + j, {value}, P - j);" if tail else f"st({name} + j, {value});")
+            head = "if (P % V) { const long j = P / V * V;" if tail else "for (long j = 0; j + V <= P; j += V) {"
+            self._lines += [head, *(f"  {line}" for line in body_lines), "}"]
+        for number in reductions:
+            self._lines.append(f"r{number} = v{self.graph.nodes[number].op}(r{number});")
+
+    def _place(self, number: int, tail: bool) -> Place | None:
+        node = self.graph.nodes[number]
+        if node.op == "flat":
+            return Place(str(node.value), exact=tail)
+        if node.width == 1 and node.op != "const":
+            return Place(f"(const R[]){{R({self._scalars[number]})}}")
+        return None
+
+
+BODY = r"""
+#include "functions.hpp"
+INL double power(double base, double exponent) {  // whole exponents by squaring: the same on every machine
+  if (exponent < 0 || exponent != std::floor(exponent) || exponent > 1e9) return std::pow(base, exponent);
+  double found = 1;
+  for (long n = (long)exponent; n; n >>= 1, base *= base) if (n & 1) found *= base;
+  return found;
+}
+extern "C" void update(int rows, long P, R* w_, const R* g_, const R* norm, const R* max_norm, const R* rate, R* coefficient$pointers) {
+  for (int r = 0; r < rows; r++) {
+    R* w = w_ + r * P; const R* g = g_ + r * P;
+    $rows
+    $code
+  }
+}
+"""
