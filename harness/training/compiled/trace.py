@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
 from harness.training.compiled.graph import Factor, Graph, Ref
 
@@ -49,6 +50,39 @@ BINARY = {
 }  # fmt: skip
 
 
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Runs operations on examples, and beside them `call(operation, args, kwargs)` on what stands for these."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._call = call
+        self._symbols: dict[int, tuple[Tensor, Any]] = {}  # by id; the tensor is kept, so that its id is not reused
+
+    def know(self, example: Tensor, symbol: Any) -> None:
+        """Let a symbol stand for a tensor."""
+        self._symbols[id(example)] = (example, symbol)
+
+    def symbol(self, value: Any) -> Any:
+        """What stands for a tensor; anything else stands for itself."""
+        return self._symbols[id(value)][1] if id(value) in self._symbols else value
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: to skip torch._dynamo, torch would import it, which takes a second."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        found = func(*args, **kwargs)
+        symbols = self._call(func, tree_map(self.symbol, args), tree_map(self.symbol, kwargs))
+        if symbols is not None:
+            several = isinstance(found, list | tuple)
+            for example, symbol in zip(found, symbols, strict=True) if several else [(found, symbols)]:
+                if symbol is not None:
+                    self.know(example, symbol)
+        return found
+
+
 class Tracer:
     """Reads the operations of a traced function into a graph."""
 
@@ -59,24 +93,17 @@ class Tracer:
 
     def run(self, function: Callable[..., Any], arguments: Mapping[str, tuple[Tensor, Any]]) -> list[Any]:
         """The outputs of the function. Each argument is an example and what stands for it."""
+        recorder = Recorder(self._call)
+        for example, symbol in arguments.values():
+            recorder.know(example, symbol)
         try:
-            with torch.no_grad():
-                traced = make_fx(function)(*(example for example, _ in arguments.values()))
+            with torch.no_grad(), recorder:
+                outputs = function(*(example for example, _ in arguments.values()))
+        except NotTraceable:
+            raise
         except Exception as error:
             raise NotTraceable(f"it cannot be traced: {type(error).__name__}") from error
-        values: dict[Any, Any] = {}
-        inputs = iter(arguments.values())
-        outputs: Any = ()
-        for node in traced.graph.nodes:
-            if node.op == "placeholder":
-                values[node] = next(inputs)[1]
-            elif node.op == "get_attr":
-                values[node] = getattr(traced, node.target)
-            elif node.op == "output":
-                outputs = node.args[0]
-            else:
-                values[node] = self._call(node, values)
-        return [values[node] for node in outputs]
+        return [recorder.symbol(output) for output in outputs]
 
     def vectors(self, ref: Ref) -> Vectors:
         """A node as the rows (ROWS, width) of a traced tensor."""
@@ -86,18 +113,16 @@ class Tracer:
         """The columns of a row as runs of nodes."""
         return [ref for (ref,) in self._runs([value.columns[0].flatten()])]
 
-    def _call(self, node: Any, values: Mapping[Any, Any]) -> Any:
-        args = torch.fx.node.map_arg(node.args, lambda n: values[n])
-        kwargs = torch.fx.node.map_arg(node.kwargs, lambda n: values[n])
-        name = getattr(node.target, "_schema", None)
-        name = name.name.split("::")[1] if name is not None else node.target.__name__
-        if name == "getitem":
-            return args[0][args[1]]
+    def _call(self, function: Any, args: Any, kwargs: Any) -> Any:
+        """What an operation of torch gives for symbols, or None if there is none among its arguments."""
+        name = function._schema.name.split("::")[1]
         held = [a for a in _flat(args) if isinstance(a, Vectors | Weights)]
         if not held:
-            return node.target(*args, **kwargs)
+            return None
+        if function._schema.is_mutable:
+            raise NotTraceable(f"it changes a tensor in place ({name})")
         if name in STRUCTURAL or (name == "cat" and len({type(a) for a in held}) == 1):
-            return self._structural(node.target, args, kwargs, type(held[0]))
+            return self._structural(function, args, kwargs, type(held[0]))
         method = getattr(self, f"_{name.lstrip('_')}", None)
         if method is not None:
             return method(*args, **kwargs)
