@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+from torch import nn
+
 from harness.clip_rules import ClipRule
 from harness.errors import UserError
 from harness.optimizers import Optimizer
-from harness.training.compiled import build
+from harness.tasks import Task
+from harness.training.compiled import build, net
 from harness.training.compiled.engine import Compiled
 from harness.training.compiled.trace import NotTraceable
 from harness.training.replicas import Replicas
@@ -15,6 +18,15 @@ ENGINES: dict[str, Callable[[Replicas, Optimizer, ClipRule], Engine]] = {
     engine.name: engine for engine in (Eager, Compiled)
 }
 """Engines by name."""
+
+
+def why_eager(model: nn.Module, task: Task) -> str | None:
+    """Why a model on a task is not compiled, or None if it is."""
+    try:
+        net.trace(model, task)
+    except NotTraceable as reason:
+        return str(reason)
+    return None
 
 
 def make_engine(name: str, replicas: Replicas, optimizer: Optimizer, clip_rule: ClipRule) -> Engine:

@@ -59,7 +59,9 @@ def trace(model: nn.Module, task: Task) -> Net:
     return Net(cell, head, inputs.shape[2], list(rest))
 
 
-def _trace_step(model: Stepwise, positions: dict[str, tuple[Tensor, Weights]], x: Tensor, state, trained: int) -> Program:
+def _trace_step(
+    model: Stepwise, positions: dict[str, tuple[Tensor, Weights]], x: Tensor, state, trained: int
+) -> Program:
     graph = Graph()
     tracer = Tracer(graph)
     leaf_x = graph.leaf("x", 0, x.shape[1])
@@ -78,7 +80,9 @@ def _trace_step(model: Stepwise, positions: dict[str, tuple[Tensor, Weights]], x
         return step(dict(zip(names, values, strict=False)), values[len(names)], *values[len(names) + 1 :])
 
     outputs = tracer.run(flat, arguments)
-    if len(outputs) != len(leaves) or any(o.columns.shape != (ROWS, s.width) for o, s in zip(outputs, leaves, strict=True)):
+    if len(outputs) != len(leaves) or any(
+        o.columns.shape != (ROWS, s.width) for o, s in zip(outputs, leaves, strict=True)
+    ):
         raise NotTraceable("its step changes the shape of the state")
     return Program("cell", graph, leaves, [tracer.refs(o) for o in outputs], [], trained, x=leaf_x)
 
@@ -128,7 +132,12 @@ class _Readout(nn.Module):
 def source(net: Net) -> str:
     """The C++ of a net."""
     cell, head = net.cell, net.head
-    code = [cell.forward(), cell.backward(), head.forward(), head.backward()]  # panels after all products exist
+    code = [
+        cell.forward(),
+        cell.backward(),
+        head.forward(),
+        head.backward(),
+    ]  # panels after all products exist
     gradients = [*cell.weight_gradients(), *head.weight_gradients()]
     sizes = [padded(g.columns) * g.rows for g in gradients]
     values = {

@@ -57,9 +57,7 @@ class Program:
         self.scalar_at = [self._reserve(1) for _ in self.scalars]
         self.gradients = self._differentiate()
         self._keep()
-        self.derivative_at = {
-            p: self._reserve(self.graph.nodes[p].width) for p in self.gradients.products
-        }
+        self.derivative_at = {p: self._reserve(self.graph.nodes[p].width) for p in self.gradients.products}
         self.size = padded(self.size) + VECTOR  # no power of two, and room to read a whole vector
 
     def _reserve(self, width: int) -> int:
@@ -95,7 +93,9 @@ class Program:
         stage = stages(graph)
         crossing = [
             n
-            for n in kept(graph, [r for refs in [*self.outputs, self.scalars] for r in refs], self.forward_last)
+            for n in kept(
+                graph, [r for refs in [*self.outputs, self.scalars] for r in refs], self.forward_last
+            )
             if graph.nodes[n].op != "product" and any(s > stage[n] for s in stage[: self.forward_last + 1])
         ]
         self.backward_only -= set(crossing)
@@ -113,7 +113,9 @@ class Program:
             return Place(node.op, exact=True)
         if node.op == "weights":
             position = int(node.value)
-            return Place(f"w + {position}" if position < self.trained else f"frozen + {position - self.trained}")
+            return Place(
+                f"w + {position}" if position < self.trained else f"frozen + {position - self.trained}"
+            )
         return None
 
     def _forward_place(self, stage: list[int], now: int) -> "object":
@@ -172,7 +174,9 @@ class Program:
             lines = self._with_saved(stage, now, always, saved)
             rows.append(self._function(f"forward{now}", lines, tiles, "template <bool SAVE> "))
             calls.append(self._each_row(f"forward{now}<SAVE>", tiles))
-        return "\n".join([*rows, self._tile("forward", calls, [w.node for w in works], "template <bool SAVE> ")])
+        return "\n".join(
+            [*rows, self._tile("forward", calls, [w.node for w in works], "template <bool SAVE> ")]
+        )
 
     def _with_saved(self, stage: list[int], now: int, always: list[Store], saved: list[Store]) -> list[str]:
         """Code that computes what is always stored, or with SAVE what the backward pass reads too."""
@@ -264,7 +268,9 @@ class Program:
             more = "true" if k else "false"
             panel, tile = f"panels.p{number}_{k}", f"tile{number}"
             source, stride, zero = self._operand(number, factor, backward)
-            call = f"product(m, {wide}, {factor.a.width}, {source}, {stride}, {panel}, {tile}, {wide}, {more});"
+            call = (
+                f"product(m, {wide}, {factor.a.width}, {source}, {stride}, {panel}, {tile}, {wide}, {more});"
+            )
             if self._is_x(factor):
                 pick = f"pick(m, {wide}, digits, panels.x{number}_{k}, {tile}, {more});"
                 call = f"if (digits) {pick} else {call}"

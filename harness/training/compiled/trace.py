@@ -56,7 +56,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, call: Callable[..., Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._call = call
-        self._symbols: dict[int, tuple[Tensor, Any]] = {}  # by id; the tensor is kept, so that its id is not reused
+        self._symbols: dict[
+            int, tuple[Tensor, Any]
+        ] = {}  # by id; the tensor is kept, so that its id is not reused
 
     def know(self, example: Tensor, symbol: Any) -> None:
         """Let a symbol stand for a tensor."""
@@ -143,7 +145,9 @@ class Tracer:
         def outer(found: Any) -> Any:
             if isinstance(found, list | tuple):
                 return [outer(part) for part in found]
-            if kind is Vectors and (found.shape[:1] != (ROWS,) or not torch.equal(found, found[:1].expand_as(found))):
+            if kind is Vectors and (
+                found.shape[:1] != (ROWS,) or not torch.equal(found, found[:1].expand_as(found))
+            ):
                 raise NotTraceable("it mixes the rows of a batch")
             return kind(found)
 
@@ -269,7 +273,9 @@ class Tracer:
             parts = [self.graph.reduce(op, ref) for (ref,) in self._runs([line])]
             total = parts[0]
             for part in parts[1:]:
-                total = self.graph.apply("add", total, part) if op == "sum" else self._extreme(op, total, part)
+                total = (
+                    self.graph.apply("add", total, part) if op == "sum" else self._extreme(op, total, part)
+                )
             made.append(total)
         shape = (*a.columns.shape[1:-1], *([1] if keepdim else []))
         columns = self._columns(made).view(shape)
@@ -295,7 +301,9 @@ class Tracer:
         if weight is not None or reduction != 0 or a.columns.dim() != 2:
             raise NotTraceable("it uses a weighted or reduced cross-entropy")
         at_target = self._apply("eq", self._classes(a), Vectors(target.columns[:, None]))
-        return self._apply("neg", self._reduce("sum", self._apply("where", at_target, a, 0.0), 1, False)), None
+        return self._apply(
+            "neg", self._reduce("sum", self._apply("where", at_target, a, 0.0), 1, False)
+        ), None
 
     def _argmax(self, a: Any, dim: int, keepdim: bool = False) -> Vectors:
         """The first class with the largest output."""
@@ -325,9 +333,7 @@ class Tracer:
         while len(self._bases) < len(self.graph.nodes):
             self._bases.append(self._total)
             self._total += self.graph.nodes[len(self._bases) - 1].width
-        return torch.cat(
-            [self._bases[r.node] + r.first + r.stride * torch.arange(r.width) for r in refs]
-        )
+        return torch.cat([self._bases[r.node] + r.first + r.stride * torch.arange(r.width) for r in refs])
 
     def _runs(self, operands: Sequence[Tensor]) -> list[tuple[Ref, ...]]:
         """Operands of one length, cut where one of them goes on in another node or way."""
@@ -363,7 +369,9 @@ def _factor(ref: Ref, positions_KN: Tensor) -> Factor:
     base = int(positions_KN[0, 0])
     by_k = int(positions_KN[1, 0]) - base if len(positions_KN) > 1 else 0
     by_n = int(positions_KN[0, 1]) - base if positions_KN.shape[1] > 1 else 0
-    expected = base + torch.arange(len(positions_KN))[:, None] * by_k + torch.arange(positions_KN.shape[1]) * by_n
+    expected = (
+        base + torch.arange(len(positions_KN))[:, None] * by_k + torch.arange(positions_KN.shape[1]) * by_n
+    )
     if not torch.equal(expected, positions_KN) or ref.stride == 0:
         raise NotTraceable("it multiplies by weights that are put together of pieces")
     return Factor(ref, base, by_k, by_n)

@@ -149,8 +149,12 @@ class Code:
                 body_lines.append(JOIN[node.op].format(f"r{number}", value))
             values = [body.of(ref) for _, ref in stores]
             for (name, _), value in zip(stores, values, strict=True):
-                body_lines.append(f"stn({name} + j, {value}, P - j);" if tail else f"st({name} + j, {value});")
-            head = "if (P % V) { const long j = P / V * V;" if tail else "for (long j = 0; j + V <= P; j += V) {"
+                body_lines.append(
+                    f"stn({name} + j, {value}, P - j);" if tail else f"st({name} + j, {value});"
+                )
+            head = (
+                "if (P % V) { const long j = P / V * V;" if tail else "for (long j = 0; j + V <= P; j += V) {"
+            )
             self._lines += [head, *(f"  {line}" for line in body_lines), "}"]
         for number in reductions:
             self._lines.append(f"r{number} = v{self.graph.nodes[number].op}(r{number});")
