@@ -25,7 +25,9 @@ def library(source: str, real: str = "float", extra: tuple[str, ...] = ()) -> ct
     if compiler is None:
         raise CannotBuild("no C++ compiler is installed (g++ or clang++)")
     flags = (*COMMON, f"-DREAL={real}", f"-DTILE={8 if _wide() else 4}", *extra)
-    text = "".join((HERE / name).read_text() for name in FILES) + source + " ".join(flags) + _processor(compiler)
+    text = (
+        "".join((HERE / name).read_text() for name in FILES) + source + " ".join(flags) + _processor(compiler)
+    )
     path = cache_folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.so"
     if not path.exists():
         _build(compiler, flags, source, path)
@@ -39,8 +41,27 @@ def _build(compiler: str, flags: tuple[str, ...], source: str, path: Path) -> No
         kernels, made = Path(scratch) / "kernels.o", Path(scratch) / "made.so"
         include = ("-I", str(HERE))
         for command in (
-            [compiler, *flags, "-ffp-contract=fast", *include, "-c", str(HERE / "kernels.cpp"), "-o", str(kernels)],
-            [compiler, *flags, "-ffp-contract=off", *include, "-shared", str(net), str(kernels), "-o", str(made)],
+            [
+                compiler,
+                *flags,
+                "-ffp-contract=fast",
+                *include,
+                "-c",
+                str(HERE / "kernels.cpp"),
+                "-o",
+                str(kernels),
+            ],
+            [
+                compiler,
+                *flags,
+                "-ffp-contract=off",
+                *include,
+                "-shared",
+                str(net),
+                str(kernels),
+                "-o",
+                str(made),
+            ],
         ):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:

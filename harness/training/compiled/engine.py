@@ -111,9 +111,7 @@ class Compiled:
         frozen_RF = self._frozen(buffers, weights_RP)
         held = (weights_RP.contiguous(), frozen_RF, inputs_RBTI.contiguous(), targets_RB.float().contiguous())
         found = weights_RP.new_empty(replicas), weights_RP.new_empty(replicas), torch.empty_like(weights_RP)
-        self._library.gradients(
-            replicas, batch, steps, frozen_RF.shape[1], *map(pointer, (*held, *found))
-        )
+        self._library.gradients(replicas, batch, steps, frozen_RF.shape[1], *map(pointer, (*held, *found)))
         return found
 
     def _frozen(self, buffers: Buffers, weights_RP: Tensor) -> Tensor:

@@ -81,8 +81,10 @@ def source(update: Update) -> str:
     pointers = "".join(f", {kind}* {name}_" for name, kind, _ in update.states)
     rows = [f"R* {name} = {name}_ + r * P;" for name, _, flat in update.states if flat]
     rows += [f"{kind}& {name} = {name}_[r];" for name, kind, flat in update.states if not flat]
-    return BODY.replace("$pointers", pointers).replace("$rows", "\n    ".join(rows)).replace(
-        "$code", "\n    ".join(code.lines())
+    return (
+        BODY.replace("$pointers", pointers)
+        .replace("$rows", "\n    ".join(rows))
+        .replace("$code", "\n    ".join(code.lines()))
     )
 
 
@@ -151,8 +153,12 @@ class Code:
                 body_lines.append(JOIN[node.op].format(f"r{number}", value))
             values = [body.of(ref) for _, ref in stores]
             for (name, _), value in zip(stores, values, strict=True):
-                body_lines.append(f"stn({name} + j, {value}, P - j);" if tail else f"st({name} + j, {value});")
-            head = "if (P % V) { const long j = P / V * V;" if tail else "for (long j = 0; j + V <= P; j += V) {"
+                body_lines.append(
+                    f"stn({name} + j, {value}, P - j);" if tail else f"st({name} + j, {value});"
+                )
+            head = (
+                "if (P % V) { const long j = P / V * V;" if tail else "for (long j = 0; j + V <= P; j += V) {"
+            )
             self._lines += [head, *(f"  {line}" for line in body_lines), "}"]
         for number in reductions:
             self._lines.append(f"r{number} = v{self.graph.nodes[number].op}(r{number});")
