@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 OPTIONS = {
-    "run": "--space --list --set --results --scale --executor --address --workers --device --dry-run "
+    "run": "--space --list --set --results --scale --executor --address --workers --device --engine --dry-run "
     "--yes --traceback --format",
     "report": "--format --out --mixed",
     "compare": "--tolerance --allow-missing",

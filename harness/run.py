@@ -70,7 +70,10 @@ def follow(
         print_listing(arguments.format, out)
         return
     space = chosen_space(arguments)
-    how = {name: getattr(arguments, name) for name in ("executor", "workers", "address", "device", "yes")}
+    how = {
+        name: getattr(arguments, name)
+        for name in ("executor", "workers", "address", "device", "engine", "yes")
+    }
     if arguments.dry_run:
         from harness.driver.dry_run import print_dry_run
 
@@ -115,6 +118,12 @@ def parser() -> argparse.ArgumentParser:
         "--workers", type=whole_number, help="packs trained at a time (default: one per core)"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "eager", "compiled"),
+        default="auto",
+        help="compiled C++ where this machine has a compiler, or torch (eager)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
     parser.add_argument(
         "--yes", action="store_true", help="start also what is beyond this machine's memory or a core-year"

@@ -33,6 +33,7 @@ def run_space(
     workers: int | None = None,
     address: str | None = None,
     device: str = "auto",
+    engine: str = "auto",
     yes: bool = False,
     listeners: Iterable[Listener] = (),
     argv: Sequence[str] | None = None,
@@ -41,7 +42,8 @@ def run_space(
 
     `executor` is "ray" or "serial". Ray trains `workers` packs at a time, by default one per core; `address`
     "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
-    `device` is "cpu", "cuda", or "auto": this machine's GPU if it has one. `yes` starts also what is beyond
+    `device` is "cpu", "cuda", or "auto": this machine's GPU if it has one. `engine` is "eager", "compiled", or
+    "auto": compiled where there is a C++ compiler, but an old folder keeps its engine. `yes` starts also what is beyond
     this machine's memory or a year of a core. The same call again does only what
     is missing. Nothing is printed: `listeners` are told what goes on. No report is written:
     `analysis.report.write_report(analysis.load.load(folder))` does that. `argv` is the command line that this
@@ -59,6 +61,7 @@ def run_space(
             workers=workers,
             address=address,
             device=device,
+            engine=engine,
             yes=yes,
         )
         return carry_out(job, Audience(listeners), argv)
@@ -74,7 +77,7 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
             folder=job.folder,
             recorded=plan.done,
             left=plan.left(),
-            found=job.found,
+            notes=job.notes,
             repaired=recorder.repaired,
         )
         with audience.following(start):
@@ -150,13 +153,13 @@ def execute(driver: "Driver", job: Job) -> None:
     if driver.finished:
         return
     if job.executor == "serial":
-        run_serial(driver, job.device)
+        run_serial(driver, job.device, job.engine)
         return
     if job.address is None:  # read when Ray is imported: a Ray of our own listens on loopback only
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     from harness.executors.ray_tune import run_ray
 
-    run_ray(driver, job.device, job.workers, job.address)
+    run_ray(driver, job.device, job.engine, job.workers, job.address)
 
 
 class Driver:

@@ -32,8 +32,8 @@ def print_dry_run(
         found = dry_run(job, rates)
     for pair in space.skipped:
         err.print(f"skipped: {pair}")
-    for line in job.found:
-        err.print(f"found: {line}")
+    for line in job.notes:
+        err.print(line)
     if style == "json":
         out.print(json.dumps(found, indent=1))
         return
@@ -45,7 +45,7 @@ def print_dry_run(
         drawn.add_row(*(str(value) for value in row.values()))
     out.print(drawn)
     out.print(
-        f"{space.name} ({space.scale}) on {found['device']}: {found['conditions']} conditions, "
+        f"{space.name} ({space.scale}) on {found['device']} ({found['engine']}): {found['conditions']} conditions, "
         f"{found['trials']} trials, {found['done']} already done in {found['folder']}"
     )
     out.print(
@@ -67,6 +67,7 @@ def dry_run(job: Job, rates: Rates) -> dict[str, Any]:
         "scale": space.scale,
         "folder": str(job.folder),
         "device": job.device,
+        "engine": job.engine,
         "conditions": sum(row["conditions"] for row in rows),
         "trials": total,
         "done": total - left.total(),

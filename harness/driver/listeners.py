@@ -22,8 +22,8 @@ class Start:
     """What is to be done when a run starts.
 
     `folder` holds the results. `recorded` is the number of trials in it. `left` is the number of trials still
-    to be trained, by task, model and length. `found` has a line for each model that is named by its import
-    path: what it was found to have. `repaired` has a line for each kind of thing in the folder that was no
+    to be trained, by task, model and length. `notes` has a line for each thing worth knowing, such as
+    models that run eagerly, and what models named by import path were found to have. `repaired` has a line for each kind of thing in the folder that was no
     sound part of it, and was set aside or made again.
     """
 
@@ -31,7 +31,7 @@ class Start:
     folder: Path
     recorded: int
     left: Mapping[Workload, int]
-    found: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()
 
     @property

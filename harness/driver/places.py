@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,16 @@ def folder_of(results: str | Path, space: Space, definition: Mapping[str, Any]) 
         folder = plain
     check_held(folder, definition)
     return folder
+
+
+def held_definition(results: str | Path, space: Space) -> dict[str, Any] | None:
+    """The definition in the folder of a space below `results`, or None; what is wrong there is not said here."""
+    for name in (space.folder_name, space.plain_folder_name):
+        with suppress(UserError, RecordsError, OSError):
+            held = reader.read_definition(Path(results, name))
+            if held is not None:
+                return held
+    return None
 
 
 def holds(folder: Path, definition: Mapping[str, Any]) -> bool:

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
+from harness.driver.engine import choose_engine
 from harness.driver.places import folder_of
 from harness.driver.sizes import check_size
 from harness.driver.tryout import try_out
 from harness.errors import UserError
 from harness.planning.space import Space
-from harness.training.step import DEFAULT_ENGINE
 
 EXECUTORS = ("ray", "serial")
 DEVICES = ("auto", "cpu", "cuda")
@@ -25,8 +25,8 @@ DEVICES = ("auto", "cpu", "cuda")
 class Job:
     """A run that may start: its space is sound, and its folder holds this definition, a smaller one, or none.
 
-    `workers` and `address` are for executor "ray"; None is its default. `found`
-    has a line for each model that is named by its import path.
+    `workers` and `address` are for executor "ray"; None is its default. `notes` has a line for each thing
+    that is worth knowing: models that run eagerly, and what models named by import path were found to have.
     """
 
     space: Space
@@ -36,7 +36,8 @@ class Job:
     workers: int | None
     address: str | None
     device: str
-    found: tuple[str, ...]
+    engine: str
+    notes: tuple[str, ...]
 
 
 def check_job(
@@ -47,18 +48,20 @@ def check_job(
     workers: int | None,
     address: str | None,
     device: str,
+    engine: str = "auto",
     yes: bool = False,
 ) -> Job:
-    """The job as it will be done, its device chosen; UserError or RecordsError if it cannot be done.
+    """The job as it will be done, its device and engine chosen; UserError or RecordsError if it cannot be done.
 
     What is beyond this machine's memory or a year of a core asks for `yes`: see `harness.driver.sizes`.
     """
     check_executor(space, executor, workers, address)
     check_size(space, executor=executor, workers=workers, address=address, yes=yes)
     device = choose_device(device, address)
-    definition = {"device": device, "engine": DEFAULT_ENGINE, **space.definition()}
+    engine, notes = choose_engine(engine, device, results, space)
+    definition = {"device": device, "engine": engine, **space.definition()}
     folder = folder_of(results, space, definition)
-    found = try_out(space, "cpu")
+    notes += try_out(space, "cpu", engine)
     return Job(
         space=space,
         folder=folder,
@@ -67,7 +70,8 @@ def check_job(
         workers=workers,
         address=address,
         device=device,
-        found=tuple(found),
+        engine=engine,
+        notes=tuple(notes),
     )
 
 

@@ -60,8 +60,8 @@ class Terminal(Listener):
             self._err.print(f"skipped: {pair}")
         for line in start.repaired:
             self._err.print(line)
-        for line in start.found:
-            self._err.print(f"found: {line}")
+        for line in start.notes:
+            self._err.print(line)
         self._err.print(
             f"{start.space.name}: {len(start.space.conditions())} conditions, {start.total} trials, "
             f"{start.recorded} already done; results in {start.folder}"

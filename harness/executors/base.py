@@ -13,6 +13,7 @@ from harness.condition import Pack, Result
 from harness.errors import one_line, text_of, whole
 from harness.held import held, in_main_thread
 from harness.training.loop import train
+from harness.training.step import Eager
 
 NOT_MAPPED = ("vmap", "atching rule")
 """What torch says of a model that torch.func.vmap cannot map."""
@@ -45,7 +46,7 @@ class Source(Protocol):
         """What came of a pack."""
 
 
-def attempt(pack: Pack, device: str) -> list[Result] | Failure:
+def attempt(pack: Pack, device: str, engine: str = Eager.name) -> list[Result] | Failure:
     """Train a pack; a fault is returned, not raised, so that the run goes on.
 
     This is the one place that catches everything, also what a user's class raises to end the process. Only
@@ -54,17 +55,17 @@ def attempt(pack: Pack, device: str) -> list[Result] | Failure:
     changed its numbers, it has failed.
     """
     with held() as changed:
-        outcome = _attempt(pack, device)
+        outcome = _attempt(pack, device, engine)
     if changed and not isinstance(outcome, Failure):
         reason = f"what was trained changed {', '.join(changed)}; take that out: its numbers depend on it"
         return Failure(reason, reason)
     return outcome
 
 
-def _attempt(pack: Pack, device: str) -> list[Result] | Failure:
+def _attempt(pack: Pack, device: str, engine: str) -> list[Result] | Failure:
     with noted_signals() as received:
         try:
-            return train(pack, device)
+            return train(pack, device, engine)
         except BaseException as error:
             if received or (isinstance(error, KeyboardInterrupt) and not in_main_thread()):
                 raise

@@ -60,7 +60,10 @@ class PackTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         sys.path[:] = with_path(sys.path, self._config["path"])
-        return {"came_of_it": attempt(self._config["pack"], self._config["device"]), "done": True}
+        return {
+            "came_of_it": attempt(*(self._config[name] for name in ("pack", "device", "engine"))),
+            "done": True,
+        }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing to save: a pack is recorded whole or trained again."""
@@ -79,16 +82,16 @@ class StaysWithDriver:
 class PackSearcher(StaysWithDriver, Searcher):
     """Suggests the packs of a source, in the source's order."""
 
-    def __init__(self, source: Source, device: str) -> None:
+    def __init__(self, source: Source, device: str, engine: str) -> None:
         super().__init__()
         self._source = source
-        self._device = device
+        self._how = {"device": device, "engine": engine, "path": driver_path()}
 
     def suggest(self, trial_id: str) -> Any:
         if self._source.finished:
             return Searcher.FINISHED
         pack = self._source.ask()
-        return None if pack is None else {"pack": pack, "device": self._device, "path": driver_path()}
+        return None if pack is None else {"pack": pack, **self._how}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Results are handed over by Handover."""
@@ -131,7 +134,7 @@ def lost(error: BaseException | None) -> Failure:
     return Failure(f"no worker could be started: {plain(shortened(last))}", whole(error))
 
 
-def run_ray(source: Source, device: str, workers: int | None, address: str | None) -> None:
+def run_ray(source: Source, device: str, engine: str, workers: int | None, address: str | None) -> None:
     """Train until the source has finished, `workers` packs at a time (default: one per core or GPU).
 
     With an address ('auto' or host:port) a running cluster is joined, and left as it is. Without one Ray is
@@ -146,7 +149,7 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
     try:
         per_pack = resources(device, workers)
         check_fits(per_pack, ray.nodes(), address)  # type: ignore[no-untyped-call]
-        tune_packs(handover, PackSearcher(source, device), per_pack, workers if address else None)
+        tune_packs(handover, PackSearcher(source, device, engine), per_pack, workers if address else None)
     except Exception as error:
         if handover.error is not None:
             raise handover.error from None

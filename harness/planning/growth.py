@@ -79,11 +79,11 @@ def remedy(refused: Mapping[str, tuple[Any, Any]], wanted: Mapping[str, Any]) ->
     lengths = {f"lengths.{task}" for task in wanted["lengths"]}
     options = {name for values in wanted["options"].values() for name in values}
     settings = [
-        f"--device {before}"
-        if name == "device"
+        f"--{name} {before}"
+        if name in ("device", "engine")
         else f"--set {name}={as_setting(together(name, before, now))}"
         for name, (before, now) in refused.items()
-        if before is not None and name in {*SETTABLE, *options, *lengths, "device"}
+        if before is not None and name in {*SETTABLE, *options, *lengths, "device", "engine"}
     ]
     elsewhere = "--results with another folder"
     if len(settings) < len(refused) or len(settings) > NAMED or len(" ".join(settings)) > LONGEST:

@@ -18,18 +18,19 @@ from harness.condition import Checkpoint, Condition, Pack, Result
 from harness.optimizers import optimizers
 from harness.probes import UPDATE_EVERY, Levels
 from harness.tasks import Stream, Task, heldout_set, tasks
+from harness.training.engines import make_engine
 from harness.training.log import Log
 from harness.training.moments import take_moments
 from harness.training.replicas import Buffers, Replicas, build_model, stack, with_weights
 from harness.training.samples import take_samples
-from harness.training.step import DEFAULT_ENGINE, Batch, States, make_engine
+from harness.training.step import Batch, Eager, States
 from harness.training.weights import take_checkpoint
 
 CHECKED_BATCHES = 10
 """Batches on which a pack makes sure that its numbers will not depend on how many replicas are left."""
 
 
-def train(pack: Pack, device: str = "cpu", engine: str = DEFAULT_ENGINE) -> list[Result]:
+def train(pack: Pack, device: str = "cpu", engine: str = Eager.name) -> list[Result]:
     """Train every trial of the pack and say how each ended, in the order of the pack."""
     training = Training(pack, device, engine)
     while not training.finished:
@@ -67,7 +68,7 @@ class Training:
     that happens to one changes the numbers of another.
     """
 
-    def __init__(self, pack: Pack, device: str = "cpu", engine: str = DEFAULT_ENGINE) -> None:
+    def __init__(self, pack: Pack, device: str = "cpu", engine: str = Eager.name) -> None:
         """Build everything, evaluate the initial weights, and take no step yet.
 
         Raises UserError or ValueError if the model does not fit its task, or cannot be trained.
@@ -177,6 +178,7 @@ class Training:
     def _train(self, begin: int) -> None:
         """The updates begin + 1 to `step`; one synchronisation with the device, at the end."""
         active, steps = self._active, self.step - begin
+        streams = list(dict.fromkeys(log.trial.seed for log in active.logs))
         rates = [[log.trial.learning_rate] for log in active.logs]
         norms = [log.trial.condition.max_norm for log in active.logs]
         measured = [k for k in range(steps) if (begin + k) % UPDATE_EVERY == 0]
@@ -185,7 +187,8 @@ class Training:
             active.weights_RP,
             active.states,
             active.buffers,
-            self._batches(steps),
+            self._batches(steps, streams),
+            torch.tensor([streams.index(log.trial.seed) for log in active.logs], device=self.device),
             torch.tensor(rates, device=self.device),
             torch.tensor([[math.inf if norm is None else norm] for norm in norms], device=self.device),
             measured,
@@ -198,12 +201,10 @@ class Training:
             rows = [(begin + k + 1, *norms[r]) for k, norms in zip(measured, updates_UR2, strict=True)]
             log.add_block(begin, scalars_R4K[r], rows, seconds_per_step)
 
-    def _batches(self, steps: int) -> Iterator[Batch]:
-        """The next batches of the trials that are training: (R, B, T, I) and (R, B, ...) each."""
-        seeds = [log.trial.seed for log in self._active.logs]
+    def _batches(self, steps: int, seeds: list[int]) -> Iterator[Batch]:
+        """The next batches of the streams of these seeds: (S, B, T, I) and (S, B, ...) each."""
         for _ in range(steps):
-            drawn = {seed: self._streams[seed].next() for seed in dict.fromkeys(seeds)}
-            inputs, targets = zip(*(drawn[seed] for seed in seeds), strict=True)
+            inputs, targets = zip(*(self._streams[seed].next() for seed in seeds), strict=True)
             yield torch.stack(inputs), torch.stack(targets)
 
     def _evaluate(self, due: list[bool]) -> None:

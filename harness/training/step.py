@@ -2,7 +2,7 @@
 
 The equations stand in the files of the model, the optimizer and the clip rule. An engine runs them. Its name
 is part of a results folder's definition, because engines may round differently.
-Shape letters: R replicas, P parameters, B batch, T time, I input, K steps of a block, U measured updates.
+Shape letters: R replicas, P parameters, S streams, B batch, T time, I input, K steps of a block, U measured updates.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from harness.clip_rules import ClipRule
-from harness.errors import UserError
 from harness.optimizers import Optimizer, State
 from harness.training.replicas import Buffers, Replicas
 
@@ -21,7 +20,7 @@ States = tuple[State, State]
 """State of the optimizer and of the clip rule. A tensor keeps its shape (R, ...) from step to step."""
 
 Batch = tuple[Tensor, Tensor]
-"""Inputs and targets. Where they are of all replicas, the first dimension is R."""
+"""Inputs and targets; where they are of several streams, (S, B, ...) each."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,15 @@ class Engine(Protocol):
         states: States,
         buffers: Buffers,
         batches: Iterable[Batch],
+        stream_R: Tensor,
         learning_rate_R1: Tensor,
         max_norm_R1: Tensor,
         measured: Collection[int],
     ) -> Block:
-        """One update per batch. The norms of updates are taken at the indices `measured`, from 0."""
+        """One update per batch of all streams; `stream_R` says which of them a replica reads.
+
+        The norms of updates are taken at the indices `measured`, from 0.
+        """
 
     def evaluate(
         self, weights_RP: Tensor, buffers: Buffers, inputs_NTI: Tensor, targets_N: Tensor
@@ -91,16 +94,17 @@ class Eager:
         states: States,
         buffers: Buffers,
         batches: Iterable[Batch],
+        stream_R: Tensor,
         learning_rate_R1: Tensor,
         max_norm_R1: Tensor,
         measured: Collection[int],
     ) -> Block:
         """See `Engine`."""
         scalars, updates = [], [weights_RP.new_empty(0, len(weights_RP), 2)]
-        for k, (inputs_RBTI, targets_RB) in enumerate(batches):
-            before_RP = weights_RP
+        for k, (inputs_SBTI, targets_SB) in enumerate(batches):
+            before_RP, batch = weights_RP, (inputs_SBTI[stream_R], targets_SB[stream_R])
             weights_RP, states, scalars_4R = self.step(
-                before_RP, states, buffers, inputs_RBTI, targets_RB, learning_rate_R1, max_norm_R1
+                before_RP, states, buffers, *batch, learning_rate_R1, max_norm_R1
             )
             scalars.append(scalars_4R)
             if k in measured:
@@ -120,7 +124,7 @@ class Eager:
     ) -> tuple[Tensor, States, Tensor]:
         """One update: new weights, new states, and the scalars (4, R). Nothing is changed in place."""
         state, clip_state = states
-        loss_R, score_R, grads_RP = self._replicas.gradients(weights_RP, buffers, inputs_RBTI, targets_RB)
+        loss_R, score_R, grads_RP = self.gradients(weights_RP, buffers, inputs_RBTI, targets_RB)
         norm_R1 = torch.linalg.vector_norm(grads_RP, dim=1, keepdim=True)
         grads_RP, coefficient_R1, clip_state = self._clip_rule.clip(
             grads_RP, norm_R1, max_norm_R1, clip_state
@@ -129,21 +133,14 @@ class Eager:
         scalars_4R = torch.stack([loss_R, score_R, norm_R1[:, 0], coefficient_R1[:, 0]])
         return weights_RP, (state, clip_state), scalars_4R
 
+    def gradients(
+        self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Replicas.gradients`."""
+        return self._replicas.gradients(weights_RP, buffers, inputs_RBTI, targets_RB)
+
     def evaluate(
         self, weights_RP: Tensor, buffers: Buffers, inputs_NTI: Tensor, targets_N: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Engine`."""
         return self._replicas.evaluate(weights_RP, buffers, inputs_NTI, targets_N)
-
-
-ENGINES = {engine.name: engine for engine in (Eager,)}
-"""Engines by name."""
-
-DEFAULT_ENGINE = Eager.name
-
-
-def make_engine(name: str, replicas: Replicas, optimizer: Optimizer, clip_rule: ClipRule) -> Engine:
-    """The engine of this name; UserError if there is none."""
-    if name not in ENGINES:
-        raise UserError(f"no engine named {name!r}; known: {', '.join(ENGINES)}")
-    return ENGINES[name](replicas, optimizer, clip_rule)

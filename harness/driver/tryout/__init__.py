@@ -15,7 +15,7 @@ from harness.training.loop import build_task
 from harness.training.replicas import build_model
 
 
-def try_out(space: Space, device: str) -> list[str]:
+def try_out(space: Space, device: str, engine: str) -> list[str]:
     """Build every model; try out every combination of parts that has a class named by its import path.
 
     A line comes back for each model that is named by its import path: what it was found to have. Raises
@@ -35,4 +35,4 @@ def try_out(space: Space, device: str) -> list[str]:
         return []
     trials = [make_trial(space, condition, 1e-3, 0) for condition in own.values()]
     first_steps = [dataclasses.replace(trial, max_steps=1, observe=0, eval_every=1) for trial in trials]
-    return tried_apart(Job(tuple(make_pack(space, (trial,)) for trial in first_steps), device))
+    return tried_apart(Job(tuple(make_pack(space, (trial,)) for trial in first_steps), device, engine))

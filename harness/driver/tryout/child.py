@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.capabilities import Misspelt, check_spelling, found_in
 from harness.condition import Condition, Pack
@@ -24,8 +24,10 @@ from harness.driver.tryout.watch import Watch
 from harness.errors import UserError, one_line
 from harness.planning.parts import REGISTRIES
 from harness.tasks import Stream
+from harness.training.engines import why_eager
 from harness.training.loop import build_task, train
 from harness.training.replicas import build_model
+from harness.training.step import Eager
 
 LIMIT = 60.0
 """Seconds that a class may take for one thing, such as its constructor."""
@@ -46,6 +48,7 @@ class Job:
 
     packs: tuple[Pack, ...]
     device: str
+    engine: str
     limit: float = LIMIT
     only_built: bool = False
 
@@ -81,16 +84,22 @@ def judge(job: Job, watch: Watch) -> list[str]:
         try:
             _import(condition, watch)
             _check_parts(condition, watch, known)
-            _train(pack, job.device, watch)
+            _train(pack, job.device, job.engine, watch)
             if is_own(condition.model) and condition.model not in found:
                 model = build_model(condition, build_task(condition), 0)
                 check_spelling(model)
-                found[condition.model] = found_in(model)
+                found[condition.model] = [*found_in(model), _engine_of(model, condition, job.engine)]
         except Misspelt:
             raise
         except BaseException as error:  # a class may raise anything, also what is meant to end a process
             raise UserError(f"{condition} cannot be trained: {_said(error)}") from error
-    return [f"{name}: {'; '.join(has)}" for name, has in found.items()]
+    return [f"found: {name}: {'; '.join(has)}" for name, has in found.items()]
+
+
+def _engine_of(model: nn.Module, condition: Condition, engine: str) -> str:
+    """Which engine trains a model, and why it is not the compiled one."""
+    reason = why_eager(model, build_task(condition)) if engine != Eager.name else None
+    return engine if reason is None else f"eager: {reason}"
 
 
 def fingerprints(job: Job, watch: Watch) -> dict[str, str]:
@@ -154,11 +163,11 @@ def _options_of(condition: Condition, parts: tuple[str, ...]) -> list[tuple[str,
     return [(name, value) for name, value in condition.options if name in names]
 
 
-def _train(pack: Pack, device: str, watch: Watch) -> None:
+def _train(pack: Pack, device: str, engine: str, watch: Watch) -> None:
     """Train one step, and take the probes."""
     own = [f"{part} {name}" for part, name in pack.trials[0].condition.parts.items() if is_own(name)]
     with watch.doing(" and ".join(own), "its first step of training", TRAINING):
-        (result,) = train(pack, device)
+        (result,) = train(pack, device, engine)
     loss = result.summary["initial_loss"]
     if not math.isfinite(loss):
         raise Impure(f"its held-out loss is {loss} before the first step")

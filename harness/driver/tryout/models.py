@@ -17,7 +17,7 @@ from harness.optimizers import optimizers
 from harness.tasks import Stream, Task
 from harness.training.loop import CHECKED_BATCHES, build_task
 from harness.training.replicas import Replicas, build_model, stack, trainable
-from harness.training.step import DEFAULT_ENGINE, Batch, Engine, make_engine
+from harness.training.step import Batch, Eager
 
 UPDATES = 5
 """Updates that are compared: alone, in a pack of two, and with an evaluation after each."""
@@ -212,17 +212,18 @@ def _trained(
     max_norm_R1 = torch.full((len(models), 1), 1.0)
     for inputs, targets in batches[:UPDATES]:
         batch = [(torch.stack([inputs] * len(models)), torch.stack([targets] * len(models)))]
-        block = engine.block(weights_RP, states, buffers, batch, rate_R1, max_norm_R1, ())
+        own = torch.arange(len(models))
+        block = engine.block(weights_RP, states, buffers, batch, own, rate_R1, max_norm_R1, ())
         weights_RP, states = block.weights_RP, block.states
         if evaluate:
             engine.evaluate(weights_RP, buffers, *batches[-1])
     return weights_RP
 
 
-def _engine(condition: Condition, replicas: Replicas) -> Engine:
+def _engine(condition: Condition, replicas: Replicas) -> Eager:
     options = dict(condition.options)
     optimizer = optimizers.build(condition.optimizer, options)
-    return make_engine(DEFAULT_ENGINE, replicas, optimizer, clip_rules.build(condition.clip_rule, options))
+    return Eager(replicas, optimizer, clip_rules.build(condition.clip_rule, options))
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

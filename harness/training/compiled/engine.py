@@ -5,7 +5,8 @@ Replicas go one after the other, each within the processor's cache. So no number
 
 import ctypes
 import functools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
@@ -13,45 +14,48 @@ from torch import Tensor
 
 from harness.clip_rules import ClipRule
 from harness.optimizers import Optimizer
-from harness.training.compiled import build, net, update
+from harness.training.compiled import build, net, source, update
+from harness.training.compiled.functions import Functions, pointer
 from harness.training.compiled.trace import NotTraceable
 from harness.training.replicas import Buffers, Replicas
-from harness.training.step import Batch, Block, States
+from harness.training.step import Batch, Block, Eager, States
 
 TOLERANCE = 1e-3
 """Largest difference between compiled and eager gradients on the first batch, relative to the largest entry."""
 
+STEPS_AT_ONCE = 20
+"""Steps between which signals are answered."""
+
+NUMBERS_AT_ONCE = 4_000_000
+"""Inputs that are held for them."""
+
 Pointer = ctypes.c_void_p
 
 
-class Compiled:
+class Compiled(Eager):
     """See `Engine`. Raises NotTraceable or CannotBuild when it is made and cannot run this model."""
 
     name: ClassVar[str] = "compiled"
 
     def __init__(self, replicas: Replicas, optimizer: Optimizer, clip_rule: ClipRule) -> None:
-        self._replicas, self._optimizer, self._clip_rule = replicas, optimizer, clip_rule
+        super().__init__(replicas, optimizer, clip_rule)
         self._net = net.trace(replicas.model, replicas.task)
-        self._library = load(net.source(self._net))
-        self._update, self._clips = find_update(clip_rule, optimizer)
-
-    def init(self, weights_RP: Tensor, steps: int) -> States:
-        """See `Engine`."""
-        return self._optimizer.init(weights_RP), self._clip_rule.init(weights_RP, steps)
+        self._library = load(source.source(self._net) + '\n#include "block.hpp"\n')
+        self._functions = Functions(self._net, self._library)
+        self._update = find_update(clip_rule, optimizer)
 
     def check(self, batches: Sequence[Batch], heldout: Batch) -> None:
         """See `Engine`. ValueError too if the compiled gradient is not the eager one."""
-        inputs, targets = batches[0]
-        self._replicas.check_outputs(inputs, targets)
+        self._replicas.check_outputs(*batches[0])
         weights_1P, buffers = self._replicas.initial()
-        one = (inputs[None], targets[None])
-        loss, _, grads = self._gradients(weights_1P, buffers, *one)
+        one = tuple(x[None] for x in batches[0])
+        loss, _, grads = self.gradients(weights_1P, buffers, *one)
         expected_loss, _, expected = self._replicas.gradients(weights_1P, buffers, *one)
         error = float((grads - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
         if not (error < TOLERANCE and torch.allclose(loss, expected_loss, rtol=TOLERANCE)):
             raise ValueError(
-                f"the compiled engine's gradient differs from the eager one by {error:.1e} of its largest entry; "
-                f"use engine=eager"
+                f"the compiled gradient differs from the eager one by {error:.1e} of its largest entry; "
+                f"use engine=eager, and please report this"
             )
 
     def block(
@@ -60,71 +64,77 @@ class Compiled:
         states: States,
         buffers: Buffers,
         batches: Iterable[Batch],
+        stream_R: Tensor,
         learning_rate_R1: Tensor,
         max_norm_R1: Tensor,
         measured: Collection[int],
     ) -> Block:
-        """See `Engine`."""
+        """See `Engine`. What torch alone can update goes through torch, a step at a time."""
+        if self._update is None:
+            rates = (learning_rate_R1, max_norm_R1)
+            return super().block(weights_RP, states, buffers, batches, stream_R, *rates, measured)
         weights_RP = weights_RP.clone()
-        optimizer, clip = (tuple(t.clone() for t in part) for part in states)
-        scalars, updates = [], [weights_RP.new_empty(0, len(weights_RP), 2)]
-        for k, (inputs_RBTI, targets_RB) in enumerate(batches):
-            before_RP = weights_RP.clone() if k in measured else weights_RP
-            loss_R, score_R, grads_RP = self._gradients(weights_RP, buffers, inputs_RBTI, targets_RB)
-            norm_R1 = torch.linalg.vector_norm(grads_RP, dim=1, keepdim=True)
-            if not self._clips:
-                grads_RP, coefficient_R1, clip = self._clip_rule.clip(grads_RP, norm_R1, max_norm_R1, clip)
-            if self._update is None:
-                weights_RP, optimizer = self._optimizer.update(
-                    weights_RP, grads_RP, optimizer, learning_rate_R1
-                )
-            else:
-                found_R1 = torch.empty_like(norm_R1)
-                own = (*clip, *optimizer) if self._clips else optimizer
-                self._update.update(
-                    len(weights_RP), ctypes.c_long(weights_RP.shape[1]),
-                    *map(pointer, (weights_RP, grads_RP, norm_R1, max_norm_R1, learning_rate_R1, found_R1, *own)),
-                )  # fmt: skip
-                coefficient_R1 = found_R1 if self._clips else coefficient_R1
-            scalars.append(torch.stack([loss_R, score_R, norm_R1[:, 0], coefficient_R1[:, 0]]))
-            if k in measured:
-                norms = [torch.linalg.vector_norm(x, dim=1) for x in (weights_RP - before_RP, before_RP)]
-                updates.append(torch.stack(norms, dim=-1)[None])
-        scalars_R4K = torch.stack(scalars, dim=-1).transpose(0, 1)
-        return Block(weights_RP, (optimizer, clip), scalars_R4K, torch.cat(updates))
+        optimizer, clip = (tuple(t.clone(memory_format=torch.contiguous_format) for t in s) for s in states)
+        frozen_RF = self._functions.frozen(buffers, weights_RP)
+        rest = ([*clip, *optimizer], stream_R.int(), learning_rate_R1.contiguous(), max_norm_R1.contiguous())
+        scalars, updates, done = [], [weights_RP.new_empty(0, len(weights_RP), 2)], 0
+        for inputs_KSBTI, targets_KSB in together(batches):
+            asked = torch.tensor([done + k in measured for k in range(len(inputs_KSBTI))], dtype=torch.uint8)
+            found = self._steps(weights_RP, frozen_RF, inputs_KSBTI, targets_KSB, *rest, asked)
+            scalars.append(found[0])
+            updates.append(found[1])
+            done += len(inputs_KSBTI)
+        return Block(weights_RP, (optimizer, clip), torch.cat(scalars, dim=-1), torch.cat(updates))
+
+    def _steps(
+        self,
+        weights_RP: Tensor,
+        frozen_RF: Tensor,
+        inputs_KSBTI: Tensor,
+        targets_KSB: Tensor,
+        states: Sequence[Tensor],
+        stream_R: Tensor,
+        learning_rate_R1: Tensor,
+        max_norm_R1: Tensor,
+        measured_K: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Change weights and states in place; the scalars (R, 4, K), and the norms of updates (U, R, 2)."""
+        steps, streams, batch, length = inputs_KSBTI.shape[:4]
+        replicas, each = len(weights_RP), targets_KSB[0, 0, 0].numel()
+        scalars_R4K = weights_RP.new_empty(replicas, 4, steps)
+        updates_UR2 = weights_RP.new_empty(int(measured_K.sum()), replicas, 2)
+        data = (inputs_KSBTI, None, targets_KSB, self._functions.constants, self._functions.table)
+        held = (stream_R, weights_RP, frozen_RF, *data, learning_rate_R1, max_norm_R1)
+        assert self._update is not None
+        self._library.block(
+            *(replicas, steps, streams, batch, length, frozen_RF.shape[1], each),
+            *map(pointer, held),
+            ctypes.cast(self._update.update, Pointer),
+            (Pointer * len(states))(*map(Tensor.data_ptr, states)),
+            *map(pointer, (measured_K, scalars_R4K, updates_UR2)),
+        )
+        return scalars_R4K, updates_UR2
 
     def evaluate(
         self, weights_RP: Tensor, buffers: Buffers, inputs_NTI: Tensor, targets_N: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Engine`."""
-        replicas, (size, steps) = len(weights_RP), inputs_NTI.shape[:2]
-        frozen_RF = self._frozen(buffers, weights_RP)
-        held = (weights_RP.contiguous(), frozen_RF, inputs_NTI.contiguous(), targets_N.float().contiguous())
-        found = weights_RP.new_empty(replicas), weights_RP.new_empty(replicas)
-        self._library.evaluate(replicas, size, steps, frozen_RF.shape[1], *map(pointer, (*held, *found)))
-        return found
+        return self._functions.evaluate(weights_RP, buffers, inputs_NTI, targets_N)
 
-    def _gradients(
+    def gradients(
         self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        replicas, batch, steps = inputs_RBTI.shape[:3]
-        frozen_RF = self._frozen(buffers, weights_RP)
-        held = (weights_RP.contiguous(), frozen_RF, inputs_RBTI.contiguous(), targets_RB.float().contiguous())
-        found = weights_RP.new_empty(replicas), weights_RP.new_empty(replicas), torch.empty_like(weights_RP)
-        self._library.gradients(replicas, batch, steps, frozen_RF.shape[1], *map(pointer, (*held, *found)))
-        return found
-
-    def _frozen(self, buffers: Buffers, weights_RP: Tensor) -> Tensor:
-        """Weights that are not trained, (R, F)."""
-        if not self._net.frozen:
-            return weights_RP.new_empty(len(weights_RP), 0)
-        return torch.cat([buffers[name].flatten(1) for name in self._net.frozen], dim=1)
+        """See `Replicas.gradients`."""
+        return self._functions.gradients(weights_RP, buffers, inputs_RBTI, targets_RB)
 
 
-def pointer(tensor: Tensor) -> Any:
-    """Where a contiguous tensor lies; the caller keeps it."""
-    assert tensor.is_contiguous(), "the kernels read whole rows"
-    return Pointer(tensor.data_ptr())
+def together(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Several batches at a time: inputs (K, S, B, T, I), and targets (K, S, B, ...) as float32."""
+    left = iter(batches)
+    while first := next(left, None):
+        more = min(STEPS_AT_ONCE, NUMBERS_AT_ONCE // max(1, first[0].numel())) - 1
+        inputs, targets = zip(first, *islice(left, max(0, more)), strict=True)
+        yield torch.stack(inputs), torch.stack(targets).float()
 
 
 @functools.cache
@@ -134,23 +144,9 @@ def load(source: str) -> ctypes.CDLL:
 
 
 @functools.cache
-def find_update(clip_rule: ClipRule, optimizer: Optimizer) -> tuple[ctypes.CDLL | None, bool]:
-    """The compiled update, None if it stays in torch, and whether it clips too."""
-    for rule, clips in ((clip_rule, True), (Unclipped(), False)):
-        try:
-            return load(update.source(update.trace_update(rule, optimizer))), clips
-        except NotTraceable:
-            continue
-    return None, False
-
-
-class Unclipped:
-    """Leaves gradients as they are: what clips them has been done in torch."""
-
-    uses_max_norm: ClassVar[bool] = False
-
-    def init(self, weights_RP: Tensor, steps: int) -> tuple[Tensor, ...]:
-        return ()
-
-    def clip(self, grads_RP: Tensor, norm_R1: Tensor, max_norm_R1: Tensor, state: Any) -> Any:
-        return grads_RP, torch.ones_like(norm_R1), ()
+def find_update(clip_rule: ClipRule, optimizer: Optimizer) -> ctypes.CDLL | None:
+    """The compiled update, or None if it stays in torch."""
+    try:
+        return load(update.source(update.trace_update(clip_rule, optimizer)))
+    except NotTraceable:
+        return None

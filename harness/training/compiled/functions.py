@@ -18,7 +18,7 @@ class Functions:
 
     def __init__(self, net: Net, library: ctypes.CDLL, dtype: torch.dtype = torch.float32) -> None:
         self._net, self._library, self._dtype = net, library, dtype
-        self._constants, self._table = net.constants().to(dtype), net.table()
+        self.constants, self.table = net.constants().to(dtype), net.table()
 
     def gradients(
         self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor
@@ -66,12 +66,12 @@ class Functions:
                 f"sequences have {steps} steps; the net was traced for {self._net.coefficients.shape[2]}"
             )
         digits = inputs.dtype == torch.int32
-        frozen_RF = self._frozen(buffers, weights_RP)
+        frozen_RF = self.frozen(buffers, weights_RP)
         inputs, targets = inputs.contiguous(), targets.to(self._dtype).contiguous()
         weights_RP = weights_RP.contiguous()
         held = (
-            weights_RP, frozen_RF, None if digits else inputs, inputs if digits else None, targets, self._constants,
-            self._table, *found,
+            weights_RP, frozen_RF, None if digits else inputs, inputs if digits else None, targets, self.constants,
+            self.table, *found,
         )  # fmt: skip
         wrong = [
             t.dtype for t in (weights_RP, frozen_RF, *([] if digits else [inputs])) if t.dtype != self._dtype
@@ -80,7 +80,7 @@ class Functions:
             raise ValueError(f"tensors are {wrong[0]}; the functions were built for {self._dtype}")
         function(len(weights_RP), int(rows), int(steps), *(pointer(tensor) for tensor in held))
 
-    def _frozen(self, buffers: Buffers, weights_RP: Tensor) -> Tensor:
+    def frozen(self, buffers: Buffers, weights_RP: Tensor) -> Tensor:
         """Weights that are not trained, (R, F)."""
         if not self._net.frozen:
             return weights_RP.new_empty(len(weights_RP), 0)

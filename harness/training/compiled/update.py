@@ -76,16 +76,12 @@ def trace_update(clip_rule: ClipRule, optimizer: Optimizer) -> Update:
 
 
 def source(update: Update) -> str:
-    """The C++ of an update: `update(R, P, w, g, norm, max_norm, rate, coefficient, states...)`, in place."""
-    code = Code(update)
-    pointers = "".join(f", {kind}* {name}_" for name, kind, _ in update.states)
-    rows = [f"R* {name} = {name}_ + r * P;" for name, _, flat in update.states if flat]
-    rows += [f"{kind}& {name} = {name}_[r];" for name, kind, flat in update.states if not flat]
-    return (
-        BODY.replace("$pointers", pointers)
-        .replace("$rows", "\n    ".join(rows))
-        .replace("$code", "\n    ".join(code.lines()))
-    )
+    """The C++ of an update of replica r, in place: see `block.hpp`; `states` points to each state's tensor."""
+    rows = []
+    for i, (name, kind, flat) in enumerate(update.states):
+        own, at = (f"{kind}* {name}", " * P") if flat else (f"{kind}& {name}", "")
+        rows.append(f"{own} = {'' if flat else '*'}(({kind}*)states[{i}] + r{at});")
+    return BODY.replace("$rows", "\n  ".join(rows)).replace("$code", "\n  ".join(Code(update).lines()))
 
 
 class Code:
@@ -105,7 +101,7 @@ class Code:
             self._prepare(ref.node)
         self._pass([], [(name, ref) for name, ref in flat])
         for name, value in finals:
-            target = "coefficient[r]" if name == "coefficient" else name
+            target = "*coefficient" if name == "coefficient" else name
             kind = "R" if name == "coefficient" else {n: k for n, k, _ in self.update.states}[name]
             self._lines.append(f"{target} = ({kind}){value};")
         return self._lines
@@ -118,7 +114,7 @@ class Code:
         if node.op == "const":
             return f"double({float(node.value)!r})".replace("inf", "INFINITY")
         if node.op == "scalar":
-            own = {"norm": "norm[r]", "max_norm": "max_norm[r]", "rate": "rate[r]"}
+            own = {"norm": "*norm", "max_norm": "*max_norm", "rate": "*rate"}
             value = f"double({own.get(str(node.value), node.value)})"
         elif node.op in REDUCTIONS:
             self._prepare(node.args[0].node)
@@ -180,11 +176,8 @@ INL double power(double base, double exponent) {  // whole exponents by squaring
   for (long n = (long)exponent; n; n >>= 1, base *= base) if (n & 1) found *= base;
   return found;
 }
-extern "C" void update(int rows, long P, R* w_, const R* g_, const R* norm, const R* max_norm, const R* rate, R* coefficient$pointers) {
-  for (int r = 0; r < rows; r++) {
-    R* w = w_ + r * P; const R* g = g_ + r * P;
-    $rows
-    $code
-  }
+extern "C" void update(long r, long P, R* w, const R* g, const R* norm, const R* max_norm, const R* rate, R* coefficient, void** states) {
+  $rows
+  $code
 }
 """
