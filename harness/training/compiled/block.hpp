@@ -11,9 +11,9 @@ static R norm_of(const R* x, const R* y, long n) {
   return sums[0] > std::numeric_limits<R>::max() ? R(INFINITY) : R(std::sqrt(sums[0]));
 }
 
-// x (K, S, B, T, I), y (K, S, B, Y): replica r reads stream[r] of the S. scalars (NR, 4, K), updates (U, NR, 2).
-extern "C" void block(int NR, int K, int S, int B, int T, int F, int Y, const int* stream, R* w_, const R* frozen, const R* x, const R* y,
-                      const R* rate, const R* max_norm, Update update, void** states, const uint8_t* measured, R* scalars, R* updates) {
+// x (K, S, B, T, I) or digits d (K, S, B, T), y (K, S, B, Y): replica r reads stream[r] of the S. scalars (NR, 4, K), updates (U, NR, 2).
+extern "C" void block(int NR, int K, int S, int B, int T, int F, int Y, const int* stream, R* w_, const R* frozen, const R* x, const int* d, const R* y,
+                      const R* constants, const int* table, const R* rate, const R* max_norm, Update update, void** states, const uint8_t* measured, R* scalars, R* updates) {
   static thread_local std::vector<R> g, before;
   g.resize(P + 2 * V); before.resize(P);
   R norm, coefficient;
@@ -22,7 +22,8 @@ extern "C" void block(int NR, int K, int S, int B, int T, int F, int Y, const in
     for (int k = 0, u = 0; k < K; k++) {
       const long at = (long)k * S + stream[r];
       R* out = scalars + (long)r * 4 * K + k;
-      gradients(1, B, T, F, w, frozen + (long)r * F, x + at * B * T * I, y + at * B * Y, out, out + K, g.data());
+      gradients(1, B, T, w, frozen + (long)r * F, x ? x + at * B * T * I : nullptr, d ? d + at * B * T : nullptr, y + at * B * Y,
+                constants, table, out, out + K, g.data());
       norm = norm_of(g.data(), nullptr, P);
       if (measured[k]) memcpy(before.data(), w, P * sizeof(R));
       update(r, P, w, g.data(), &norm, max_norm + r, rate + r, &coefficient, states);

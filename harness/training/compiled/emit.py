@@ -9,7 +9,7 @@ from harness.training.compiled.graph import DEAR, ELEMENTWISE, REDUCTIONS, Graph
 EXPRESSIONS = {
     "add": "({} + {})", "sub": "({} - {})", "mul": "({} * {})", "div": "({} / {})", "neg": "(-{})",
     "tanh": "vtanh({})", "sigmoid": "vsigmoid({})", "exp": "vexp({})", "log": "vlog({})", "sqrt": "vsqrt({})",
-    "relu": "vrelu({})", "where": "vwhere({}, {}, {})", "eq": "veq({}, {})", "gt": "vgt({}, {})",
+    "sin": "vsin({})", "cos": "vcos({})", "stop": "{}", "relu": "vrelu({})", "where": "vwhere({}, {}, {})", "eq": "veq({}, {})", "gt": "vgt({}, {})",
     "ge": "vge({}, {})", "lt": "vlt({}, {})", "le": "vle({}, {})",
 }  # fmt: skip
 EMPTY = {"sum": "0", "max": "-INFINITY", "min": "INFINITY"}
@@ -148,7 +148,7 @@ class Body:
         node = self.graph.nodes[ref.node]
         place = self.place(ref.node)
         if node.op == "const":
-            return f"bc(R({float(node.value)!r}))".replace("inf", "INFINITY")
+            return f"bc(R({float(str(node.value))!r}))".replace("inf", "INFINITY")
         if node.op == "iota" and place is None:
             return f"(iota() + bc(R(j + {ref.first})))" if ref.stride else f"bc(R({ref.first}))"
         if place is not None:

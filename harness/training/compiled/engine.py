@@ -14,7 +14,8 @@ from torch import Tensor
 
 from harness.clip_rules import ClipRule
 from harness.optimizers import Optimizer
-from harness.training.compiled import build, net, update
+from harness.training.compiled import build, net, source, update
+from harness.training.compiled.functions import Functions, pointer
 from harness.training.compiled.trace import NotTraceable
 from harness.training.replicas import Buffers, Replicas
 from harness.training.step import Batch, Block, Eager, States
@@ -39,7 +40,8 @@ class Compiled(Eager):
     def __init__(self, replicas: Replicas, optimizer: Optimizer, clip_rule: ClipRule) -> None:
         super().__init__(replicas, optimizer, clip_rule)
         self._net = net.trace(replicas.model, replicas.task)
-        self._library = load(net.source(self._net) + '\n#include "block.hpp"\n')
+        self._library = load(source.source(self._net) + '\n#include "block.hpp"\n')
+        self._functions = Functions(self._net, self._library)
         self._update = find_update(clip_rule, optimizer)
 
     def check(self, batches: Sequence[Batch], heldout: Batch) -> None:
@@ -73,7 +75,7 @@ class Compiled(Eager):
             return super().block(weights_RP, states, buffers, batches, stream_R, *rates, measured)
         weights_RP = weights_RP.clone()
         optimizer, clip = (tuple(t.clone(memory_format=torch.contiguous_format) for t in s) for s in states)
-        frozen_RF = self._frozen(buffers, weights_RP)
+        frozen_RF = self._functions.frozen(buffers, weights_RP)
         rest = ([*clip, *optimizer], stream_R.int(), learning_rate_R1.contiguous(), max_norm_R1.contiguous())
         scalars, updates, done = [], [weights_RP.new_empty(0, len(weights_RP), 2)], 0
         for inputs_KSBTI, targets_KSB in together(batches):
@@ -101,7 +103,8 @@ class Compiled(Eager):
         replicas, each = len(weights_RP), targets_KSB[0, 0, 0].numel()
         scalars_R4K = weights_RP.new_empty(replicas, 4, steps)
         updates_UR2 = weights_RP.new_empty(int(measured_K.sum()), replicas, 2)
-        held = (stream_R, weights_RP, frozen_RF, inputs_KSBTI, targets_KSB, learning_rate_R1, max_norm_R1)
+        data = (inputs_KSBTI, None, targets_KSB, self._functions.constants, self._functions.table)
+        held = (stream_R, weights_RP, frozen_RF, *data, learning_rate_R1, max_norm_R1)
         assert self._update is not None
         self._library.block(
             *(replicas, steps, streams, batch, length, frozen_RF.shape[1], each),
@@ -116,29 +119,13 @@ class Compiled(Eager):
         self, weights_RP: Tensor, buffers: Buffers, inputs_NTI: Tensor, targets_N: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Engine`."""
-        frozen_RF = self._frozen(buffers, weights_RP)
-        held = (weights_RP.contiguous(), frozen_RF, inputs_NTI.contiguous(), targets_N.float().contiguous())
-        loss_R, score_R = weights_RP.new_empty(len(weights_RP)), weights_RP.new_empty(len(weights_RP))
-        sizes = (len(weights_RP), *inputs_NTI.shape[:2], frozen_RF.shape[1])
-        self._library.evaluate(*sizes, *map(pointer, (*held, loss_R, score_R)))
-        return loss_R, score_R
+        return self._functions.evaluate(weights_RP, buffers, inputs_NTI, targets_N)
 
     def gradients(
         self, weights_RP: Tensor, buffers: Buffers, inputs_RBTI: Tensor, targets_RB: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See `Replicas.gradients`."""
-        frozen_RF = self._frozen(buffers, weights_RP)
-        held = (weights_RP.contiguous(), frozen_RF, inputs_RBTI.contiguous(), targets_RB.float().contiguous())
-        loss_R, score_R = weights_RP.new_empty(len(weights_RP)), weights_RP.new_empty(len(weights_RP))
-        found = loss_R, score_R, torch.empty_like(weights_RP, memory_format=torch.contiguous_format)
-        self._library.gradients(*inputs_RBTI.shape[:3], frozen_RF.shape[1], *map(pointer, (*held, *found)))
-        return found
-
-    def _frozen(self, buffers: Buffers, weights_RP: Tensor) -> Tensor:
-        """Weights that are not trained, (R, F)."""
-        if not self._net.frozen:
-            return weights_RP.new_empty(len(weights_RP), 0)
-        return torch.cat([buffers[name].flatten(1) for name in self._net.frozen], dim=1)
+        return self._functions.gradients(weights_RP, buffers, inputs_RBTI, targets_RB)
 
 
 def together(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -148,12 +135,6 @@ def together(batches: Iterable[Batch]) -> Iterator[Batch]:
         more = min(STEPS_AT_ONCE, NUMBERS_AT_ONCE // max(1, first[0].numel())) - 1
         inputs, targets = zip(first, *islice(left, max(0, more)), strict=True)
         yield torch.stack(inputs), torch.stack(targets).float()
-
-
-def pointer(tensor: Tensor) -> Any:
-    """Where a contiguous tensor lies; the caller keeps it."""
-    assert tensor.is_contiguous(), "the kernels read whole rows"
-    return Pointer(tensor.data_ptr())
 
 
 @functools.cache

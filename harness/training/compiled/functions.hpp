@@ -50,6 +50,8 @@ INL v vlog(v x) {
   for (int i = 0; i < V; i++) y[i] = (R)std::log((double)x[i]);
   return y;
 }
+INL v vsin(v x) { v y; for (int i = 0; i < V; i++) y[i] = (R)std::sin((double)x[i]); return y; }
+INL v vcos(v x) { v y; for (int i = 0; i < V; i++) y[i] = (R)std::cos((double)x[i]); return y; }
 INL v vsqrt(v x) { v y; for (int i = 0; i < V; i++) y[i] = sizeof(R) == 8 ? std::sqrt((double)x[i]) : sqrtf((float)x[i]); return y; }
 INL v vrelu(v x) { return x > bc(0) ? x : (x == x ? bc(0) : x); }
 INL v flag(bool) = delete;

@@ -5,16 +5,20 @@ or an extreme of one vector, or a product of vectors with a weight matrix. Equal
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 ELEMENTWISE = {
     "add", "sub", "mul", "div", "neg", "tanh", "sigmoid", "exp", "log", "sqrt", "relu", "where",
-    "eq", "gt", "ge", "lt", "le", "pow",
+    "eq", "gt", "ge", "lt", "le", "pow", "sin", "cos", "stop",
 }  # fmt: skip
 REDUCTIONS = {"sum", "max", "min"}
-DEAR = {"tanh", "sigmoid", "exp", "log", "sqrt", "div"}
+DEAR = {"tanh", "sigmoid", "exp", "log", "sqrt", "div", "sin", "cos"}
 """Operations that are kept for the backward pass, not computed again."""
+
+
+class NotTraceable(Exception):
+    """The function does something that the engine has no code for; the message names it."""
 
 
 class Ref(NamedTuple):
@@ -46,7 +50,7 @@ class Node:
     op: str
     width: int
     args: tuple[Ref, ...] = ()
-    value: float | str | int = 0.0
+    value: float | str | int | tuple[int, ...] = 0.0
     factors: tuple[Factor, ...] = ()
 
 
@@ -80,7 +84,7 @@ class Graph:
     def number(self, ref: Ref) -> float | None:
         """The value of a constant, or None."""
         node = self.nodes[ref.node]
-        return float(node.value) if node.op == "const" else None
+        return float(str(node.value)) if node.op == "const" else None
 
     def apply(self, op: str, *args: Ref) -> Ref:
         """An element-wise operation on vectors of one width; what is trivial is left out."""
@@ -134,18 +138,18 @@ class Gradients:
 
 
 def differentiate(
-    graph: Graph, outputs: Sequence[tuple[Ref, Ref]], leaves: Sequence[int], trained: int
+    graph: Graph, outputs: Sequence[tuple[Ref, Ref]], leaves: Sequence[int], fixed: range
 ) -> Gradients:
     """Derivatives of the sum of outputs times cotangents; the nodes that they need are added to the graph.
 
-    `leaves` are the nodes whose derivatives are wanted. Weights from position `trained` on are frozen.
+    `leaves` are the nodes whose derivatives are wanted. Nobody asks for those of weights at `fixed` positions.
     """
     found: dict[int, list[tuple[Ref, Ref]]] = {}  # node -> (its columns, their cotangent)
     last = len(graph.nodes) - 1
     for ref, cotangent in outputs:
         found.setdefault(ref.node, []).append((ref, cotangent))
     result = Gradients({}, {}, [])
-    needed = _reaching(graph, set(leaves), trained)
+    needed = _reaching(graph, set(leaves), fixed)
     for number in range(last, -1, -1):
         if number not in found or number not in needed:
             continue
@@ -154,7 +158,7 @@ def differentiate(
         if number in leaves:
             result.leaves[number] = runs
         elif node.op == "weights":
-            position = int(node.value)
+            position = number_of(node)
             result.weights += [(position + first, 1, ref) for first, ref in runs]
         elif node.op == "product":
             result.products[number] = runs
@@ -174,12 +178,12 @@ def differentiate(
     return result
 
 
-def _reaching(graph: Graph, leaves: set[int], trained: int) -> set[int]:
+def _reaching(graph: Graph, leaves: set[int], fixed: range) -> set[int]:
     """Nodes that depend on the leaves or on trained weights."""
     reached: set[int] = set()
     for number, node in enumerate(graph.nodes):
-        own = number in leaves or (node.op == "weights" and int(node.value) < trained)
-        weighted = any(factor.base < trained for factor in node.factors)
+        own = number in leaves or (node.op == "weights" and node.value not in fixed)
+        weighted = any(factor.base not in fixed for factor in node.factors)
         inputs = [arg.node for arg in node.args] + [factor.a.node for factor in node.factors]
         if own or weighted or any(i in reached for i in inputs):
             reached.add(number)
@@ -228,6 +232,10 @@ def _rule(graph: Graph, node: Node, number: int, first: int, g: Ref) -> Iterator
             yield from ((a, down), (b, apply("neg", apply("mul", down, own))))
         case "neg":
             yield a, apply("neg", g)
+        case "sin":
+            yield a, apply("mul", g, apply("cos", a))
+        case "cos":
+            yield a, apply("neg", apply("mul", g, apply("sin", a)))
         case "tanh":
             yield a, apply("mul", g, apply("sub", const(1, width), apply("mul", own, own)))
         case "sigmoid":
@@ -247,5 +255,29 @@ def _rule(graph: Graph, node: Node, number: int, first: int, g: Ref) -> Iterator
         case "sum":
             whole = node.args[0]
             yield whole, Ref(g.node, g.first, whole.width, 0)
-        case _:  # comparisons, whose derivative is 0, and extremes: trace.py uses them where theirs cancels
+        case _:  # comparisons and stops, whose derivative is 0, and extremes: used only where theirs cancels
             return
+
+
+def number_of(node: Node) -> int:
+    assert isinstance(node.value, int), "a position or the number of a leaf"
+    return node.value
+
+
+def extract(graph: Graph, roots: Sequence[Ref]) -> tuple[Graph, list[Ref]]:
+    """A graph of what these roots need, and the roots in it."""
+    needed: set[int] = set()
+    stack = [ref.node for ref in roots]
+    while stack:
+        number = stack.pop()
+        if number not in needed:
+            needed.add(number)
+            node = graph.nodes[number]
+            stack += [arg.node for arg in node.args] + [factor.a.node for factor in node.factors]
+    found, new = Graph(), {}
+    for number in sorted(needed):
+        node = graph.nodes[number]
+        args = tuple(arg._replace(node=new[arg.node]) for arg in node.args)
+        factors = tuple(f._replace(a=f.a._replace(node=new[f.a.node])) for f in node.factors)
+        new[number] = found.add(replace(node, args=args, factors=factors)).node
+    return found, [ref._replace(node=new[ref.node]) for ref in roots]
