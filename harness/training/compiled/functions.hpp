@@ -7,45 +7,49 @@ typedef int32_t vi __attribute__((vector_size(V * 4)));
 #define EACH(expression) { v y; for (int i = 0; i < V; i++) y[i] = R(expression); return y; }
 enum { DOUBLE = sizeof(R) == 8 };
 
-INL v vtanh(v x) {  // a rational function of degrees 13 and 6
+INL v within(v x, R low, R high) { x = x > bc(high) ? bc(high) : x; return x < bc(low) ? bc(low) : x; }
+INL v vtanh(v x) {  // a rational function of degrees 13 and 6, both sides times 2^8 against underflow
   if (DOUBLE) EACH(std::tanh(double(x[i])))
   const R most = R(7.90531110763549805);
-  x = x > bc(most) ? bc(most) : x;
-  x = x < bc(-most) ? bc(-most) : x;
+  x = within(x, -most, most);
   v q = x * x;
-  v p = q * R(-2.76076847742355e-16) + R(2.00018790482477e-13);
-  p = q * p + R(-8.60467152213735e-11);
-  p = q * p + R(5.12229709037114e-08);
-  p = q * p + R(1.48572235717979e-05);
-  p = q * p + R(6.37261928875436e-04);
-  p = q * p + R(4.89352455891786e-03);
-  v d = q * R(1.19825839466702e-06) + R(1.18534705686654e-04);
-  d = q * d + R(2.26843463243900e-03);
-  d = q * d + R(4.89352518554385e-03);
-  return x * (p / d);
+  v p = q * R(-7.067567302204288e-14) + R(5.120481036351411e-11);
+  p = q * p + R(-2.2027959096671616e-08);
+  p = q * p + R(1.3113080551350119e-05);
+  p = q * p + R(0.0038034492343802626);
+  p = q * p + R(0.1631390537921116);
+  p = q * p + R(1.252742287082972);
+  v d = q * R(0.0003067541490347571) + R(0.030344884655783423);
+  d = q * d + R(0.580719265904384);
+  d = q * d + R(1.2527424474992257);
+  return x * p / d;
 }
 INL v power_of_two(vi n) { v y; n = (n + 127) << 23; memcpy(&y, &n, V * 4); return y; }
-INL v vexp(v x) {  // 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]
-  if (DOUBLE) EACH(std::exp(double(x[i])))
-  v bounded = x > bc(R(90)) ? bc(R(90)) : x;
-  bounded = bounded < bc(R(-105)) ? bc(R(-105)) : bounded;
-  v whole = bounded * R(1.44269504088896341) + R(12582912);  // rounds to a whole number
+// exp(x) = p 2^n: n, and p in [sqrt(1/2), sqrt(2)], a polynomial on [-ln 2 / 2, ln 2 / 2].
+INL v exp_parts(v x, vi* n) {
+  v whole = x * R(1.44269504088896341) + R(12582912);  // rounds to a whole number
   whole = whole - R(12582912);
-  v r = bounded - whole * R(0.693359375) - whole * R(-2.12194440e-4);
+  v r = x - whole * R(0.693359375) - whole * R(-2.12194440e-4);
   v p = r * R(1.9875691500e-4) + R(1.3981999507e-3);
   p = p * r + R(8.3334519073e-3);
   p = p * r + R(4.1665795894e-2);
   p = p * r + R(1.6666665459e-1);
   p = p * r + R(5.0000001201e-1);
-  v y = p * (r * r) + r + R(1);
-  whole = x == x ? whole : v{};
-  vi n = __builtin_convertvector(whole, vi), half = n >> 1;
-  y = y * power_of_two(half) * power_of_two(n - half);  // beyond the range: inf, and towards 0 what is not normal
-  return x == x ? y : x;
+  *n = __builtin_convertvector(whole, vi);
+  return p * (r * r) + r + R(1);
 }
-INL v vsigmoid(v x) {
+INL v vexp(v x) {
+  if (DOUBLE) EACH(std::exp(double(x[i])))
+  vi n;
+  v p = exp_parts(within(x == x ? x : v{}, R(-105), R(90)), &n);
+  vi half = n >> 1;  // in two steps: beyond the range inf, and towards 0 what is not normal
+  return x == x ? p * power_of_two(half) * power_of_two(n - half) : x;
+}
+INL v vsigmoid(v x) {  // 0 where it would not be a normal number
   if (DOUBLE) EACH(1 / (1 + std::exp(double(-x[i]))))
-  return R(1) / (R(1) + vexp(-x));
+  vi n;
+  v p = exp_parts(within(-x, R(-87), R(89)), &n);  // the largest n, 128, is an infinite power
+  return R(1) / (R(1) + p * power_of_two(n));
 }
 INL v vlog(v x) {  // n ln 2 plus a polynomial on [sqrt(1/2) - 1, sqrt(2) - 1]
   if (DOUBLE) EACH(std::log(double(x[i])))
