@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.errors import one_line, plain, shortened
 
 HERE = Path(__file__).parent
-FILES = ("kernels.hpp", "kernels.cpp", "functions.hpp", "block.hpp")
+FILES = ("kernels.hpp", "kernels.cpp", "functions.hpp", "doubles.hpp", "block.hpp")
 FLAGS = ("-O3", "-fPIC", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-w", f"-I{HERE}")
 COMPILERS = ("c++", "g++", "clang++")
 

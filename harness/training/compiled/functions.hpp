@@ -1,60 +1,83 @@
-// Element-wise functions, the same on every machine: no library's, no contraction of products and sums.
+// Element-wise functions, the same on every machine: no library's (but for builds in double, which tests use), and
+// no contraction of products and sums. Good to a few units in the last place; a NaN stays a NaN.
 #pragma once
 #include "kernels.hpp"
-INL v vtanh(v x) {  // a rational function of degrees 13 and 6, good to 2 units in the last place; a NaN stays a NaN
-  if (sizeof(R) == 8) { v y; for (int i = 0; i < V; i++) y[i] = std::tanh(x[i]); return y; }
+#include "doubles.hpp"
+typedef int32_t vi __attribute__((vector_size(V * 4)));
+#define EACH(expression) { v y; for (int i = 0; i < V; i++) y[i] = R(expression); return y; }
+enum { DOUBLE = sizeof(R) == 8 };
+
+INL v within(v x, R low, R high) { x = x > bc(high) ? bc(high) : x; return x < bc(low) ? bc(low) : x; }
+INL v vtanh(v x) {  // a rational function of degrees 13 and 6, both sides times 2^8 against underflow
+  if (DOUBLE) EACH(std::tanh(double(x[i])))
   const R most = R(7.90531110763549805);
-  x = x > bc(most) ? bc(most) : x;
-  x = x < bc(-most) ? bc(-most) : x;
+  x = within(x, -most, most);
   v q = x * x;
-  v p = q * R(-2.76076847742355e-16) + R(2.00018790482477e-13);
-  p = q * p + R(-8.60467152213735e-11);
-  p = q * p + R(5.12229709037114e-08);
-  p = q * p + R(1.48572235717979e-05);
-  p = q * p + R(6.37261928875436e-04);
-  p = q * p + R(4.89352455891786e-03);
-  v d = q * R(1.19825839466702e-06) + R(1.18534705686654e-04);
-  d = q * d + R(2.26843463243900e-03);
-  d = q * d + R(4.89352518554385e-03);
+  v p = q * R(-7.067567302204288e-14) + R(5.120481036351411e-11);
+  p = q * p + R(-2.2027959096671616e-08);
+  p = q * p + R(1.3113080551350119e-05);
+  p = q * p + R(0.0038034492343802626);
+  p = q * p + R(0.1631390537921116);
+  p = q * p + R(1.252742287082972);
+  v d = q * R(0.0003067541490347571) + R(0.030344884655783423);
+  d = q * d + R(0.580719265904384);
+  d = q * d + R(1.2527424474992257);
   return x * p / d;
 }
-INL v vsigmoid(v x) {
-  if (sizeof(R) == 8) { v y; for (int i = 0; i < V; i++) y[i] = 1 / (1 + std::exp(-x[i])); return y; }
-  return vtanh(x * R(.5)) * R(.5) + R(.5);
-}
-INL v vexp(v x) {  // 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]
-  if (sizeof(R) == 8) { v y; for (int i = 0; i < V; i++) y[i] = std::exp(x[i]); return y; }
-  v whole;
-  typedef int32_t vi __attribute__((vector_size(V * 4)));
-  v bounded = x > bc(R(88.7)) ? bc(R(88.7)) : x;
-  bounded = bounded < bc(R(-87.3)) ? bc(R(-87.3)) : bounded;
-  v scaled = bounded * R(1.44269504088896341) + R(12582912);  // rounds to a whole number
-  whole = scaled - R(12582912);
-  v r = bounded - whole * R(0.693359375) - whole * R(-2.12194440e-4);
+INL v power_of_two(vi n) { v y; n = (n + 127) << 23; memcpy(&y, &n, V * 4); return y; }
+// exp(x) = p 2^n: n, and p in [sqrt(1/2), sqrt(2)], a polynomial on [-ln 2 / 2, ln 2 / 2].
+INL v exp_parts(v x, vi* n) {
+  v whole = x * R(1.44269504088896341) + R(12582912);  // rounds to a whole number
+  whole = whole - R(12582912);
+  v r = x - whole * R(0.693359375) - whole * R(-2.12194440e-4);
   v p = r * R(1.9875691500e-4) + R(1.3981999507e-3);
   p = p * r + R(8.3334519073e-3);
   p = p * r + R(4.1665795894e-2);
   p = p * r + R(1.6666665459e-1);
   p = p * r + R(5.0000001201e-1);
-  v y = p * r * r + r + R(1);
-  vi n = (__builtin_convertvector(whole, vi) + 127) << 23;
-  v power;
-  memcpy(&power, &n, V * 4);
-  y = y * power;
-  y = x > bc(R(88.7)) ? bc(R(INFINITY)) : y;
-  y = x < bc(R(-87.3)) ? bc(R(0)) : y;
-  return x == x ? y : x;
+  *n = __builtin_convertvector(whole, vi);
+  return p * (r * r) + r + R(1);
 }
-INL v vlog(v x) {
-  v y;
-  for (int i = 0; i < V; i++) y[i] = (R)std::log((double)x[i]);
-  return y;
+INL v vexp(v x) {
+  if (DOUBLE) EACH(std::exp(double(x[i])))
+  vi n;
+  v p = exp_parts(within(x == x ? x : v{}, R(-105), R(90)), &n);
+  vi half = n >> 1;  // in two steps: beyond the range inf, and towards 0 what is not normal
+  return x == x ? p * power_of_two(half) * power_of_two(n - half) : x;
 }
-INL v vsin(v x) { v y; for (int i = 0; i < V; i++) y[i] = (R)std::sin((double)x[i]); return y; }
-INL v vcos(v x) { v y; for (int i = 0; i < V; i++) y[i] = (R)std::cos((double)x[i]); return y; }
-INL v vsqrt(v x) { v y; for (int i = 0; i < V; i++) y[i] = sizeof(R) == 8 ? std::sqrt((double)x[i]) : sqrtf((float)x[i]); return y; }
+INL v vsigmoid(v x) {  // 0 where it would not be a normal number
+  if (DOUBLE) EACH(1 / (1 + std::exp(double(-x[i]))))
+  vi n;
+  v p = exp_parts(within(-x, R(-87), R(89)), &n);  // the largest n, 128, is an infinite power
+  return R(1) / (R(1) + p * power_of_two(n));
+}
+INL v vlog(v x) {  // n ln 2 plus a polynomial on [sqrt(1/2) - 1, sqrt(2) - 1]
+  if (DOUBLE) EACH(std::log(double(x[i])))
+  const v normal = bc(R(1.17549435e-38));
+  v scaled = x < normal ? x * R(33554432) : x, shift = x < normal ? bc(R(-25)) : v{};
+  vi bits; memcpy(&bits, &scaled, V * 4);
+  vi n = (bits - 0x3f3504f3) >> 23;
+  bits -= n << 23;
+  v f; memcpy(&f, &bits, V * 4);
+  f = f - R(1);
+  v e = __builtin_convertvector(n, v) + shift, z = f * f;
+  v p = f * R(7.0376836292e-2) + R(-1.1514610310e-1);
+  p = p * f + R(1.1676998740e-1);
+  p = p * f + R(-1.2420140846e-1);
+  p = p * f + R(1.4249322787e-1);
+  p = p * f + R(-1.6668057665e-1);
+  p = p * f + R(2.0000714765e-1);
+  p = p * f + R(-2.4999993993e-1);
+  p = p * f + R(3.3333331174e-1);
+  v y = p * f * z + e * R(-2.12194440e-4) - z * R(.5) + f + e * R(0.693359375);
+  y = x < bc(R(INFINITY)) ? y : x;
+  y = x == v{} ? bc(R(-INFINITY)) : y;
+  return x < v{} ? bc(R(NAN)) : y;
+}
+INL v vsin(v x) EACH(DOUBLE ? std::sin(double(x[i])) : of_angle(x[i], 0))
+INL v vcos(v x) EACH(DOUBLE ? std::cos(double(x[i])) : of_angle(x[i], 1))
+INL v vsqrt(v x) EACH(DOUBLE ? std::sqrt(double(x[i])) : sqrtf(float(x[i])))  // exact by IEEE 754
 INL v vrelu(v x) { return x > bc(0) ? x : (x == x ? bc(0) : x); }
-INL v flag(bool) = delete;
 #define COMPARE(name, op) INL v name(v a, v b) { return a op b ? bc(1) : bc(0); }
 COMPARE(veq, ==) COMPARE(vgt, >) COMPARE(vge, >=) COMPARE(vlt, <) COMPARE(vle, <=)
 INL v vwhere(v test, v a, v b) { return test != bc(0) ? a : b; }

@@ -229,6 +229,13 @@ def _tril(on: Symbols, a: Any, diagonal: int = 0) -> Any:
 # Reductions
 
 
+def _norm(on: Symbols, a: Any, order: float = 2, dim: Any = None, keepdim: bool = False) -> Any:
+    """sqrt(sum(x^2)). At 0 its derivative is not finite, where that of torch is 0."""
+    if order != 2:
+        raise NotTraceable(f"it uses a norm of order {order}")
+    return on.apply("sqrt", on.reduce("sum", on.apply("mul", a, a), dim, keepdim))
+
+
 def _shape(a: Any) -> Any:
     return (a.positions if isinstance(a, Weights) else a.columns).shape
 
@@ -322,7 +329,7 @@ OWN: dict[str, Callable[..., Any]] = {
     "leaky_relu": _leaky_relu, "silu": _silu, "softplus": _softplus, "log_sigmoid_forward": _log_sigmoid_forward,
     "addcmul": _addcmul, "lerp": _lerp, "zeros_like": _zeros_like, "ones_like": _ones_like, "new_zeros": _new_zeros,
     "new_ones": _new_ones, "triu": _triu, "tril": _tril, "sum": _sum, "mean": _mean, "logsumexp": _logsumexp,
-    "softmax": _softmax, "log_softmax": _log_softmax, "nll_loss_forward": _nll_loss,
+    "linalg_vector_norm": _norm, "softmax": _softmax, "log_softmax": _log_softmax, "nll_loss_forward": _nll_loss,
     "nll_loss2d_forward": _nll_loss, "gather": _gather, "argmax": _argmax, "native_layer_norm": _native_layer_norm,
 }  # fmt: skip
 

@@ -157,7 +157,7 @@ class Symbols:
             for arg in args
             if isinstance(arg, Weights) or (isinstance(arg, Tensor) and arg.numel() != 1)
         ]
-        shape = torch.broadcast_shapes(*(t.shape for t in tensors))
+        shape = torch.broadcast_tensors(*tensors)[0].shape
         wide = iter([t.expand(shape).flatten() for t in tensors])
         operands = [
             next(wide)
