@@ -7,9 +7,9 @@
 enum { DOUBLE = sizeof(R) == 8 };
 
 INL v within(v x, R low, R high) { x = pick(x > v(high), v(high), x); return pick(x < v(low), v(low), x); }
-INL v vtanh(v x) {  // a rational function of degrees 13 and 6, both sides times 2^8 against underflow
+INL v vtanh(v x) {  // a rational function of degrees 13 and 6; both are times 2^8 against underflow
   if (DOUBLE) EACH(std::tanh(double(x[i])))
-  const R most = R(7.90531110763549805);
+  const R most = R(9.125);  // from here on it is 1, and its derivative 0
   x = within(x, -most, most);
   v q = x * x;
   v p = fused(q, v(R(-7.067567302204288e-14)), v(R(5.120481036351411e-11)));
@@ -21,7 +21,7 @@ INL v vtanh(v x) {  // a rational function of degrees 13 and 6, both sides times
   v d = fused(q, v(R(0.0003067541490347571)), v(R(0.030344884655783423)));
   d = fused(q, d, v(R(0.580719265904384)));
   d = fused(q, d, v(R(1.2527424474992257)));
-  return x * p / d;
+  return within(x * p / d, R(-1), R(1));
 }
 INL v power_of_two(vi n) { return of_bits((n + whole(127)) << 23); }
 // exp(x) = p 2^n: n, and p in [sqrt(1/2), sqrt(2)], a polynomial on [-ln 2 / 2, ln 2 / 2].
