@@ -102,9 +102,9 @@ def make_pack(seeds: int = 1, **changes: Any) -> Pack:
 # Training
 
 
-def trained(pack: Pack, device: str = "cpu") -> list[Log]:
+def trained(pack: Pack, device: str = "cpu", engine: str = "eager") -> list[Log]:
     """The logs of a pack that has been trained to its end, with its moments."""
-    training = Training(pack, device)
+    training = Training(pack, device, engine)
     while not training.finished:
         training.advance()
     training.results()

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from harness.condition import Condition
+from harness.driver.engine import engine_for, engines_of
 from harness.driver.estimate import Recorded, estimate, recorded_in
 from harness.driver.preflight import Job, check_job
 from harness.driver.rates import Rates, measured_rates
@@ -27,7 +29,7 @@ def print_dry_run(
     with one_thread(), err.status("trying out every model") as status:
         job = check_job(space, results, **how)
         status.update("measuring this machine")
-        rates = measured_rates(job.device)
+        rates = {name: measured_rates(job.device, name) for name in engines_of(space, job.engine)}
         status.update("counting the operations of every condition")
         found = dry_run(job, rates)
     for pair in space.skipped:
@@ -56,12 +58,16 @@ def print_dry_run(
     out.print(f"This rests on {found['rests_on']}")
 
 
-def dry_run(job: Job, rates: Rates) -> dict[str, Any]:
+def dry_run(job: Job, rates: Mapping[str, Rates]) -> dict[str, Any]:
     """Counts of conditions and trials, core-minutes in all, what they rest on, and the rows of `estimate`."""
+
+    def rates_of(condition: Condition) -> Rates:
+        return rates[engine_for(condition, job.engine)]
+
     space = job.space
     left, total = left_of(job)
-    recorded = recorded_in(job.folder, space, rates)
-    rows = estimate(space, left, rates, recorded)
+    recorded = recorded_in(job.folder, space, rates_of)
+    rows = estimate(space, left, rates_of, recorded)
     return {
         "space": space.name,
         "scale": space.scale,
@@ -73,7 +79,7 @@ def dry_run(job: Job, rates: Rates) -> dict[str, Any]:
         "done": total - left.total(),
         "core_minutes": sum(row["core_minutes"] for row in rows),
         "core_minutes_at_most": sum(row["core_minutes_at_most"] for row in rows),
-        "rests_on": basis(rates, recorded),
+        "rests_on": basis(rates[job.engine], recorded),
         "by_model_and_length": rows,
     }
 

@@ -1,11 +1,14 @@
 """Which engine a run uses, and what it cannot run compiled: said before anything starts."""
 
+import functools
 from pathlib import Path
 
 from harness.condition import Condition
 from harness.driver.places import held_definition
 from harness.errors import UserError
+from harness.models import models
 from harness.planning.space import Space
+from harness.tasks import tasks
 from harness.training.compiled import build
 from harness.training.compiled.engine import Compiled
 from harness.training.engines import ENGINES, why_eager
@@ -47,20 +50,48 @@ def eager_lines(space: Space) -> list[str]:
     Models of the user's own are not built here: see `harness.driver.tryout`.
     """
     reasons: dict[str, list[str]] = {}
-    for condition in first_of_each_model(space):
-        task = build_task(condition)
-        reason = why_eager(build_model(condition, task, 0), task)
+    for condition in space.conditions():
+        reason = None if is_own(condition) else reason_of(shape_of(condition))
         if reason is not None:
-            names = reasons.setdefault(reason, [])
-            names += [name for name in [f"{condition.task} {condition.model}"] if name not in names]
+            names, name = reasons.setdefault(reason, []), f"{condition.task} {condition.model}"
+            names += [] if name in names else [name]
     return [f"engine: compiled, but eager for {', '.join(names)}: {why}" for why, names in reasons.items()]
 
 
-def first_of_each_model(space: Space) -> list[Condition]:
-    """A condition of each built-in task and model and its options, of the shortest length."""
-    found: dict[tuple[object, ...], Condition] = {}
-    for condition in sorted(space.conditions(), key=lambda c: (c.length, c.hidden_size)):
-        if ":" not in condition.task + condition.model:
-            shaping = tuple(item for item in condition.options if not isinstance(item[1], float))
-            found.setdefault((condition.task, condition.model, shaping), condition)
-    return list(found.values())
+def engine_for(condition: Condition, engine: str) -> str:
+    """The engine that trains a condition; a class of the user's own, which is not run here, counts as eager."""
+    compiled = engine != Eager.name and not is_own(condition) and reason_of(shape_of(condition)) is None
+    return engine if compiled else Eager.name
+
+
+def engines_of(space: Space, engine: str) -> list[str]:
+    """The engines that a run of a space on `engine` uses, that one first."""
+    return list(dict.fromkeys([engine, *(engine_for(condition, engine) for condition in space.conditions())]))
+
+
+def is_own(condition: Condition) -> bool:
+    """Whether the model or the task is a class of the user's own."""
+    return ":" in condition.task + condition.model
+
+
+def shape_of(condition: Condition) -> Condition:
+    """The condition as far as it decides what is compiled: whatever its optimizer, clipping and batch."""
+    deciding = models.options(condition.model).keys() | tasks.options(condition.task).keys()
+    return Condition(
+        task=condition.task,
+        model=condition.model,
+        optimizer="sgd",
+        length=condition.length,
+        max_norm=None,
+        hidden_size=condition.hidden_size,
+        batch_size=1,
+        options=tuple(item for item in condition.options if item[0] in deciding),
+        files=condition.files,
+    )
+
+
+@functools.cache
+def reason_of(shape: Condition) -> str | None:
+    """Why a condition of this shape is not compiled, or None if it is."""
+    task = build_task(shape)
+    return why_eager(build_model(shape, task, 0), task)

@@ -1,7 +1,7 @@
 """What a plan will cost: counted operations, at measured rates, set right by what is recorded."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from harness.training.loop import build_task
 
 Model = tuple[str, str]
 """A task and a model: what has a correction of its own."""
+
+RatesOf = Callable[[Condition], Rates]
+"""The rates at which a condition is trained: those of its engine."""
 
 COLUMNS = ("task", "model", "length", "hidden_size", "batch_size", "steps", "seconds")
 """Columns of recorded trials that estimates are set right by."""
@@ -36,7 +39,7 @@ class Recorded:
 
 
 def estimate(
-    space: Space, left: Mapping[Workload, int], rates: Rates, recorded: Recorded
+    space: Space, left: Mapping[Workload, int], rates_of: RatesOf, recorded: Recorded
 ) -> list[dict[str, Any]]:
     """Per task, model and length: conditions, trials left, and core-minutes to train them.
 
@@ -47,7 +50,7 @@ def estimate(
     conditions: Counter[Workload] = Counter()
     per_step: dict[Workload, float] = {}  # summed over conditions
     for condition, number in workloads_of(space):
-        seconds = seconds_of(space, condition, rates)
+        seconds = seconds_of(space, condition, rates_of(condition))
         seconds *= recorded.factor(condition.task, condition.model)
         workload = Workload.of(condition)
         conditions[workload] += number
@@ -102,7 +105,7 @@ def seconds_of(space: Space, condition: Condition, rates: Rates) -> float:
     return step_seconds(counts, replicas, rates) + evaluation / space.eval_every
 
 
-def recorded_in(folder: Path, space: Space, rates: Rates) -> Recorded:
+def recorded_in(folder: Path, space: Space, rates_of: RatesOf) -> Recorded:
     """What the recorded trials of this space say of its estimates."""
     table = reader.read(folder, "trials", columns=COLUMNS)
     if table.empty:
@@ -114,7 +117,10 @@ def recorded_in(folder: Path, space: Space, rates: Rates) -> Recorded:
         size = (*Workload.of(condition), condition.hidden_size, condition.batch_size)
         if size in by_size.index:
             steps, seconds = by_size.loc[size]  # type: ignore[index]
-            model, per_step = (condition.task, condition.model), seconds_of(space, condition, rates)
+            model, per_step = (
+                (condition.task, condition.model),
+                seconds_of(space, condition, rates_of(condition)),
+            )
             counted[model] = counted.get(model, 0.0) + float(steps) * per_step
             took[model] = took.get(model, 0.0) + float(seconds)
     return Recorded({model: took[model] / counted[model] for model in counted}, len(table))

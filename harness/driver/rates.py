@@ -1,4 +1,4 @@
-"""How fast this machine trains: three rates, fitted to a few short steps of real models."""
+"""How fast this machine trains: three rates of an engine, fitted to a few short steps of real models."""
 
 import time
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from harness.driver.counts import Counts, counts_of
 from harness.optimizers import optimizers
 from harness.tasks import tasks
 from harness.training.replicas import EVAL_CHUNK, Replicas, build_model, stack
+from harness.training.engines import make_engine
 from harness.training.step import Eager
 
 UPDATE_OPERATIONS = 120
@@ -33,6 +34,15 @@ REFERENCES = (
     ("transformer", 12, 32, 32, 4),
 )
 """What is timed: model, length, units, batch, replicas. Some wait for operations, some for products."""
+
+COMPILED_REFERENCES = (
+    ("rnn", 4, 32, 32, 1),
+    ("rnn", 20, 32, 32, 8),
+    ("lstm", 10, 32, 32, 1),
+    ("lstm", 20, 32, 64, 4),
+    ("lstm", 6, 128, 64, 2),
+)
+"""The same of the compiled engine: few sizes, for each is built once."""
 
 REPEATS = 12
 """Steps of each that are timed, after one that is not; the least counts, so that load does not."""
@@ -77,16 +87,18 @@ def _total(terms: tuple[float, float, float], rates: Rates) -> float:
     return operations * rates.operation + multiply_adds * rates.multiply_add + numbers * rates.number
 
 
-def measured_rates(device: str) -> Rates:
-    """Rates that fit REFERENCES best in relative error, none below 0: an estimate grows with every count."""
+def measured_rates(device: str, engine: str) -> Rates:
+    """Rates of an engine that fit its references best in relative error, none below 0: an estimate grows with every count."""
     import numpy as np
     from scipy.optimize import nnls
 
     rows = []
-    for model, length, hidden_size, batch_size, replicas in REFERENCES:
+    for model, length, hidden_size, batch_size, replicas in (
+        REFERENCES if engine == Eager.name else COMPILED_REFERENCES
+    ):
         condition = reference(model, length, hidden_size, batch_size)
         counts = counts_of(condition, tasks.build("palindrome", {}, length=length))
-        seconds = timed(condition, replicas, device) / replicas
+        seconds = timed(condition, replicas, device, engine) / replicas
         rows.append([term / seconds for term in step_terms(counts, replicas)])
     found, _ = nnls(np.array(rows), np.ones(len(rows)))
     return Rates(*map(float, found))
@@ -105,25 +117,27 @@ def reference(model: str, length: int, hidden_size: int, batch_size: int) -> Con
     )
 
 
-def timed(condition: Condition, replicas: int, device: str) -> float:
+def timed(condition: Condition, replicas: int, device: str, engine: str = Eager.name) -> float:
     """Seconds of one step of a pack: the least of REPEATS."""
     task = tasks.build(condition.task, {}, length=condition.length)
     built = [build_model(condition, task, seed).to(device) for seed in range(replicas)]
-    engine = Eager(
+    trains = make_engine(
+        engine,
         Replicas(built[0], task),
         optimizers.build(condition.optimizer, {}),
         clip_rules.build(condition.clip_rule, {}),
     )
     weights_RP, buffers = stack(built)
-    states = engine.init(weights_RP, REPEATS)
+    states = trains.init(weights_RP, REPEATS)
     batch = task.draw(torch.Generator().manual_seed(0), replicas * condition.batch_size)
     inputs, targets = (x.to(device).view(replicas, -1, *x.shape[1:]) for x in batch)
+    own = torch.arange(replicas, device=device)
     rate, norm = (torch.full((replicas, 1), value, device=device) for value in (1e-4, 1.0))
     clock = clock_of(device)
     taken = []
     for _ in range(1 + REPEATS):
         begun = clock()
-        engine.step(weights_RP, states, buffers, inputs, targets, rate, norm)
+        trains.block(weights_RP, states, buffers, [(inputs, targets)], own, rate, norm, ())
         taken.append(clock() - begun)
     return min(taken[1:])
 

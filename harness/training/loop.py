@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.clip_rules import clip_rules
 from harness.condition import Checkpoint, Condition, Pack, Result
@@ -21,13 +21,19 @@ from harness.tasks import Stream, Task, heldout_set, tasks
 from harness.training.engines import make_engine
 from harness.training.log import Log
 from harness.training.moments import take_moments
-from harness.training.replicas import Buffers, Replicas, build_model, stack, with_weights
+from harness.training.replicas import Buffers, Replicas, Rounding, build_model, stack, with_weights
 from harness.training.samples import take_samples
 from harness.training.step import Batch, Eager, States
 from harness.training.weights import take_checkpoint
 
 CHECKED_BATCHES = 10
 """Batches on which a pack makes sure that its numbers will not depend on how many replicas are left."""
+
+CHECKED_SEED = 0
+"""Whose batches and weights they are, whatever the pack: so the answer does not depend on which came first."""
+
+CHECKED: dict[tuple[Any, ...], Rounding] = {}
+"""What was found, by shape: task, model, sizes and options, held-out split, device and engine."""
 
 
 def train(pack: Pack, device: str = "cpu", engine: str = Eager.name) -> list[Result]:
@@ -78,7 +84,7 @@ class Training:
         self.task = build_task(first.condition)
         seeds = sorted({trial.seed for trial in pack.trials})
         self._models = {seed: build_model(first.condition, self.task, seed).to(device) for seed in seeds}
-        self._replicas = Replicas(self._models[seeds[0]], self.task)
+        self._replicas = Replicas(self._model_of(CHECKED_SEED), self.task)
         self.engine = make_engine(
             engine,
             self._replicas,
@@ -88,8 +94,7 @@ class Training:
         heldout = self._fixed_set(first.heldout_split)
         assert heldout is not None, "only the control set may be missing"
         self._heldout, self._control = heldout, self._fixed_set("control")
-        checked = self._stream(seeds[0])
-        self.engine.check([checked.next() for _ in range(CHECKED_BATCHES)], self._heldout)
+        self._check()
         self._streams = {seed: self._stream(seed) for seed in seeds}
         self.logs = [Log(trial, levels_of(self.task)) for trial in pack.trials]
         weights_RP, buffers = stack([self._models[trial.seed] for trial in pack.trials])
@@ -246,6 +251,21 @@ class Training:
         loss = next(loss for at, loss, _ in reversed(log.evals) if at == step)
         model = with_weights(self._models[log.trial.seed], weights_P)
         return take_checkpoint(model, self.task, log.trial, step, loss, self._heldout)
+
+    def _check(self) -> None:
+        """Let the engine check itself on real batches, once per process for all packs of one shape."""
+        first = self.pack.trials[0]
+        shape = (first.condition.siblings_key(), first.heldout_split, self.device, self.engine.name)
+        if shape not in CHECKED:
+            stream = self._stream(CHECKED_SEED)
+            self.engine.check([stream.next() for _ in range(CHECKED_BATCHES)], self._heldout)
+            CHECKED[shape] = self._replicas.rounding
+        self._replicas.rounding = CHECKED[shape]
+
+    def _model_of(self, seed: int) -> nn.Module:
+        if seed in self._models:
+            return self._models[seed]
+        return build_model(self.pack.trials[0].condition, self.task, seed).to(self.device)
 
     def _fixed_set(self, split: str) -> Batch | None:
         """A fixed set of the task, on the device: see `heldout_set`."""

@@ -5,7 +5,7 @@ Replica dimensions come first: R replicas, P parameters, B batch, T time, I inpu
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,13 @@ def build_model(condition: Condition, task: Task, seed: int) -> nn.Module:
     return model
 
 
+class Rounding(NamedTuple):
+    """Whether replicas are rounded alike in one vmap, and a single one there as two are."""
+
+    vectorizable: bool
+    single_is_exact: bool = True
+
+
 class Replicas:
     """The forward pass of R copies of a model, as a pure function of their weights.
 
@@ -83,13 +90,12 @@ class Replicas:
         self._names = [every[name] for name in parameters]
         self._shapes = [p.shape for p in parameters.values()]
         self._sizes = [p.numel() for p in parameters.values()]
-        self._vectorizable = is_vectorizable(model)
-        self._single_is_exact = True
+        self.rounding = Rounding(vectorizable=is_vectorizable(model))
 
     def check_single(self, batches: Sequence[tuple[Tensor, Tensor]], heldout: tuple[Tensor, Tensor]) -> None:
         """Find out, on real batches, whether a replica is rounded alike alone, as one of two, and of many."""
         weights_1P, buffers_1 = stack([self.model])
-        if not self._vectorizable or weights_1P.is_cuda:
+        if not self.rounding.vectorizable or weights_1P.is_cuda:
             return
         weights_2P, buffers_2 = _copies(weights_1P, 2), _copies(buffers_1, 2)
         pairs: list[tuple[Tensor, Tensor]] = []
@@ -111,8 +117,7 @@ class Replicas:
             both = self.gradients(weights_2P, buffers_2, _copies(inputs, 2), _copies(targets, 2))
             pairs += zip(lone, both, strict=True)
             alike &= all(torch.equal(row[r], two[0]) for row, two in zip(many, both, strict=True))
-        self._single_is_exact = all(torch.equal(one[0], two[0]) for one, two in pairs)
-        self._vectorizable = alike
+        self.rounding = Rounding(alike, all(torch.equal(one[0], two[0]) for one, two in pairs))
 
     def initial(self) -> tuple[Tensor, Buffers]:
         """Weights (1, P) and buffers of the model as it was built."""
@@ -155,11 +160,11 @@ class Replicas:
         """Loss and score of every sequence of every replica's batch: (R, B) and (R, B)."""
         arguments: tuple[Any, ...] = (self._unflatten(weights_RP), buffers, inputs_RBTI, targets_RB)
         replicas = len(weights_RP)
-        if not self._vectorizable:
+        if not self.rounding.vectorizable:
             rows = [self._one(*(_at(a, r) for a in arguments)) for r in range(replicas)]
             loss_RB, score_RB = (torch.stack(column) for column in zip(*rows, strict=True))
             return loss_RB, score_RB
-        if replicas == 1 and not self._single_is_exact:
+        if replicas == 1 and not self.rounding.single_is_exact:
             arguments = tuple(_copies(a, 2) for a in arguments)
         loss_RB, score_RB = (x[:replicas] for x in vmap(self._one)(*arguments))
         return loss_RB, score_RB
@@ -198,7 +203,7 @@ class Replicas:
             weights_RP=weights_RP.double(),
             buffers={name: b.double() if b.is_floating_point() else b for name, b in buffers.items()},
             unflatten=lambda weights_P: {k: v[0] for k, v in self._unflatten(weights_P[None]).items()},
-            vectorizable=self._vectorizable,
+            vectorizable=self.rounding.vectorizable,
             inputs_BTI=inputs_BTI,
             targets_B=targets_B,
             loss=self.task.loss,

@@ -18,7 +18,7 @@ ROWS = dict(lengths=(4, 9, 12, 13, 40), hidden_size=(8, 16), lr_trials=6)
 def rows(recorded: Recorded, **changes):
     space = Space(name="test", summary="", models=("rnn",), **{**ROWS, **changes})
     left = Counter(Workload.of(condition) for condition in space.conditions())
-    return estimate(space, left, NOMINAL, recorded)
+    return estimate(space, left, lambda condition: NOMINAL, recorded)
 
 
 def test_an_estimate_grows_with_length_units_and_batch():
@@ -38,7 +38,7 @@ def test_recorded_trials_set_an_estimate_right():
 
 
 def test_measured_rates_tell_the_time_of_a_step_within_a_factor_of_three():
-    rates = measured_rates("cpu")
+    rates = measured_rates("cpu", "eager")
     condition = reference("gru", 10, 32, 32)
     counts = counts_of(condition, tasks.build("palindrome", {}, length=10))
     ratio = 8 * step_seconds(counts, 8, rates) / timed(condition, 8, "cpu")

@@ -14,6 +14,7 @@ import pytest
 import harness
 from harness import RecordsError, Space, UserError, run_space
 from harness.driver import driver
+from harness.driver.engine import choose_engine
 from harness.driver.faults import REMEDIES, said_of_fault
 from harness.driver.places import FILES, FOLDERS, folder_of
 from harness.results import reader
@@ -33,7 +34,8 @@ def whole(tmp_path_factory) -> Path:
 
 def place(results, **changes) -> Path:
     space = SPACE.override(changes)
-    return folder_of(results, space, {"device": "cpu", "engine": "eager", **space.definition()})
+    engine, _ = choose_engine("auto", "cpu", results, space)
+    return folder_of(results, space, {"device": "cpu", "engine": engine, **space.definition()})
 
 
 BENT = {

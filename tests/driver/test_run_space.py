@@ -98,10 +98,10 @@ def test_a_listener_that_raises_loses_no_result_and_deafens_no_other(tmp_path, w
 def test_failed_trials_are_raised_when_everything_else_is_done(tmp_path, monkeypatch):
     from harness.executors import base
 
-    def train(pack, device, real=base.train):
+    def train(pack, *how, real=base.train):
         if pack.trials[0].learning_rate == 1.0:
             raise RuntimeError("matrix is on fire")
-        return real(pack, device)
+        return real(pack, *how)
 
     heard = Heard()
     with monkeypatch.context() as patch:

@@ -17,12 +17,13 @@ extern "C" void block(int NR, int K, int S, int B, int T, int F, int Y, const in
   static thread_local std::vector<R> g, before;
   g.resize(P + 2 * V); before.resize(P);
   R norm, coefficient;
+  if (!d) d = as_digits(x, (long)K * S * B * T, scratch.held);
   for (int r = 0; r < NR; r++) {
     R* w = w_ + (long)r * P;
     for (int k = 0, u = 0; k < K; k++) {
       const long at = (long)k * S + stream[r];
       R* out = scalars + (long)r * 4 * K + k;
-      gradients(1, B, T, w, frozen + (long)r * F, x ? x + at * B * T * I : nullptr, d ? d + at * B * T : nullptr, y + at * B * Y,
+      gradients(1, B, T, w, frozen + (long)r * F, d ? nullptr : x + at * B * T * I, d ? d + at * B * T : nullptr, y + at * B * Y,
                 constants, table, out, out + K, g.data());
       norm = norm_of(g.data(), nullptr, P);
       if (measured[k]) memcpy(before.data(), w, P * sizeof(R));

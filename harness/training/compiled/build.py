@@ -16,7 +16,7 @@ from harness.errors import one_line, plain, shortened
 
 HERE = Path(__file__).parent
 FILES = ("kernels.hpp", "kernels.cpp", "functions.hpp", "doubles.hpp", "block.hpp")
-FLAGS = ("-O3", "-fPIC", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-w", f"-I{HERE}")
+FLAGS = ("-O3", "-fPIC", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-w", f"-I{HERE}")
 COMPILERS = ("c++", "g++", "clang++")
 
 HOW = "install g++ or clang++ (such as: apt install g++), or set CXX to a compiler"
@@ -34,15 +34,14 @@ def library(source: str, real: str = "float", extra: Sequence[str] = ()) -> ctyp
     CannotBuild.
     """
     compiler = find_compiler()
-    tile = 8 if "avx512f" in features() else 4  # rows of a product that the vector registers hold
-    flags = (*FLAGS, *native(), f"-DREAL={real}", f"-DTILE={tile}", *extra)
+    flags = (*FLAGS, *native(), f"-DREAL={real}", *extra)
     texts = [(HERE / name).read_text() for name in FILES]
     key = "\0".join([*texts, *flags, version(compiler), *sorted(features())])
     folder = cache_folder()
     try:
         kernels = folder / f"{digest(key)}.o"
         if not kernels.exists():
-            compiled(compiler, [*flags, "-ffp-contract=fast", "-c", str(HERE / "kernels.cpp")], kernels)
+            compiled(compiler, [*flags, "-c", str(HERE / "kernels.cpp")], kernels)
         path = folder / f"{digest(key + source)}.so"
         if not path.exists():
             build_library(compiler, flags, source, kernels, path)
@@ -52,11 +51,11 @@ def library(source: str, real: str = "float", extra: Sequence[str] = ()) -> ctyp
 
 
 def build_library(compiler: str, flags: Sequence[str], source: str, kernels: Path, to: Path) -> None:
-    """Compile a source without fusing products and sums, and link it with the kernels, where they are fused."""
+    """Compile a source, and link it with the kernels."""
     with tempfile.NamedTemporaryFile("w", suffix=".cpp", dir=to.parent) as file:
         file.write(source)
         file.flush()
-        compiled(compiler, [*flags, "-ffp-contract=off", "-shared", file.name, str(kernels)], to)
+        compiled(compiler, [*flags, "-shared", file.name, str(kernels)], to)
 
 
 def compiled(compiler: str, arguments: Sequence[str], to: Path) -> None:

@@ -13,7 +13,7 @@ EXPRESSIONS = {
     "ge": "vge({}, {})", "lt": "vlt({}, {})", "le": "vle({}, {})",
 }  # fmt: skip
 EMPTY = {"sum": "0", "max": "-INFINITY", "min": "INFINITY"}
-JOIN = {"sum": "{0} += {1};", "max": "{0} = {1} > {0} ? {1} : {0};", "min": "{0} = {1} < {0} ? {1} : {0};"}
+JOIN = {"sum": "{0} += {1};", "max": "{0} = larger({1}, {0});", "min": "{0} = smaller({1}, {0});"}
 
 
 class Place(NamedTuple):

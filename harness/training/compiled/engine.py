@@ -143,7 +143,6 @@ def load(source: str) -> ctypes.CDLL:
     return build.library(source)
 
 
-@functools.cache
 def find_update(clip_rule: ClipRule, optimizer: Optimizer) -> ctypes.CDLL | None:
     """The compiled update, or None if it stays in torch."""
     try:

@@ -21,10 +21,10 @@ static void pick(int m, int wide, const int* digits, const R* rows, R* tile, boo
   for (int i = 0; i < m; i++) { const R* row = rows + (long)digits[i] * wide; R* to = tile + i * wide;
     for (int j = 0; j < wide; j += V) st(to + j, more ? ld(to + j) + ld(row + j) : ld(row + j)); }
 }
-static void scatter(int N, int nb, int T, int RB, long rec, const R* d, const int* digits, R* gw, int ldc) {
+static void scatter(int wide, int nb, int T, int RB, long rec, const R* d, const int* digits, R* rows) {
   for (int t = 0; t < T; t++) for (int b = 0; b < nb; b++) {
-    const R* from = d + ((long)t * RB + b) * rec; R* to = gw + digits[t * RB + b];
-    for (int n = 0; n < N; n++) to[(long)n * ldc] += from[n]; }
+    const R* from = d + ((long)t * RB + b) * rec; R* to = rows + (long)digits[t * RB + b] * wide;
+    for (int j = 0; j < wide; j += V) st(to + j, ld(to + j) + ld(from + j)); }
 }
 // Rows of the steps first .. T - 1, as many at once as lie one after the other.
 template <class Function> static void rows_of(int T, int RB, int nb, int first, Function f) {
@@ -41,7 +41,7 @@ static int block_rows(int B, int T) {
   while (RB * 2 <= B && RB * 2 * row <= CACHE) RB *= 2;
   return RB < B ? RB : B;
 }
-struct Scratch { std::vector<R> w, p, rec, hrec, ct, dp, dh, gw, g, xb, temp, cot; std::vector<int> digits; };
+struct Scratch { std::vector<R> w, p, rec, hrec, ct, dp, dh, gw, g, xb, temp, cot; std::vector<int> digits, all, held; };
 static thread_local Scratch scratch;
 
 static int digit(const R* x) {  // which one of a one-hot row, -1 if it is none
@@ -49,15 +49,19 @@ static int digit(const R* x) {  // which one of a one-hot row, -1 if it is none
   for (int i = 0; i < I; i++) if (x[i] != 0) { if (at >= 0 || x[i] != 1) return -1; at = i; }
   return at;
 }
+// The digits of one-hot rows, or null if they are none, or if the cell reads rows.
+static const int* as_digits(const R* x, long rows, std::vector<int>& to) {
+  if (DENSE) return nullptr;
+  to.resize(rows);
+  for (long i = 0; i < rows; i++) if ((to[i] = digit(x + i * I)) < 0) return nullptr;
+  return to.data();
+}
 // Inputs of nb rows in the order of time: as digits (true), or as padded rows.
 static bool inputs(const R* x, const int* given, int T, int RB, int nb, int* digits, R* xb) {
-  bool found = !DENSE;
-  for (int b = 0; b < nb && found; b++) for (int t = 0; t < T && found; t++) {
-    const long at = (long)b * T + t;
-    const int d = given ? given[at] : digit(x + at * I);
-    if (d < 0) found = false; else digits[t * RB + b] = d;
+  if (given && !DENSE) {
+    for (int b = 0; b < nb; b++) for (int t = 0; t < T; t++) digits[t * RB + b] = given[(long)b * T + t];
+    return true;
   }
-  if (found) return true;
   for (int b = 0; b < nb; b++) for (int t = 0; t < T; t++) {
     R* to = xb + ((long)t * RB + b) * IP; const long at = (long)b * T + t;
     if (given) { memset(to, 0, I * sizeof(R)); to[given[at]] = 1; } else memcpy(to, x + at * I, I * sizeof(R));
@@ -159,6 +163,7 @@ extern "C" void gradients(int NR, int B, int T, const R* w, const R* frozen, con
   R* cot = aligned(scratch.cot, (long)U * LOSSES + 32);
   for (int u = 0; u < U; u++) for (int k = 0; k < LOSSES; k++) cot[u * LOSSES + k] = sums.loss[k * U + u] / R(B);
   const long by_row = BY_STEP ? (long)T * TARGET : TARGET;
+  if (!d) d = as_digits(x, (long)NR * B * T, scratch.all);
   Model model; Batch batch(model, sums, T, RB, cot);
   for (int r = 0; r < NR; r++) {
     model.load(w + (long)r * P, frozen + (long)r * F, offsets + 2, table);
@@ -166,7 +171,7 @@ extern "C" void gradients(int NR, int B, int T, const R* w, const R* frozen, con
     for (int b0 = 0; b0 < B; b0 += RB) {
       const int nb = B - b0 < RB ? B - b0 : RB; const long first = (long)r * B + b0;
       batch.digits = scratch.digits.data();
-      if (!inputs(x ? x + first * T * I : nullptr, d ? d + first * T : nullptr, T, RB, nb, batch.digits, batch.xb)) batch.digits = nullptr;
+      if (!inputs(d ? nullptr : x + first * T * I, d ? d + first * T : nullptr, T, RB, nb, batch.digits, batch.xb)) batch.digits = nullptr;
       batch.forward(nb);
       batch.backward(nb, y + first * by_row, by_row);
     }
@@ -185,13 +190,14 @@ extern "C" void evaluate(int NR, int N, int T, const R* w, const R* frozen, cons
   Scratch& s = scratch; Model model;
   R* rec = aligned(s.rec, 16L * REC + 32); R* hrec = aligned(s.hrec, 8L * HREC + 32); R* xb = aligned(s.xb, (long)T * 8 * IP + 32);
   s.digits.resize((size_t)T * 8);
+  if (!d) d = as_digits(x, (long)N * T, s.held);
   for (int r = 0; r < NR; r++) {
     model.load(w + (long)r * P, frozen + (long)r * F, offsets + 2, table);
     double loss = 0, score = 0;
     for (int q = 0; q < N; q += 8) {
       const int m = N - q < 8 ? N - q : 8;
       const int* digits = s.digits.data();
-      if (!inputs(x ? x + (long)q * T * I : nullptr, d ? d + (long)q * T : nullptr, T, 8, m, s.digits.data(), xb)) digits = nullptr;
+      if (!inputs(d ? nullptr : x + (long)q * T * I, d ? d + (long)q * T : nullptr, T, 8, m, s.digits.data(), xb)) digits = nullptr;
       memset(rec, 0, sizeof(R) * 8 * REC);
       R *prev = rec, *next = rec + 8L * REC;
       for (int t = 0; t < T; t++) {

@@ -18,7 +18,7 @@ def source(net: Net) -> str:
     parts = Code(cell), Code(head)
     code = [text for part in parts for text in (part.forward(), part.backward())]
     gradients = [*cell.weight_gradients(), *head.weight_gradients()]
-    sizes = [padded(g.columns) * g.rows for g in gradients]
+    sizes = [_size(gradient) for gradient in gradients]
     values = {
         "I": net.input_size,
         "IP": padded(net.input_size) + 16,
@@ -46,6 +46,11 @@ def source(net: Net) -> str:
     }
     frame = Path(__file__).with_name("net.cpp").read_text(encoding="utf-8")
     return string.Template(frame).substitute(values)
+
+
+def _size(g: WeightGradient) -> int:
+    """Numbers of its sum: as rows, and of inputs also a row for each digit."""
+    return padded(g.columns) * g.rows + (padded(g.rows) * g.columns if g.kind == "x" else 0)
 
 
 def _reads_x(cell: Program) -> bool:
@@ -81,7 +86,8 @@ def _cell_sum(g: WeightGradient, to: str, ldc: int) -> str:
     derivative = f"rec + (RB + row) * REC + {g.derivative}"
     if g.kind == "x":
         return (
-            f"if (digits) scatter({g.rows}, nb, T, RB, REC, rec + RB * REC + {g.derivative}, digits, {to}, {ldc});\n"
+            f"if (digits) scatter({padded(g.rows)}, nb, T, RB, REC, rec + RB * REC + {g.derivative}, digits, "
+            f"{to} + {ldc * g.rows});\n"
             f"else rows_of(T, RB, nb, 0, [&](long row, int n) {{ outer({g.rows}, {ldc}, n, {derivative}, REC, "
             f"xb + row * IP + {g.offset}, IP, {to}, {ldc}); }});"
         )
@@ -99,9 +105,12 @@ def _unpack(gradients: list[WeightGradient], sizes: list[int]) -> str:
     lines, at = [], 0
     for g, size in zip(gradients, sizes, strict=True):
         f = g.factor
+        found = f"gw[{at} + n * {padded(g.columns)} + k]"
+        if g.kind == "x":
+            found += f" + gw[{at + padded(g.columns) * g.rows} + k * {padded(g.rows)} + n]"
         lines.append(
             f"for (int n = 0; n < {g.rows}; n++) for (int k = 0; k < {g.columns}; k++) "
-            f"g[{f.base} + k * {f.by_k}L + n * {f.by_n}L] += gw[{at} + n * {padded(g.columns)} + k];"
+            f"g[{f.base} + k * {f.by_k}L + n * {f.by_n}L] += {found};"
         )
         at += size
     return "\n".join(lines)
