@@ -107,7 +107,8 @@ class Code:
         return ["if (SAVE) {", *both, "} else {", *only, "}"]
 
     def _forward_stores(self, stage: list[int], now: int) -> tuple[list[Store], list[Store]]:
-        always, saved = [], []
+        always: list[Store] = []
+        saved: list[Store] = []
         for refs, at in zip(self.program.outputs, self.program.output_at, strict=True):
             for ref in refs:
                 if stage[ref.node] == now:

@@ -274,7 +274,8 @@ def extract(graph: Graph, roots: Sequence[Ref]) -> tuple[Graph, list[Ref]]:
             needed.add(number)
             node = graph.nodes[number]
             stack += [arg.node for arg in node.args] + [factor.a.node for factor in node.factors]
-    found, new = Graph(), {}
+    found = Graph()
+    new: dict[int, int] = {}
     for number in sorted(needed):
         node = graph.nodes[number]
         args = tuple(arg._replace(node=new[arg.node]) for arg in node.args)

@@ -35,6 +35,7 @@ class Reader:
 
     def __init__(self, on: Symbols, steps: int) -> None:
         self._on, self._graph, self._steps = on, on.graph, steps
+        self._step = 0  # of what is no sum over steps
 
     def read(self, value: Vectors) -> Sum:
         """A traced tensor (ROWS,) as a sum."""
@@ -42,10 +43,8 @@ class Reader:
         if value.columns.dim() != 1 or len(refs) != 1 or refs[0].width != 1:
             raise NotTraceable("its loss or score is not one number per sequence")
         _, step, _ = self._on.parts(value)
-        ref = refs[0]._replace(stride=1)
-        if self._steps and int(step[0]):
-            return self._term(ref, self._at(int(step[0]) - 1))
-        return self._walk(ref)
+        self._step = int(step[0]) - 1 if int(step[0]) else max(1, self._steps) - 1
+        return self._walk(refs[0]._replace(stride=1))
 
     def _at(self, *steps: int) -> Tensor:
         """1 at these steps, 0 at others."""
@@ -57,7 +56,7 @@ class Reader:
             assert isinstance(node.value, tuple), "the steps that are summed"
             return self._term(node.args[0]._replace(stride=1), self._at(*node.value))
         if not _reads_total(self._graph, ref.node):
-            return self._term(ref, self._at(max(1, self._steps) - 1))
+            return self._term(ref, self._at(self._step))
         a, b = ([arg.part(ref.first, 1)._replace(stride=1) for arg in node.args] + [ref, ref])[:2]
         numbers = [self._graph.number(a), self._graph.number(b)]
         match node.op, numbers:

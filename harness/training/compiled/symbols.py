@@ -113,7 +113,7 @@ class Symbols:
         """An element-wise operation, broadcast as torch does: of rows, or of weights alone."""
         if not any(isinstance(arg, Vectors) for arg in args):
             return self._derive(op, args)
-        columns = torch.broadcast_tensors(*(self.columns(arg) for arg in args))
+        columns = broadcast(*(self.columns(arg) for arg in args))
         place = _place(torch.stack(columns, dim=-1))
         flat = [(c & COLUMN).flatten() for c in columns]
         keys, inverse = torch.unique(flat[0], return_inverse=True)
@@ -157,7 +157,7 @@ class Symbols:
             for arg in args
             if isinstance(arg, Weights) or (isinstance(arg, Tensor) and arg.numel() != 1)
         ]
-        shape = torch.broadcast_tensors(*tensors)[0].shape
+        shape = broadcast(*tensors)[0].shape
         wide = iter([t.expand(shape).flatten() for t in tensors])
         operands = [
             next(wide)
@@ -277,3 +277,8 @@ def _factor(ref: Ref, positions_KN: Tensor) -> Factor:
     if not torch.equal(expected, positions_KN) or ref.stride == 0:
         raise NotTraceable("it multiplies by weights that are put together of pieces")
     return Factor(ref, base, by_k, by_n)
+
+
+def broadcast(*tensors: Tensor) -> list[Tensor]:
+    """Tensors expanded to one shape."""
+    return list(torch.broadcast_tensors(*tensors))  # type: ignore[no-untyped-call]
