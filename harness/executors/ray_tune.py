@@ -1,7 +1,7 @@
 """Packs on Ray Tune: this machine's cores, or a running cluster. The only Ray import.
 
-One Tuner keeps the workers: each is a Tune trial that lives as long as the run. Packs and results pass Tune by.
-A thread of the driver's process serves each worker: it takes a pack from a queue, sends it to the worker's
+One Tuner keeps the workers: each is a Tune trial that lives as long as the run. Packs and results pass Tune
+by. A thread of the driver's process serves each worker: it takes a pack from a queue, sends it to the worker's
 actor, and waits for what comes of it. Tune's own state is thrown away: the Parquet tables are the truth.
 """
 
@@ -13,7 +13,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -52,14 +51,12 @@ from harness.executors.cluster import (
     driver_path,
     with_path,
 )
-from harness.executors.pack_queue import LOST_WORKER_RETRIES, PackQueue
+from harness.executors.pack_queue import LOST_WORKER_RETRIES, Outcome, PackQueue
+from harness.executors.slots import PATIENCE, Slots, WorkerLost
 from harness.held import in_main_thread
 
 ROOT = str(Path(__file__).parents[2])
 """The folder that this package is imported from, which a worker needs before it can unpickle anything."""
-
-PATIENCE = 10.0
-"""Seconds that threads have to end in."""
 
 LOOK_AGAIN = 0.2
 """Seconds between looks at whether another worker is wanted."""
@@ -101,77 +98,6 @@ class Over(BaseException):
     """Ends Tune's loop at once: the run is over, and what Tune knows is thrown away."""
 
 
-class Slots:
-    """The workers of a run, by the id of their Tune trial. A thread of this process serves each of them."""
-
-    def __init__(self, queue: PackQueue, device: str, limit: Callable[[], int]) -> None:
-        self.queue = queue
-        self.changed = threading.Event()  # a worker is gone, or the run is over
-        self.gone: set[str] = set()  # lost, and still a trial of Tune's
-        self._device = device
-        self._limit = limit
-        self._starting: set[str] = set()
-        self._threads: dict[str, threading.Thread] = {}
-        self._workers: dict[str, Any] = {}
-        self._failed_starts = 0
-
-    @property
-    def starting(self) -> bool:
-        """Whether some worker has been asked for and is not up yet."""
-        return bool(self._starting)
-
-    def open(self, trial_id: str) -> bool:
-        """Whether to start one more worker: there is a place and a pack for it."""
-        retired = self._failed_starts // (LOST_WORKER_RETRIES + 1)
-        wanted = min(self._limit() - retired, self.queue.useful())
-        if len(self._starting) + len(self._workers) >= wanted:
-            return False
-        self._starting.add(trial_id)
-        return True
-
-    def up(self, trial_id: str, worker: Any) -> None:
-        """A worker is up: serve it."""
-        self._starting.discard(trial_id)
-        self._workers[trial_id] = worker
-        thread = threading.Thread(target=self._serve, args=(trial_id, worker), daemon=True)
-        self._threads[trial_id] = thread
-        thread.start()
-
-    def failed_to_start(self, trial_id: str, error: BaseException | None) -> None:
-        """A worker ended before it was up. When every place has had its tries, the packs fail."""
-        self._starting.discard(trial_id)
-        self._failed_starts += 1
-        tries = LOST_WORKER_RETRIES + 1
-        if not self._workers and self._failed_starts >= tries * self._limit():
-            self.queue.no_workers(lost(error))
-
-    def _serve(self, trial_id: str, worker: Any) -> None:
-        path = driver_path()
-        while (pack := self.queue.take()) is not None:
-            try:
-                self.queue.hand_back(pack, ray.get(worker.train_pack.remote(pack, self._device, path)))
-            except RayTaskError as error:
-                self.queue.hand_back(pack, Failure.of(error))
-            except RayError as error:
-                with suppress(RayError):
-                    ray.kill(worker)  # it may be out of reach only
-                self.queue.lose(pack, lost(error))
-                break
-        del self._workers[trial_id]
-        self.gone.add(trial_id)
-        self.changed.set()
-
-    def close(self) -> None:
-        """End every thread, and the workers that are training."""
-        self.queue.close()
-        self.changed.set()
-        for worker in list(self._workers.values()):
-            with suppress(RayError):
-                ray.kill(worker)
-        for thread in list(self._threads.values()):
-            thread.join(PATIENCE)
-
-
 class SlotSearcher(StaysWithDriver, Searcher):
     """Suggests a trial for each worker that is wanted."""
 
@@ -203,7 +129,7 @@ class SlotScheduler(StaysWithDriver, FIFOScheduler):
         return str(self.NOOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        self._slots.failed_to_start(trial.trial_id, trial.get_pickled_error())
+        self._slots.failed_to_start(trial.trial_id, lost(trial.get_pickled_error()))
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         for trial in tune_controller.get_trials():
@@ -236,18 +162,22 @@ def lost(error: BaseException | None) -> Failure:
         tries = LOST_WORKER_RETRIES + 1
         reason = f"the worker was lost {tries} times (killed, out of memory, or its node went away)"
         return Failure(reason, whole(error) if error else reason)
-    last = ([line for line in text_of(error).splitlines() if line.strip()] or [type(error).__name__])[-1]
-    return Failure(f"no worker could be started: {plain(shortened(last))}", whole(error))
+    return Failure(f"no worker could be started: {last_line(error)}", whole(error))
+
+
+def last_line(error: BaseException) -> str:
+    """What Ray says of a fault on a worker ends with the fault itself."""
+    lines = [line for line in text_of(error).splitlines() if line.strip()] or [type(error).__name__]
+    return plain(shortened(lines[-1]))
 
 
 def run_ray(source: Source, device: str, workers: int | None, address: str | None) -> None:
     """Train until the source has finished, `workers` packs at a time (default: one per core or GPU).
 
-    With an address ('auto' or host:port) a running cluster is joined, and left as it is; nodes that join it
-    later train too. Without one Ray is
-    started on this machine, bound to loopback, and stopped at the end. On GPUs each holds ceil(workers /
-    GPUs) packs, by fractional resources. Raises UserError if Ray cannot be reached or started, or if no node
-    can train a pack, and ExecutorError if Ray breaks down later.
+    With an address ('auto' or host:port) a running cluster is joined, and left as it is. Nodes that join it
+    later train too. Without an address Ray is started on this machine, bound to loopback, and stopped at the
+    end. On GPUs each holds ceil(workers / GPUs) packs, by fractional resources. Raises UserError if Ray
+    cannot be reached or started, or if no node can train a pack, and ExecutorError if Ray breaks down later.
     """
     if ray.is_initialized():
         raise UserError("Ray already runs in this process; call ray.shutdown() first, or use executor=serial")
@@ -265,9 +195,10 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
 def serve(source: Source, device: str, per_pack: dict[str, float], workers: int | None) -> None:
     """Serve the source from this thread, while another one lets Tune keep the workers."""
     limit = (lambda: workers) if workers else Capacity(per_pack)
+    path = driver_path()
     queue = PackQueue(source, limit)
-    slots = Slots(queue, device, limit)
-    queue.fill()
+    slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, device, path), end)
+    queue.fill()  # so that Tune sees at once how many workers are wanted
 
     def keep_workers() -> None:
         try:
@@ -284,6 +215,24 @@ def serve(source: Source, device: str, per_pack: dict[str, float], workers: int 
     finally:
         slots.close()
         tuning.join(PATIENCE)
+
+
+def train_on(worker: Any, pack: Pack, device: str, path: SearchPath) -> Outcome:
+    """Send a pack to a worker's actor, and wait for what comes of it; WorkerLost if the actor dies."""
+    try:
+        outcome: Outcome = ray.get(worker.train_pack.remote(pack, device, path))
+    except RayTaskError as error:  # the actor lives
+        return Failure(last_line(error), whole(error))
+    except RayError as error:
+        end(worker)  # it may only be out of reach
+        raise WorkerLost(lost(error)) from error
+    return outcome
+
+
+def end(worker: Any) -> None:
+    """Kill a worker's actor, if there still is one."""
+    with suppress(RayError):
+        ray.kill(worker)
 
 
 class Capacity:
@@ -310,6 +259,8 @@ def connect(workers: int | None, address: str | None) -> None:
     }
     on_terminate = signal.getsignal(signal.SIGTERM)
     silence()
+    if not address:  # read when Ray starts: beside other programs, workers 15 steps down would starve
+        os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         if address:
             check_reachable(address)
