@@ -1,11 +1,11 @@
-"""What scheduling costs: a grid of short trials by the harness, by plain Tune function trainables, and ideally.
+"""What scheduling costs: a grid of short trials by the harness, by plain Tune trainables, and ideally.
 
-    python benchmarks/scheduling.py [--trials 64] [--seconds 1] [--workers 2] [--tiny 10000] [--beside] [--no-tune]
+    python benchmarks/scheduling.py [--trials 64] [--seconds 1] [--workers 2] [--tiny 10000] [--beside]
 
-A trial here takes so many processor seconds and trains nothing. `ideal` is trials x seconds over the cores that
-the workers can have: beside one busy process (`--beside`), which has its fair share, those are fewer. "in all"
-counts from the call to its return, the start and the end of Ray included; "training" counts from the first
-trial's start to the last one's end. `--tiny` are trials that take no time: what is left is the overhead.
+A trial here takes so many processor seconds and trains nothing. `ideal` is trials x seconds over the cores
+that the workers can have. Beside one busy process (`--beside`), which has its fair share, those are fewer.
+"in all" counts from the call to its return, the start and the end of Ray included. "training" counts from the
+first trial's start to the last one's end. `--tiny` are trials that take no time: what is left is overhead.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def plain_tune(trials: int, seconds: float, workers: int) -> list[Worked]:
     """All trials as function trainables of a grid, as Tune's guide writes them."""
     ray, tune = ray_tune.ray, ray_tune.tune
 
-    def trainable(config: dict[str, Any]) -> None:
+    def trainable(config: dict[str, Any]) -> None:  # noqa: ARG001
         tune.report(dict(zip(("process", "begun", "ended"), work(seconds), strict=True)))
 
     ray_tune.connect(workers, None)

@@ -1,8 +1,9 @@
 """Packs on Ray Tune: this machine's cores, or a running cluster. The only Ray import.
 
 One Tuner keeps the workers: each is a Tune trial that lives as long as the run. Packs and results pass Tune
-by. A thread of the driver's process serves each worker: it takes a pack from a queue, sends it to the worker's
-actor, and waits for what comes of it. Tune's own state is thrown away: the Parquet tables are the truth.
+by. A thread of the driver's process serves each worker: it takes a pack from a queue, sends it to the
+worker's actor, and waits for what comes of it. Tune's own state is thrown away: the Parquet tables are the
+truth.
 """
 
 import logging
@@ -33,7 +34,7 @@ for _name, _value in QUIET.items():
 
 import ray
 import torch
-from ray import tune
+from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.job_config import JobConfig
 from ray.tune.error import TuneError
@@ -122,14 +123,14 @@ class SlotScheduler(StaysWithDriver, FIFOScheduler):
     """Lets a trial be once its worker is up, and ends it when the worker is gone."""
 
     def __init__(self, slots: Slots) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._slots = slots
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
         return str(self.NOOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        self._slots.failed_to_start(trial.trial_id, lost(trial.get_pickled_error()))
+        self._slots.failed_to_start(trial.trial_id, lost(error_of(trial)))
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         for trial in tune_controller.get_trials():
@@ -154,6 +155,14 @@ class SlotCallback(StaysWithDriver, tune.Callback):
             self._slots.changed.clear()
         if self._slots.queue.over:
             raise Over
+
+
+def error_of(trial: Any) -> BaseException | None:
+    """What ended a Tune trial: Trial.get_pickled_error looks where it is copied to only later."""
+    if trial.pickled_error_file is None:
+        return None
+    error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    return error
 
 
 def lost(error: BaseException | None) -> Failure:

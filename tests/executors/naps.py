@@ -1,4 +1,4 @@
-"""Packs that sleep instead of training, and a source of them: what schedules is tested without what trains."""
+"""Packs that sleep instead of training, and a source of them: scheduling alone is tested."""
 
 import os
 import signal
