@@ -14,7 +14,8 @@ from harness.driver.estimate import Recorded, estimate, recorded_in
 from harness.driver.preflight import Job, check_job
 from harness.driver.rates import Rates, measured_rates
 from harness.executors.base import one_thread
-from harness.planning.plan import Plan, Workload
+from harness.planning.cost import Workload
+from harness.planning.plan import Plan
 from harness.planning.space import Space
 from harness.results import reader
 

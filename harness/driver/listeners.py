@@ -13,7 +13,7 @@ from typing import Protocol
 
 from harness.condition import Pack, Result
 from harness.executors.base import Failure
-from harness.planning.plan import Workload
+from harness.planning.cost import Workload
 from harness.planning.space import Space
 
 
