@@ -48,7 +48,8 @@ def print_dry_run(
         drawn.add_row(*(str(value) for value in row.values()))
     out.print(drawn)
     out.print(
-        f"{space.name} ({space.scale}) on {found['device']} ({found['engine']}): {found['conditions']} conditions, "
+        f"{space.name} ({space.scale}) on {found['device']} ({found['engine']}): "
+        f"{found['conditions']} conditions, "
         f"{found['trials']} trials, {found['done']} already done in {found['folder']}"
     )
     out.print(

@@ -76,9 +76,7 @@ class PackTrainable(tune.Trainable):
         """Tell the driver whom to send packs to; Tune asks for no further step."""
         return {"worker": ray.get_runtime_context().current_actor}
 
-    def train_pack(
-        self, pack: Pack, device: str, engine: str, path: SearchPath
-    ) -> list[Result] | Failure:
+    def train_pack(self, pack: Pack, device: str, engine: str, path: SearchPath) -> list[Result] | Failure:
         """What came of a pack."""
         sys.path[:] = with_path(sys.path, path)
         return attempt(pack, device, engine)
@@ -203,9 +201,7 @@ def run_ray(source: Source, device: str, engine: str, workers: int | None, addre
         ray.shutdown()
 
 
-def serve(
-    source: Source, device: str, engine: str, per_pack: dict[str, float], workers: int | None
-) -> None:
+def serve(source: Source, device: str, engine: str, per_pack: dict[str, float], workers: int | None) -> None:
     """Serve the source from this thread, while another one lets Tune keep the workers."""
     limit = (lambda: workers) if workers else Capacity(per_pack)
     how = (device, engine, driver_path())
