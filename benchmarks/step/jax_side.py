@@ -87,7 +87,7 @@ def update(model: str, unroll: int, carry: Tree, digits_BT: Array, targets_B: Ar
     weights, state, rate, limit = carry
     gradient = jax.value_and_grad(partial(loss_and_score, model, unroll), has_aux=True)
     (loss, score), grads = gradient(weights, digits_BT, targets_B)
-    norm = optax.global_norm(grads)
+    norm = optax.tree.norm(grads)
     steps, state = optimizer(rate, limit).update(grads, state)
     scalars = jnp.stack([loss, score, norm, jnp.minimum(1.0, limit / norm)])
     return (optax.apply_updates(weights, steps), state, rate, limit), scalars

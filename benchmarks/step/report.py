@@ -126,8 +126,8 @@ def said_of_floor(rates: Rates) -> str:
     flops, functions, roots = (rate / 1e9 for rate in (rates.flops, rates.tanh, rates.sqrt))
     return (
         f"The floor is the arithmetic of the products at {flops:.0f} GFLOP/s ({products}), each tanh and "
-        f"sigmoid at {functions:.1f} billion tanh a second ({tanh}), and a square root per weight at {roots:.1f} "
-        f"billion a second ({sqrt}). These are the best rates that libraries reached in this run."
+        f"sigmoid at {functions:.1f} billion tanh a second ({tanh}), and a square root per weight at "
+        f"{roots:.1f} billion a second ({sqrt}). These are the best rates that libraries reached in this run."
     )
 
 
