@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     if missing := missing_jax():
         say(missing)
-    rates, results = measure_rates(), []
     configurations = chosen(arguments.only, arguments.quick)
+    rates, results = measure_rates(), []
     packs = sorted({size for _, sizes in configurations for size in sizes})
     for work, sizes in configurations:
         started = time.perf_counter()
@@ -53,18 +53,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def chosen(only: Sequence[Chosen] | None, quick: bool) -> list[tuple[Work, tuple[int, ...]]]:
     """The configurations and their pack sizes, those with the least arithmetic first. SystemExit if none."""
-    found, packs = [], PACKS[:2] if quick else PACKS
-    for model, hidden, length in product(
-        GATES, SIZES[:1] if quick else SIZES, LENGTHS[:1] if quick else LENGTHS
-    ):
+    sizes, lengths, packs = (SIZES[:1], LENGTHS[:1], PACKS[:2]) if quick else (SIZES, LENGTHS, PACKS)
+    found = []
+    for model, hidden, length in product(GATES, sizes, lengths):
         names = (model, str(hidden), str(length))
-        sizes = tuple(p for p in packs if only is None or any(fits((*names, str(p)), c) for c in only))
-        if sizes:
-            found.append((Work(model, hidden, length), sizes))
+        own = tuple(p for p in packs if only is None or any(fits((*names, str(p)), c) for c in only))
+        if own:
+            found.append((Work(model, hidden, length), own))
     if not found:
-        raise SystemExit(
-            f"--only fits nothing; known: {GATES.keys()}, {SIZES}, T of {LENGTHS}, packs of {packs}"
-        )
+        known = (", ".join(map(str, values)) for values in (GATES, sizes, lengths, packs))
+        raise SystemExit("--only fits nothing; known: {}; units {}; T {}; packs of {}".format(*known))
     return sorted(found, key=lambda item: item[0].flops)
 
 

@@ -1,7 +1,8 @@
 """The tables and summary lines of the training step, from the times of its rounds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import exp, log
 from statistics import fmean, median
 
@@ -35,9 +36,15 @@ class Timed:
         jax = self.jax(pack) if batches == "drawn" else ("jax given", pack)
         return ratio(self.times, jax, own) if own in self.times and jax in self.times else None
 
-    def share(self, name: str, pack: int) -> float | None:
-        """The floor as a share of what a contestant takes; None if it did not take part."""
-        return self.floor / median(self.times[name, pack]) if (name, pack) in self.times else None
+    def share(self, engine: str, pack: int) -> float | None:
+        """The floor as a share of what an engine takes, drawing included; None without the engine."""
+        own = (f"{engine} drawn", pack)
+        return self.floor / median(self.times[own]) if own in self.times else None
+
+    def room(self, pack: int) -> float | None:
+        """JAX's time over the floor: how many times as fast as JAX anything can be; None without JAX."""
+        way = self.jax(pack)
+        return None if way is None else median(self.times[way]) / self.floor
 
 
 def text_of(results: Sequence[Timed], packs: Sequence[int], rates: Rates, rounds: int) -> str:
@@ -49,7 +56,8 @@ def text_of(results: Sequence[Timed], packs: Sequence[int], rates: Rates, rounds
             "RMSprop, norm clipping, float32, batch = units.",
             "Batches drawn as in a run; of JAX the fastest form:",
             drawn_table(results, packs),
-            "\n".join(f"- {line}" for line in summary(results, packs)),
+            "Ratios of these, as geometric means over the configurations:",
+            summary_table(results, packs),
             "The same batch every time, so that nothing is drawn; JAX takes one call per step:",
             given_table(results, packs),
             said_of_floor(rates),
@@ -90,34 +98,35 @@ def given_table(results: Sequence[Timed], packs: Sequence[int]) -> str:
     return table(["", *ENGINES, "JAX", *(f"JAX / {engine}" for engine in ENGINES)], rows)
 
 
-def summary(results: Sequence[Timed], packs: Sequence[int]) -> list[str]:
-    """Geometric means and worst ratios by engine and pack size, and the shares of the floor."""
-    lines = []
+def summary_table(results: Sequence[Timed], packs: Sequence[int]) -> str:
+    """Geometric means over configurations, and where a ratio is least, by pack size."""
+    rows = []
+    for name, of in ratios().items():
+        by_pack = [{str(result.work): of(result, pack=pack) for result in results} for pack in packs]
+        if any(value is not None for found in by_pack for value in found.values()):
+            rows.append([name, *map(said_of, by_pack)])
+    return table(["", *(f"packs of {pack}" for pack in packs)], rows)
+
+
+def ratios() -> dict[str, Callable[..., float | None]]:
+    """What is said of every configuration and pack, by its name."""
+    found: dict[str, Callable[..., float | None]] = {}
     for engine in ENGINES:
         for batches in ("drawn", "given"):
-            for pack in packs:
-                gains = {str(r.work): r.gain(engine, pack, batches) for r in results}
-                lines += line_of(f"JAX / {engine}, packs of {pack}, batches {batches}", gains)
-    for name in ENGINES:
-        for pack in packs:
-            shares = {str(r.work): r.share(f"{name} drawn", pack) for r in results}
-            lines += line_of(f"floor / {name}, packs of {pack}, batches drawn", shares)
-    for pack in packs:
-        ways = [result.jax(pack) for result in results]
-        shares = [result.share(*way) if way else None for result, way in zip(results, ways, strict=True)]
-        most = {str(r.work): share and 1 / share for r, share in zip(results, shares, strict=True)}
-        lines += line_of(f"JAX / floor, packs of {pack} (the most that an engine can gain)", most)
-    return lines
+            found[f"JAX / {engine}, batches {batches}"] = partial(Timed.gain, engine=engine, batches=batches)
+    for engine in ENGINES:
+        found[f"floor / {engine}"] = partial(Timed.share, engine=engine)
+    return found | {"JAX / floor": Timed.room}
 
 
-def line_of(what: str, found: dict[str, float | None]) -> list[str]:
-    """What is said of some ratios: none if there are none."""
+def said_of(found: dict[str, float | None]) -> str:
+    """Such as '2.00, least 1.00 (rnn 32 T=10), of 18'; '-' if there is none."""
     known = {name: value for name, value in found.items() if value is not None}
     if not known:
-        return []
+        return "-"
     least = min(known, key=lambda name: known[name])
     mean = exp(fmean(map(log, known.values())))
-    return [f"{what}: {mean:.2f} (geometric mean of {len(known)}), least {known[least]:.2f} ({least})"]
+    return f"{mean:.2f}, least {known[least]:.2f} ({least}), of {len(known)}"
 
 
 def said_of_floor(rates: Rates) -> str:
