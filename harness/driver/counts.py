@@ -231,11 +231,6 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.all = 0
         self.start()
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """No: to skip torch._dynamo, torch would import it, which takes a second."""
-        return False
-
     def start(self) -> None:
         """Count from here."""
         self.operations = self.multiply_adds = self.numbers = 0
