@@ -47,6 +47,16 @@ class HasText(Protocol):
 
 
 @runtime_checkable
+class DrawsDigits(Protocol):
+    """A task whose inputs, if of more than one number, are one-hot, and which can say where each 1 is."""
+
+    input_size: int
+
+    def draw_digits(self, generator: Any, size: int, /) -> tuple[Any, Any]:
+        """As `draw`, with whole numbers (size, time) as inputs."""
+
+
+@runtime_checkable
 class HasFacts(Protocol):
     """A task that has more to say in a checkpoint."""
 
@@ -157,6 +167,11 @@ def inputs_read(model: object) -> tuple[str, ...]:
 def has_one_sequence(task: object) -> bool:
     """Whether the only sequence of a task is all of its data."""
     return isinstance(task, FullBatch) and task.full_batch
+
+
+def draws_digits(task: object) -> bool:
+    """Whether a task can give its one-hot inputs as whole numbers."""
+    return isinstance(task, DrawsDigits) and task.input_size > 1
 
 
 def graph_of(task: object) -> Any:

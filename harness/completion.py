@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 OPTIONS = {
-    "run": "--space --list --set --results --scale --executor --address --workers --device --engine --dry-run "
-    "--yes --traceback --format",
+    "run": "--space --list --set --results --scale --executor --address --workers --device --engine "
+    "--dry-run --yes --traceback --format",
     "report": "--format --out --mixed",
     "compare": "--tolerance --allow-missing",
     "generate": "--trial --results --model --prompt --length --mode --temperature --seed --n --beams",

@@ -3,20 +3,23 @@
 import torch
 
 from benchmarks.step.work import Work
+from harness.tasks import Stream
+from harness.tasks.base import CHUNK_STEPS
 from harness.training.loop import Training
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class Repeated:
-    """A stream that gives one batch again and again: what is timed then draws nothing."""
+    """A stream that gives its first batches again and again: what is timed then draws nothing."""
 
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
+    def __init__(self, stream: Stream) -> None:
+        self.batches = stream.take(CHUNK_STEPS)
 
-    def next(self) -> Batch:
-        """The batch."""
-        return self.batch
+    def take(self, most: int) -> Batch:
+        """The batches, at most so many."""
+        inputs, targets = self.batches
+        return inputs[:most], targets[:most]
 
 
 class HarnessSide:
@@ -27,7 +30,7 @@ class HarnessSide:
         self.training = Training(work.trials(), "cpu", engine)
         self.weights_RP = self.training._active.weights_RP
         self.drawing = self.training._streams
-        self.given = {seed: Repeated(stream.next()) for seed, stream in self.drawing.items()}
+        self.given = {seed: Repeated(stream) for seed, stream in self.drawing.items()}
         self.engine = self.training.engine.name
 
     def block(self, steps: int, draw: bool) -> None:

@@ -140,7 +140,7 @@ def timed(condition: Condition, replicas: int, device: str, engine: str = Eager.
     taken = []
     for _ in range(1 + REPEATS):
         begun = clock()
-        trains.block(weights_RP, states, buffers, [(inputs, targets)], own, rate, norm, ())
+        trains.block(weights_RP, states, buffers, [(inputs[None], targets[None])], own, rate, norm, ())
         taken.append(clock() - begun)
     return min(taken[1:])
 

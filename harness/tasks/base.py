@@ -1,6 +1,6 @@
 """What a task is: it makes batches, and says what its numbers mean."""
 
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -114,8 +114,12 @@ def heldout_set(task: Task, name: str, split: str, size: int = HELDOUT_SIZE) -> 
 class Stream:
     """The training batches of one seed, in order: a pure function of task, length, batch size and seed."""
 
-    def __init__(self, task: Task, name: str, batch_size: int, seed: int, device: str) -> None:
-        self._task = task
+    def __init__(
+        self, task: Task, name: str, batch_size: int, seed: int, device: str, digits: bool = False
+    ) -> None:
+        """With `digits`, inputs are int32 (batch, time): see `harness.capabilities.DrawsDigits`."""
+        self._draw: Any = task.draw_digits if digits else task.draw  # type: ignore[attr-defined]
+        self._digits = digits
         self._batch_size = batch_size
         self._device = device
         self._generator = torch.Generator().manual_seed(stream_seed("data", name, task.length, seed))
@@ -126,14 +130,21 @@ class Stream:
 
     def next(self) -> tuple[Tensor, Tensor]:
         """The next batch: inputs (batch, time, input) and targets (batch, ...)."""
+        inputs, targets = self.take(1)
+        return inputs[0], targets[0]
+
+    def take(self, most: int) -> tuple[Tensor, Tensor]:
+        """The next batches, at most so many: inputs (steps, batch, ...) and targets (steps, batch, ...)."""
         index = self._step % CHUNK_STEPS
         if index == 0:
             self._chunk_state = self._generator.get_state()
-            inputs, targets = self._task.draw(self._generator, CHUNK_STEPS * self._batch_size)
+            inputs, targets = self._draw(self._generator, CHUNK_STEPS * self._batch_size)
+            inputs = inputs.int() if self._digits else inputs
             self._inputs = inputs.reshape(CHUNK_STEPS, -1, *inputs.shape[1:]).to(self._device)
             self._targets = targets.reshape(CHUNK_STEPS, -1, *targets.shape[1:]).to(self._device)
-        self._step += 1
-        return self._inputs[index], self._targets[index]
+        end = min(index + most, CHUNK_STEPS)
+        self._step += end - index
+        return self._inputs[index:end], self._targets[index:end]
 
     def state(self) -> tuple[int, Tensor]:
         """How many batches were drawn, and the generator's state where drawing goes on: see `restore`."""

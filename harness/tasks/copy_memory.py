@@ -51,13 +51,17 @@ class CopyMemory(Generated):
         return RECALLED * math.log(SYMBOLS) / (self.length + 2 * RECALLED)
 
     def draw(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+        inputs_BT, targets_BT = self.draw_digits(generator, size)
+        return F.one_hot(inputs_BT, self.input_size).float(), targets_BT
+
+    def draw_digits(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
         symbols_BS = torch.randint(SYMBOLS, (size, RECALLED), generator=generator)
         inputs_BT = torch.full((size, self.length + 2 * RECALLED), SYMBOLS)
         targets_BT = inputs_BT.clone()
         inputs_BT[:, :RECALLED] = symbols_BS
         inputs_BT[:, -RECALLED - 1] = SYMBOLS + 1
         targets_BT[:, -RECALLED:] = symbols_BS
-        return F.one_hot(inputs_BT, self.input_size).float(), targets_BT
+        return inputs_BT, targets_BT
 
     def loss(self, outputs_BTC: Tensor, targets_BT: Tensor) -> Tensor:
         return step_losses(outputs_BTC, targets_BT).mean(dim=1)

@@ -55,10 +55,14 @@ class Palindrome:
         return DIGITS if self.encoding == "one_hot" else 1
 
     def draw(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+        digits_BT, targets_B = self.draw_digits(generator, size)
+        return self._encode(digits_BT), targets_B
+
+    def draw_digits(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
         half = math.ceil(self.length / 2)
         left_BT = torch.randint(DIGITS, (size, half), generator=generator)
         digits_BT = torch.cat([left_BT, left_BT[:, : self.length - half].flip(1)], dim=1)
-        return self._encode(digits_BT[:, :-1]), digits_BT[:, -1]
+        return digits_BT[:, :-1], digits_BT[:, -1]
 
     def draw_heldout(self, generator: torch.Generator, size: int, split: str) -> tuple[Tensor, Tensor]:
         if split != "control":

@@ -77,6 +77,10 @@ class Recall(Generated):
         return math.log(self.output_size)
 
     def draw(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+        tokens_BT, targets_BT = self.draw_digits(generator, size)
+        return F.one_hot(tokens_BT, self.input_size).float(), targets_BT
+
+    def draw_digits(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
         kinds, told = self.output_size, 2 * self.pairs
         keys_BP = torch.rand(size, kinds, generator=generator).argsort(dim=1)[:, : self.pairs]
         values_BP = torch.randint(kinds, (size, self.pairs), generator=generator)
@@ -86,7 +90,7 @@ class Recall(Generated):
         tokens_BT[:, 1:told:2] = kinds + values_BP
         tokens_BT.scatter_(1, told + places_BP, keys_BP)
         targets_BT = torch.full_like(tokens_BT, NO_TARGET).scatter_(1, told + places_BP, values_BP)
-        return F.one_hot(tokens_BT, self.input_size).float(), targets_BT
+        return tokens_BT, targets_BT
 
     def loss(self, outputs_BTC: Tensor, targets_BT: Tensor) -> Tensor:
         return step_losses(outputs_BTC, targets_BT).sum(dim=1) / self.pairs

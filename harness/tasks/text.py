@@ -240,6 +240,10 @@ class Text:
         return 0.8 * self.solved_at
 
     def draw(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+        digits_BT, targets_BT = self.draw_digits(generator, size)
+        return F.one_hot(digits_BT, self.input_size).float(), targets_BT
+
+    def draw_digits(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
         train = self.data.parts["train"]
         return self._windows(train, torch.randint(len(train) - self.length, (size,), generator=generator))
 
@@ -255,7 +259,8 @@ class Text:
         part = self.data.parts["validation" if split == "probe" else split]
         starts = torch.arange(0, len(part) - self.length, self.length)
         spread = torch.arange(min(size, len(starts))) * len(starts) // min(size, len(starts))
-        return self._windows(part, starts[spread])
+        digits_BT, targets_BT = self._windows(part, starts[spread])
+        return F.one_hot(digits_BT, self.input_size).float(), targets_BT
 
     def loss(self, outputs_BTC: Tensor, targets_BT: Tensor) -> Tensor:
         loss_N = F.cross_entropy(outputs_BTC.flatten(0, 1), targets_BT.flatten(), reduction="none")
@@ -272,4 +277,4 @@ class Text:
     def _windows(self, part: Tensor, starts_B: Tensor) -> tuple[Tensor, Tensor]:
         """The sequences of a part from these positions on."""
         characters = part[starts_B[:, None] + torch.arange(self.length + 1)].long()
-        return F.one_hot(characters[:, :-1], self.input_size).float(), characters[:, 1:]
+        return characters[:, :-1], characters[:, 1:]

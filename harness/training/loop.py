@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from harness.capabilities import draws_digits
 from harness.clip_rules import clip_rules
 from harness.condition import Checkpoint, Condition, Pack, Result
 from harness.optimizers import optimizers
@@ -95,7 +96,8 @@ class Training:
         assert heldout is not None, "only the control set may be missing"
         self._heldout, self._control = heldout, self._fixed_set("control")
         self._check()
-        self._streams = {seed: self._stream(seed) for seed in seeds}
+        digits = self.engine.reads_digits and draws_digits(self.task)
+        self._streams = {seed: self._stream(seed, digits) for seed in seeds}
         self.logs = [Log(trial, levels_of(self.task)) for trial in pack.trials]
         weights_RP, buffers = stack([self._models[trial.seed] for trial in pack.trials])
         states = self.engine.init(weights_RP, first.max_steps + first.observe)
@@ -207,10 +209,11 @@ class Training:
             log.add_block(begin, scalars_R4K[r], rows, seconds_per_step)
 
     def _batches(self, steps: int, seeds: list[int]) -> Iterator[Batch]:
-        """The next batches of the streams of these seeds: (S, B, T, I) and (S, B, ...) each."""
-        for _ in range(steps):
-            inputs, targets = zip(*(self._streams[seed].next() for seed in seeds), strict=True)
-            yield torch.stack(inputs), torch.stack(targets)
+        """The next batches of the streams of these seeds: (K, S, B, ...) each."""
+        while steps:
+            inputs, targets = zip(*(self._streams[seed].take(steps) for seed in seeds), strict=True)
+            steps -= len(inputs[0])
+            yield torch.stack(inputs, dim=1), torch.stack(targets, dim=1)
 
     def _evaluate(self, due: list[bool]) -> None:
         """Evaluate the trials whose flag is set on the held-out set, and let each store the result."""
@@ -272,9 +275,9 @@ class Training:
         found = heldout_set(self.task, self.pack.trials[0].condition.task, split)
         return None if found is None else (found[0].to(self.device), found[1].to(self.device))
 
-    def _stream(self, seed: int) -> Stream:
+    def _stream(self, seed: int, digits: bool = False) -> Stream:
         condition = self.pack.trials[0].condition
-        return Stream(self.task, condition.task, condition.batch_size, seed, self.device)
+        return Stream(self.task, condition.task, condition.batch_size, seed, self.device, digits)
 
     def _tensor(self, array: Any) -> Tensor:
         return torch.from_numpy(array).to(self.device)

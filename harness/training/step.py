@@ -6,7 +6,7 @@ Shape letters: R replicas, P parameters, S streams, B batch, T time, I input, K 
 U measured updates.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -21,7 +21,7 @@ States = tuple[State, State]
 """State of the optimizer and of the clip rule. A tensor keeps its shape (R, ...) from step to step."""
 
 Batch = tuple[Tensor, Tensor]
-"""Inputs and targets; where they are of several streams, (S, B, ...) each."""
+"""Inputs and targets. In a block they are of several steps and streams: (K, S, B, ...) each."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Engine(Protocol):
     """Updates and evaluates the replicas of one model."""
 
     name: ClassVar[str]
+    reads_digits: ClassVar[bool]  # may inputs be digits (K, S, B, T), which stand for one-hot rows?
 
     def init(self, weights_RP: Tensor, steps: int) -> States:
         """The states before the first step of a trial that takes `steps` at most."""
@@ -59,7 +60,7 @@ class Engine(Protocol):
         max_norm_R1: Tensor,
         measured: Collection[int],
     ) -> Block:
-        """One update per batch of all streams; `stream_R` says which of them a replica reads.
+        """One update per step of the batches; `stream_R` says which stream a replica reads.
 
         The norms of updates are taken at the indices `measured`, from 0.
         """
@@ -74,6 +75,7 @@ class Eager:
     """The engine that runs everywhere: torch.func.vmap for the replicas, autograd for the gradient."""
 
     name: ClassVar[str] = "eager"
+    reads_digits: ClassVar[bool] = False
 
     def __init__(self, replicas: Replicas, optimizer: Optimizer, clip_rule: ClipRule) -> None:
         self._replicas = replicas
@@ -102,7 +104,7 @@ class Eager:
     ) -> Block:
         """See `Engine`."""
         scalars, updates = [], [weights_RP.new_empty(0, len(weights_RP), 2)]
-        for k, (inputs_SBTI, targets_SB) in enumerate(batches):
+        for k, (inputs_SBTI, targets_SB) in enumerate(each_step(batches)):
             before_RP, batch = weights_RP, (inputs_SBTI[stream_R], targets_SB[stream_R])
             weights_RP, states, scalars_4R = self.step(
                 before_RP, states, buffers, *batch, learning_rate_R1, max_norm_R1
@@ -145,3 +147,9 @@ class Eager:
     ) -> tuple[Tensor, Tensor]:
         """See `Engine`."""
         return self._replicas.evaluate(weights_RP, buffers, inputs_NTI, targets_N)
+
+
+def each_step(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Inputs (S, B, ...) and targets (S, B, ...) of one step after the other."""
+    for inputs_KSBTI, targets_KSB in batches:
+        yield from zip(inputs_KSBTI, targets_KSB, strict=True)

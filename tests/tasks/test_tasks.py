@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from harness.capabilities import draws_digits
 from harness.errors import UserError
 from harness.tasks import Stream, heldout_set, step_losses, tasks
 from harness.tasks.digits import part_of, split_images
@@ -291,6 +292,22 @@ class TestEveryTask:
             return
         assert not any(torch.equal(a, c) for a, _, c in batches)
         assert len({tuple(a.flatten().tolist()) for a, _, _ in batches}) == 25
+
+    def test_digits_are_the_places_of_one_hot_inputs(self, name):
+        task = make_task(name)
+        if not draws_digits(task):
+            inputs, _ = task.draw(torch.Generator().manual_seed(3), 20)
+            one_hot = inputs.dim() == 3 and inputs.shape[2] > 1 and bool((inputs.sum(-1) == 1).all())
+            assert not (one_hot and set(inputs.unique().tolist()) <= {0.0, 1.0}), (
+                "draw_digits would be faster"
+            )
+            return
+        plain, digits = (Stream(task, name, 4, 0, "cpu", digits) for digits in (False, True))
+        for most in (3, 10, 2, 10):
+            (inputs, targets), (places, same) = plain.take(most), digits.take(most)
+            assert places.dtype == torch.int32
+            assert torch.equal(F.one_hot(places.long(), task.input_size).float(), inputs)
+            assert torch.equal(same, targets)
 
     def test_levels_are_in_order(self, name):
         task = make_task(name)

@@ -70,7 +70,7 @@ def test_every_step_of_every_optimizer_and_clip_rule_is_the_eager_one(optimizer,
         torch.tensor([[0.05], [1.0], [math.inf]]),
     )
     for _ in range(20):
-        batch = tuple(torch.stack(x) for x in zip(*(stream.next() for stream in streams), strict=True))
+        batch = tuple(torch.stack(x)[None] for x in zip(*(stream.next() for stream in streams), strict=True))
         one, other = (e.block(weights_RP, states, buffers, [batch], *how, [0]) for e in (compiled, eager))
         moved, rounding = (other.weights_RP - weights_RP).abs().amax(), 1e-7 * weights_RP.abs().amax()
         assert (one.weights_RP - other.weights_RP).abs().amax() < 1e-4 * moved + rounding
@@ -88,7 +88,7 @@ def test_a_block_of_steps_is_its_steps_one_after_the_other():
     compiled, _ = engines(optimizer="adam")
     weights_RP, buffers = stack([build_model(make_condition(**SIZES), compiled._replicas.task, 0)] * 2)
     stream = Stream(compiled._replicas.task, "palindrome", 9, 0, "cpu")
-    batches = [tuple(x[None] for x in stream.next()) for _ in range(45)]
+    batches = [tuple(x[None, None] for x in stream.next()) for _ in range(45)]
     how = (torch.zeros(2, dtype=torch.int64), torch.tensor([[1e-2], [3e-2]]), torch.tensor([[0.1], [1.0]]))
     whole = compiled.block(
         weights_RP, compiled.init(weights_RP, 45), buffers, batches, *how, range(0, 45, 10)

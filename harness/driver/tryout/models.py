@@ -211,7 +211,7 @@ def _trained(
     rate_R1 = torch.full((len(models), 1), 1e-3)
     max_norm_R1 = torch.full((len(models), 1), 1.0)
     for inputs, targets in batches[:UPDATES]:
-        batch = [(torch.stack([inputs] * len(models)), torch.stack([targets] * len(models)))]
+        batch = [(torch.stack([inputs] * len(models))[None], torch.stack([targets] * len(models))[None])]
         own = torch.arange(len(models))
         block = engine.block(weights_RP, states, buffers, batch, own, rate_R1, max_norm_R1, ())
         weights_RP, states = block.weights_RP, block.states

@@ -6,7 +6,6 @@ Replicas go one after the other, each within the processor's cache. So no number
 import ctypes
 import functools
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import ClassVar
 
 import torch
@@ -23,11 +22,11 @@ from harness.training.step import Batch, Block, Eager, States
 TOLERANCE = 1e-3
 """Largest difference between the compiled and the eager gradient, relative to the largest entry."""
 
-STEPS_AT_ONCE = 20
-"""Steps between which signals are answered."""
+STEPS_AT_ONCE = 50
+"""Most steps of one call."""
 
-NUMBERS_AT_ONCE = 4_000_000
-"""Inputs that are held for them."""
+WORK_AT_ONCE = 1e10
+"""Most multiply-adds of the forward passes of one call: a second, in which no signal is answered."""
 
 Pointer = ctypes.c_void_p
 
@@ -36,6 +35,7 @@ class Compiled(Eager):
     """See `Engine`. Raises NotTraceable or CannotBuild when it is made and cannot run this model."""
 
     name: ClassVar[str] = "compiled"
+    reads_digits: ClassVar[bool] = True
 
     def __init__(self, replicas: Replicas, optimizer: Optimizer, clip_rule: ClipRule) -> None:
         super().__init__(replicas, optimizer, clip_rule)
@@ -78,7 +78,7 @@ class Compiled(Eager):
         frozen_RF = self._functions.frozen(buffers, weights_RP)
         rest = ([*clip, *optimizer], stream_R.int(), learning_rate_R1.contiguous(), max_norm_R1.contiguous())
         scalars, updates, done = [], [weights_RP.new_empty(0, len(weights_RP), 2)], 0
-        for inputs_KSBTI, targets_KSB in together(batches):
+        for inputs_KSBTI, targets_KSB in together(batches, weights_RP.numel()):
             asked = torch.tensor([done + k in measured for k in range(len(inputs_KSBTI))], dtype=torch.uint8)
             found = self._steps(weights_RP, frozen_RF, inputs_KSBTI, targets_KSB, *rest, asked)
             scalars.append(found[0])
@@ -100,10 +100,12 @@ class Compiled(Eager):
     ) -> tuple[Tensor, Tensor]:
         """Change weights and states in place; the scalars (R, 4, K), and the norms of updates (U, R, 2)."""
         steps, streams, batch, length = inputs_KSBTI.shape[:4]
+        digits = inputs_KSBTI.dtype == torch.int32
         replicas, each = len(weights_RP), targets_KSB[0, 0, 0].numel()
         scalars_R4K = weights_RP.new_empty(replicas, 4, steps)
         updates_UR2 = weights_RP.new_empty(int(measured_K.sum()), replicas, 2)
-        data = (inputs_KSBTI, None, targets_KSB, self._functions.constants, self._functions.table)
+        inputs = (None, inputs_KSBTI) if digits else (inputs_KSBTI, None)
+        data = (*inputs, targets_KSB, self._functions.constants, self._functions.table)
         held = (stream_R, weights_RP, frozen_RF, *data, learning_rate_R1, max_norm_R1)
         assert self._update is not None
         self._library.block(
@@ -128,13 +130,25 @@ class Compiled(Eager):
         return self._functions.gradients(weights_RP, buffers, inputs_RBTI, targets_RB)
 
 
-def together(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Several batches at a time: inputs (K, S, B, T, I), and targets (K, S, B, ...) as float32."""
-    left = iter(batches)
-    while first := next(left, None):
-        more = min(STEPS_AT_ONCE, NUMBERS_AT_ONCE // max(1, first[0].numel())) - 1
-        inputs, targets = zip(first, *islice(left, max(0, more)), strict=True)
-        yield torch.stack(inputs), torch.stack(targets).float()
+def together(batches: Iterable[Batch], weights: int) -> Iterator[Batch]:
+    """Batches of as many steps as one call takes, for so many weights of all replicas; targets as float32."""
+    held: list[Batch] = []
+    for batch in batches:
+        rows = batch[0].shape[2] * batch[0].shape[3]
+        most = max(1, min(STEPS_AT_ONCE, int(WORK_AT_ONCE / (weights * rows))))
+        for part in zip(*(torch.split(tensor, most) for tensor in batch), strict=True):
+            if held and sum(len(inputs) for inputs, _ in [*held, part]) > most:
+                yield joined(held)
+                held = []
+            held.append(part)
+    if held:
+        yield joined(held)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """One batch of the steps of all."""
+    inputs, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    return inputs.contiguous(), targets.float().contiguous()
 
 
 @functools.cache
