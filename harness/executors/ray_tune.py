@@ -7,13 +7,11 @@ truth.
 """
 
 import logging
-import math
 import os
 import signal
 import sys
 import tempfile
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # what ends late starts no Ray again
 }
 for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)
@@ -45,8 +44,8 @@ from harness.condition import Pack, Result
 from harness.errors import ExecutorError, UserError, one_line, plain, shortened, text_of, whole
 from harness.executors.base import Failure, Source, attempt
 from harness.executors.cluster import (
+    Capacity,
     SearchPath,
-    capacity,
     check_fits,
     check_reachable,
     driver_path,
@@ -61,9 +60,6 @@ ROOT = str(Path(__file__).parents[2])
 
 LOOK_AGAIN = 0.2
 """Seconds between looks at whether another worker is wanted."""
-
-LOOK_AT_NODES = 5.0
-"""Seconds between looks at the nodes of the cluster."""
 
 
 class PackTrainable(tune.Trainable):
@@ -107,6 +103,8 @@ class SlotSearcher(StaysWithDriver, Searcher):
         self._slots = slots
 
     def suggest(self, trial_id: str) -> Any:
+        if self._slots.queue.over:
+            raise Over
         return {"slot": trial_id} if self._slots.open(trial_id) else None
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
@@ -203,7 +201,7 @@ def run_ray(source: Source, device: str, workers: int | None, address: str | Non
 
 def serve(source: Source, device: str, per_pack: dict[str, float], workers: int | None) -> None:
     """Serve the source from this thread, while another one lets Tune keep the workers."""
-    limit = (lambda: workers) if workers else Capacity(per_pack)
+    limit = (lambda: workers) if workers else Capacity(per_pack, ray.nodes)
     path = driver_path()
     queue = PackQueue(source, limit)
     slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, device, path), end)
@@ -244,21 +242,6 @@ def end(worker: Any) -> None:
         ray.kill(worker)
 
 
-class Capacity:
-    """How many packs the nodes of the cluster can train at once; it looks again every few seconds."""
-
-    def __init__(self, per_pack: dict[str, float]) -> None:
-        self._per_pack = per_pack
-        self._looked = -math.inf
-        self._found = 1
-
-    def __call__(self) -> int:
-        if time.monotonic() - self._looked > LOOK_AT_NODES:
-            self._looked = time.monotonic()
-            self._found = max(1, capacity(self._per_pack, ray.nodes()))  # type: ignore[no-untyped-call]
-        return self._found
-
-
 def connect(workers: int | None, address: str | None) -> None:
     """Join the cluster at `address`, or start a Ray of our own; keep it quiet, and signals as they are."""
     quiet: dict[str, Any] = {
@@ -275,12 +258,7 @@ def connect(workers: int | None, address: str | None) -> None:
             check_reachable(address)
             ray.init(address=address, **quiet)
         else:
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                include_dashboard=False,
-                **quiet,
-            )
+            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
     except UserError:
         raise
     except Exception as error:
@@ -303,10 +281,7 @@ def tune_slots(slots: Slots, per_pack: dict[str, float]) -> None:
         tune.Tuner(
             tune.with_resources(PackTrainable, per_pack),
             tune_config=tune.TuneConfig(
-                search_alg=SlotSearcher(slots),
-                scheduler=SlotScheduler(slots),
-                num_samples=-1,
-                reuse_actors=False,
+                search_alg=SlotSearcher(slots), scheduler=SlotScheduler(slots), num_samples=-1
             ),
             run_config=tune.RunConfig(
                 name="packs",

@@ -43,7 +43,7 @@ class Slots:
         self._starting: set[str] = set()
         self._workers: dict[str, Any] = {}
         self._threads: list[threading.Thread] = []
-        self._failed_starts = 0
+        self._failed_starts: list[Failure] = []  # since a worker last was up
 
     @property
     def starting(self) -> bool:
@@ -51,10 +51,15 @@ class Slots:
         return bool(self._starting)
 
     def open(self, name: str) -> bool:
-        """Whether to start one more worker: there is a place and a pack for it."""
-        retired = self._failed_starts // (LOST_WORKER_RETRIES + 1)
-        wanted = min(self._limit() - retired, self.queue.useful())
-        if len(self._starting) + len(self._workers) >= wanted:
+        """Whether to start one more worker: there is a place and a pack for it.
+
+        A place has its tries. When none is left, and no worker, every pack fails as the last start did.
+        """
+        places = self._limit() - len(self._failed_starts) // (LOST_WORKER_RETRIES + 1)
+        there = len(self._starting) + len(self._workers)
+        if places <= 0 and not there:
+            self.queue.no_workers(self._failed_starts[-1])
+        if there >= min(places, self.queue.useful()):
             return False
         self._starting.add(name)
         return True
@@ -63,16 +68,15 @@ class Slots:
         """A worker is up: serve it."""
         self._workers[name] = worker
         self._starting.discard(name)
+        self._failed_starts.clear()
         thread = threading.Thread(target=self._serve, args=(name, worker), daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def failed_to_start(self, name: str, failure: Failure) -> None:
-        """A worker ended before it was up. Where every place has had its tries, all packs fail with this."""
+        """A worker ended before it was up."""
+        self._failed_starts.append(failure)
         self._starting.discard(name)
-        self._failed_starts += 1
-        if not self._workers and self._failed_starts >= (LOST_WORKER_RETRIES + 1) * self._limit():
-            self.queue.no_workers(failure)
 
     def _serve(self, name: str, worker: Any) -> None:
         while (pack := self.queue.take()) is not None:
