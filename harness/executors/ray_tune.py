@@ -204,12 +204,13 @@ def serve(source: Source, device: str, per_pack: dict[str, float], workers: int 
     limit = (lambda: workers) if workers else Capacity(per_pack, ray.nodes)
     path = driver_path()
     queue = PackQueue(source, limit)
-    slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, device, path), end)
+    slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, device, path), alive, end)
     queue.fill()  # so that Tune sees at once how many workers are wanted
 
     def keep_workers() -> None:
         try:
             tune_slots(slots, per_pack)
+            queue.break_down(TuneError("Tune has ended"))
         except Over:
             pass
         except BaseException as error:
@@ -234,6 +235,15 @@ def train_on(worker: Any, pack: Pack, device: str, path: SearchPath) -> Outcome:
         end(worker)  # it may only be out of reach
         raise WorkerLost(lost(error)) from error
     return outcome
+
+
+def alive(worker: Any) -> bool:
+    """Whether a worker's actor answers."""
+    try:
+        ray.get(worker.get_current_ip_pid.remote())
+    except RayError:
+        return False
+    return True
 
 
 def end(worker: Any) -> None:

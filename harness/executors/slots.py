@@ -1,6 +1,7 @@
 """The workers of a run: when to start one more, and a thread of this process that serves each."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,9 @@ from harness.executors.pack_queue import LOST_WORKER_RETRIES, Outcome, PackQueue
 
 PATIENCE = 10.0
 """Seconds that a thread has to end in."""
+
+IDLE = 1.0
+"""Seconds without a pack after which a worker is asked whether it still lives."""
 
 
 class WorkerLost(Exception):
@@ -24,7 +28,7 @@ class Slots:
     """Places for workers. A worker has the name of the Tune trial that it is.
 
     `limit` says how many there may be. `train` sends a pack to a worker and waits for what comes of it, or
-    raises WorkerLost. `end` ends a worker, whatever it does.
+    raises WorkerLost. `alive` asks a worker that was idle. `end` ends a worker, whatever it does.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class Slots:
         queue: PackQueue,
         limit: Callable[[], int],
         train: Callable[[Any, Pack], Outcome],
+        alive: Callable[[Any], bool],
         end: Callable[[Any], None],
     ) -> None:
         self.queue = queue
@@ -39,6 +44,7 @@ class Slots:
         self.gone: set[str] = set()  # lost, and still a trial of Tune's
         self._limit = limit
         self._train = train
+        self._alive = alive
         self._end = end
         self._starting: set[str] = set()
         self._workers: dict[str, Any] = {}
@@ -79,7 +85,11 @@ class Slots:
         self._starting.discard(name)
 
     def _serve(self, name: str, worker: Any) -> None:
+        idle_since = time.monotonic()
         while (pack := self.queue.take()) is not None:
+            if time.monotonic() - idle_since > IDLE and not self._alive(worker):
+                self.queue.put_back(pack)  # it died while it had none
+                break
             try:
                 self.queue.hand_back(pack, self._train(worker, pack))
             except WorkerLost as lost:
@@ -88,6 +98,7 @@ class Slots:
             except BaseException as error:
                 self.queue.break_down(error)
                 break
+            idle_since = time.monotonic()
         self.gone.add(name)
         del self._workers[name]
         self.changed.set()
