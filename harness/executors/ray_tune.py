@@ -16,19 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-QUIET = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files per trial
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
-    "TUNE_WARN_THRESHOLD_S": "60",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # all workers may start at once
-    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0, no tables and banners
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_AUTO_CONNECT": "0",  # what ends late starts no Ray again
-}
-for _name, _value in QUIET.items():
+from harness.executors.quiet import ENVIRONMENT, silence
+
+for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
 import ray
@@ -277,12 +267,6 @@ def connect(workers: int | None, address: str | None) -> None:
     if in_main_thread():
         signal.signal(signal.SIGTERM, on_terminate)  # Ray puts its own in place
     silence()
-
-
-def silence() -> None:
-    """Let Ray log nothing: a lost worker is retried, then reported by us."""
-    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def tune_slots(slots: Slots, per_pack: dict[str, float]) -> None:
