@@ -2,10 +2,12 @@
 
     python benchmarks/scheduling.py [--trials 64] [--seconds 1] [--workers 2] [--tiny 10000] [--beside]
 
-A trial here takes so many processor seconds and trains nothing. `ideal` is trials x seconds over the cores
-that the workers can have. Beside one busy process (`--beside`), which has its fair share, those are fewer.
-"in all" counts from the call to its return, the start and the end of Ray included. "training" counts from the
-first trial's start to the last one's end. `--tiny` are trials that take no time: what is left is overhead.
+A trial here takes so many processor seconds and trains nothing. With `--sleep` it sleeps instead, so that
+other load does not matter. `ideal` is trials x seconds over the cores that the workers can have. Beside one
+busy process (`--beside`), which has its fair share, those are fewer. "in all" counts from the call to its
+return, the start and the end of Ray included. "training" counts from the first trial's start to the last
+one's end. "busy" is the share of it that a worker spends in trials. `--tiny` are trials that take no time:
+what is left is overhead.
 """
 
 import argparse
@@ -25,9 +27,12 @@ Worked = tuple[int, float, float]
 """The process of a trial, and when it began and ended."""
 
 
-def work(seconds: float) -> Worked:
-    """Take so many processor seconds."""
+def work(seconds: float, sleeping: bool) -> Worked:
+    """Take so many processor seconds, or sleep."""
     begun, used = time.time(), time.process_time()
+    if sleeping:
+        time.sleep(seconds)
+        return os.getpid(), begun, time.time()
     while time.process_time() - used < seconds:
         pass
     return os.getpid(), begun, time.time()
@@ -38,22 +43,23 @@ class Task(NamedTuple):
 
     pack_id: str
     seconds: float
+    sleeping: bool
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return arrived, (self.pack_id, self.seconds)
+        return arrived, tuple(self)
 
 
-def arrived(pack_id: str, seconds: float) -> Task:
+def arrived(*fields: Any) -> Task:
     """A task on its worker, which from now on works instead of training."""
-    base.train = lambda pack, _device: work(pack.seconds)
-    return Task(pack_id, seconds)
+    base.train = lambda task, _device: work(task.seconds, task.sleeping)  # type: ignore[assignment]
+    return Task(*fields)
 
 
 class Tasks:
     """A source of tasks, and what came of them."""
 
-    def __init__(self, trials: int, seconds: float) -> None:
-        self._left = [Task(str(number), seconds) for number in range(trials)]
+    def __init__(self, trials: int, seconds: float, sleeping: bool) -> None:
+        self._left = [Task(str(number), seconds, sleeping) for number in range(trials)]
         self._trials = trials
         self.worked: list[Worked] = []
 
@@ -72,19 +78,19 @@ class Tasks:
         self.worked.append(outcome)
 
 
-def harness(trials: int, seconds: float, workers: int) -> list[Worked]:
+def harness(trials: int, seconds: float, workers: int, sleeping: bool) -> list[Worked]:
     """All trials by the executor of the harness."""
-    source = Tasks(trials, seconds)
+    source = Tasks(trials, seconds, sleeping)
     ray_tune.run_ray(source, "cpu", workers, None)  # type: ignore[arg-type]
     return source.worked
 
 
-def plain_tune(trials: int, seconds: float, workers: int) -> list[Worked]:
+def plain_tune(trials: int, seconds: float, workers: int, sleeping: bool) -> list[Worked]:
     """All trials as function trainables of a grid, as Tune's guide writes them."""
     ray, tune = ray_tune.ray, ray_tune.tune
 
     def trainable(config: dict[str, Any]) -> None:  # noqa: ARG001
-        tune.report(dict(zip(("process", "begun", "ended"), work(seconds), strict=True)))
+        tune.report(dict(zip(("process", "begun", "ended"), work(seconds, sleeping), strict=True)))
 
     ray_tune.connect(workers, None)
     with tempfile.TemporaryDirectory() as scratch:
@@ -112,26 +118,28 @@ def beside_a_busy_process(wanted: bool) -> Iterator[None]:
         other.wait()
 
 
-def ideal(trials: int, seconds: float, workers: int, beside: bool) -> float:
+def ideal(trials: int, seconds: float, workers: int, beside: bool, sleeping: bool) -> float:
     """Seconds if every core that the workers can have trains all the time."""
+    if sleeping:
+        return trials * seconds / workers
     cores = len(os.sched_getaffinity(0))
     share = cores * workers / (workers + 1) if beside else float(cores)
     return trials * seconds / min(workers, share)
 
 
-def row(name: str, call: Any, trials: int, seconds: float, workers: int, beside: bool) -> None:
+def row(name: str, call: Any, trials: int, seconds: float, workers: int, beside: bool, sleep: bool) -> None:
     """Run one side, and print its line."""
     begun = time.time()
-    worked = call(trials, seconds, workers)
+    worked = call(trials, seconds, workers, sleep)
     in_all = time.time() - begun
     training = max(end for _, _, end in worked) - min(start for _, start, _ in worked)
-    best = ideal(trials, seconds, workers, beside)
+    in_trials = sum(end - start for _, start, end in worked)
+    best = ideal(trials, seconds, workers, beside, sleep)
     processes = len({process for process, _, _ in worked})
-    each = 1000 * (training * workers / trials - seconds * training / max(training, best))
+    overhead = 1000 * (training * workers - in_trials) / trials
     print(
-        f"| {name} | {trials} x {seconds:g} s | {best:.1f} | {training:.1f} | {in_all:.1f} | "
-        f"{best / training:.0%} | {processes} |"
-        + (f" {each:.2f} ms per pack and worker" if not seconds else ""),
+        f"| {name} | {trials} x {seconds:g} s | {best:.1f} | {training:.1f} | {in_all:.1f} "
+        f"| {in_trials / training / workers:.1%} | {overhead:.2f} | {processes} |",
         flush=True,
     )
 
@@ -144,17 +152,19 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--tiny", type=int, default=10_000)
     parser.add_argument("--beside", action="store_true", help="beside one busy process")
+    parser.add_argument("--sleep", action="store_true", help="trials sleep")
     parser.add_argument("--no-tune", action="store_true", help="leave plain Tune out")
     given = parser.parse_args()
-    print("| grid | trials | ideal s | training s | in all s | ideal / training | processes |")
-    print("|---|---|---|---|---|---|---|")
+    print("| grid | trials | ideal s | training s | in all s | busy | ms between trials | processes |")
+    print("|---|---|---|---|---|---|---|---|")
     with beside_a_busy_process(given.beside):
-        size = (given.workers, given.beside)
-        row("harness", harness, given.trials, given.seconds, *size)
-        if not given.no_tune:
-            row("plain Tune", plain_tune, given.trials, given.seconds, *size)
+        how = (given.workers, given.beside, given.sleep)
+        if given.trials:
+            row("harness", harness, given.trials, given.seconds, *how)
+        if given.trials and not given.no_tune:
+            row("plain Tune", plain_tune, given.trials, given.seconds, *how)
         if given.tiny:
-            row("harness", harness, given.tiny, 0.0, *size)
+            row("harness", harness, given.tiny, 0.0, *how)
 
 
 if __name__ == "__main__":

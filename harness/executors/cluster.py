@@ -1,10 +1,12 @@
 """What must hold before a cluster trains: Ray answers, a pack fits on a node, modules are found there."""
 
+import math
 import os
 import socket
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ SETTINGS_FRAME = 4
 
 PATIENCE = 10.0
 """Seconds that a cluster has to answer."""
+
+LOOK_AGAIN = 5.0
+"""Seconds between looks at the nodes of a cluster."""
 
 SHOWN_NODES = 4
 """Nodes that an error lists."""
@@ -56,11 +61,30 @@ def check_fits(
     )
 
 
-def capacity(per_pack: Mapping[str, float], nodes: Sequence[Mapping[str, Any]]) -> int:
-    """How many packs the nodes that are alive can train at once, if nothing else runs there."""
-    held = [node["Resources"] for node in nodes if node["Alive"]]
-    shares = per_pack.items()
-    return sum(min(int(node.get(name.upper(), 0) / share + 1e-6) for name, share in shares) for node in held)
+class Capacity:
+    """How many packs the nodes that are alive can train at once, if nothing else runs there; at least 1.
+
+    `nodes` lists them. It is asked again every few seconds, because nodes come and go.
+    """
+
+    def __init__(
+        self, per_pack: Mapping[str, float], nodes: Callable[[], Sequence[Mapping[str, Any]]]
+    ) -> None:
+        self._per_pack = per_pack
+        self._nodes = nodes
+        self._looked = -math.inf
+        self._found = 1
+
+    def __call__(self) -> int:
+        """The number of packs."""
+        if time.monotonic() - self._looked > LOOK_AGAIN:
+            self._looked = time.monotonic()
+            held = [node["Resources"] for node in self._nodes() if node["Alive"]]
+            self._found = max(1, sum(map(self._packs, held)))
+        return self._found
+
+    def _packs(self, node: Mapping[str, float]) -> int:
+        return min(int(node.get(name.upper(), 0) / share + 1e-6) for name, share in self._per_pack.items())
 
 
 SearchPath = tuple[list[str], list[str]]

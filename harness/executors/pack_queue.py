@@ -87,6 +87,10 @@ class PackQueue:
         if self._losses[pack.pack_id] > LOST_WORKER_RETRIES or self._no_workers is not None:
             self.hand_back(pack, failure)
             return
+        self.put_back(pack)
+
+    def put_back(self, pack: Pack) -> None:
+        """A pack that was taken was not begun: it is the next to be."""
         with self._changed:
             self._training -= 1
             self._ready.appendleft(pack)

@@ -7,29 +7,18 @@ truth.
 """
 
 import logging
-import math
 import os
 import signal
 import sys
 import tempfile
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-QUIET = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files per trial
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
-    "TUNE_WARN_THRESHOLD_S": "60",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # all workers may start at once
-    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0, no tables and banners
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
-for _name, _value in QUIET.items():
+from harness.executors.quiet import ENVIRONMENT, silence
+
+for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
 import ray
@@ -45,8 +34,8 @@ from harness.condition import Pack, Result
 from harness.errors import ExecutorError, UserError, one_line, plain, shortened, text_of, whole
 from harness.executors.base import Failure, Source, attempt
 from harness.executors.cluster import (
+    Capacity,
     SearchPath,
-    capacity,
     check_fits,
     check_reachable,
     driver_path,
@@ -61,9 +50,6 @@ ROOT = str(Path(__file__).parents[2])
 
 LOOK_AGAIN = 0.2
 """Seconds between looks at whether another worker is wanted."""
-
-LOOK_AT_NODES = 5.0
-"""Seconds between looks at the nodes of the cluster."""
 
 
 class PackTrainable(tune.Trainable):
@@ -107,6 +93,8 @@ class SlotSearcher(StaysWithDriver, Searcher):
         self._slots = slots
 
     def suggest(self, trial_id: str) -> Any:
+        if self._slots.queue.over:
+            raise Over
         return {"slot": trial_id} if self._slots.open(trial_id) else None
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
@@ -203,15 +191,16 @@ def run_ray(source: Source, device: str, engine: str, workers: int | None, addre
 
 def serve(source: Source, device: str, engine: str, per_pack: dict[str, float], workers: int | None) -> None:
     """Serve the source from this thread, while another one lets Tune keep the workers."""
-    limit = (lambda: workers) if workers else Capacity(per_pack)
+    limit = (lambda: workers) if workers else Capacity(per_pack, ray.nodes)
     how = (device, engine, driver_path())
     queue = PackQueue(source, limit)
-    slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, *how), end)
+    slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, *how), alive, end)
     queue.fill()  # so that Tune sees at once how many workers are wanted
 
     def keep_workers() -> None:
         try:
             tune_slots(slots, per_pack)
+            queue.break_down(TuneError("Tune has ended"))
         except Over:
             pass
         except BaseException as error:
@@ -238,25 +227,19 @@ def train_on(worker: Any, pack: Pack, device: str, engine: str, path: SearchPath
     return outcome
 
 
+def alive(worker: Any) -> bool:
+    """Whether a worker's actor answers."""
+    try:
+        ray.get(worker.get_current_ip_pid.remote())
+    except RayError:
+        return False
+    return True
+
+
 def end(worker: Any) -> None:
     """Kill a worker's actor, if there still is one."""
     with suppress(RayError):
         ray.kill(worker)
-
-
-class Capacity:
-    """How many packs the nodes of the cluster can train at once; it looks again every few seconds."""
-
-    def __init__(self, per_pack: dict[str, float]) -> None:
-        self._per_pack = per_pack
-        self._looked = -math.inf
-        self._found = 1
-
-    def __call__(self) -> int:
-        if time.monotonic() - self._looked > LOOK_AT_NODES:
-            self._looked = time.monotonic()
-            self._found = max(1, capacity(self._per_pack, ray.nodes()))  # type: ignore[no-untyped-call]
-        return self._found
 
 
 def connect(workers: int | None, address: str | None) -> None:
@@ -275,12 +258,7 @@ def connect(workers: int | None, address: str | None) -> None:
             check_reachable(address)
             ray.init(address=address, **quiet)
         else:
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                include_dashboard=False,
-                **quiet,
-            )
+            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
     except UserError:
         raise
     except Exception as error:
@@ -291,22 +269,13 @@ def connect(workers: int | None, address: str | None) -> None:
     silence()
 
 
-def silence() -> None:
-    """Let Ray log nothing: a lost worker is retried, then reported by us."""
-    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
 def tune_slots(slots: Slots, per_pack: dict[str, float]) -> None:
     """One Tuner with a trial for each worker, which leaves nothing on the disk."""
     with tempfile.TemporaryDirectory(prefix="stability-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(PackTrainable, per_pack),
             tune_config=tune.TuneConfig(
-                search_alg=SlotSearcher(slots),
-                scheduler=SlotScheduler(slots),
-                num_samples=-1,
-                reuse_actors=False,
+                search_alg=SlotSearcher(slots), scheduler=SlotScheduler(slots), num_samples=-1
             ),
             run_config=tune.RunConfig(
                 name="packs",

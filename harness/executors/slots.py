@@ -1,6 +1,7 @@
 """The workers of a run: when to start one more, and a thread of this process that serves each."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,9 @@ from harness.executors.pack_queue import LOST_WORKER_RETRIES, Outcome, PackQueue
 
 PATIENCE = 10.0
 """Seconds that a thread has to end in."""
+
+IDLE = 1.0
+"""Seconds without a pack after which a worker is asked whether it still lives."""
 
 
 class WorkerLost(Exception):
@@ -24,7 +28,7 @@ class Slots:
     """Places for workers. A worker has the name of the Tune trial that it is.
 
     `limit` says how many there may be. `train` sends a pack to a worker and waits for what comes of it, or
-    raises WorkerLost. `end` ends a worker, whatever it does.
+    raises WorkerLost. `alive` asks a worker that was idle. `end` ends a worker, whatever it does.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class Slots:
         queue: PackQueue,
         limit: Callable[[], int],
         train: Callable[[Any, Pack], Outcome],
+        alive: Callable[[Any], bool],
         end: Callable[[Any], None],
     ) -> None:
         self.queue = queue
@@ -39,11 +44,12 @@ class Slots:
         self.gone: set[str] = set()  # lost, and still a trial of Tune's
         self._limit = limit
         self._train = train
+        self._alive = alive
         self._end = end
         self._starting: set[str] = set()
         self._workers: dict[str, Any] = {}
         self._threads: list[threading.Thread] = []
-        self._failed_starts = 0
+        self._failed_starts: list[Failure] = []  # since a worker last was up
 
     @property
     def starting(self) -> bool:
@@ -51,10 +57,15 @@ class Slots:
         return bool(self._starting)
 
     def open(self, name: str) -> bool:
-        """Whether to start one more worker: there is a place and a pack for it."""
-        retired = self._failed_starts // (LOST_WORKER_RETRIES + 1)
-        wanted = min(self._limit() - retired, self.queue.useful())
-        if len(self._starting) + len(self._workers) >= wanted:
+        """Whether to start one more worker: there is a place and a pack for it.
+
+        A place has its tries. When none is left, and no worker, every pack fails as the last start did.
+        """
+        places = self._limit() - len(self._failed_starts) // (LOST_WORKER_RETRIES + 1)
+        there = len(self._starting) + len(self._workers)
+        if places <= 0 and not there:
+            self.queue.no_workers(self._failed_starts[-1])
+        if there >= min(places, self.queue.useful()):
             return False
         self._starting.add(name)
         return True
@@ -63,19 +74,22 @@ class Slots:
         """A worker is up: serve it."""
         self._workers[name] = worker
         self._starting.discard(name)
+        self._failed_starts.clear()
         thread = threading.Thread(target=self._serve, args=(name, worker), daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def failed_to_start(self, name: str, failure: Failure) -> None:
-        """A worker ended before it was up. Where every place has had its tries, all packs fail with this."""
+        """A worker ended before it was up."""
+        self._failed_starts.append(failure)
         self._starting.discard(name)
-        self._failed_starts += 1
-        if not self._workers and self._failed_starts >= (LOST_WORKER_RETRIES + 1) * self._limit():
-            self.queue.no_workers(failure)
 
     def _serve(self, name: str, worker: Any) -> None:
+        idle_since = time.monotonic()
         while (pack := self.queue.take()) is not None:
+            if time.monotonic() - idle_since > IDLE and not self._alive(worker):
+                self.queue.put_back(pack)  # it died while it had none
+                break
             try:
                 self.queue.hand_back(pack, self._train(worker, pack))
             except WorkerLost as lost:
@@ -84,6 +98,7 @@ class Slots:
             except BaseException as error:
                 self.queue.break_down(error)
                 break
+            idle_since = time.monotonic()
         self.gone.add(name)
         del self._workers[name]
         self.changed.set()

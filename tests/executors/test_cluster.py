@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import UserError
 from harness.executors import cluster
-from harness.executors.cluster import check_fits, check_reachable, driver_path, with_path
+from harness.executors.cluster import Capacity, check_fits, check_reachable, driver_path, with_path
 
 SETTINGS = bytes([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 64, 0, 0])
 """How a server of gRPC begins: a SETTINGS frame."""
@@ -96,6 +96,28 @@ def test_where_no_node_can_train_a_pack_it_is_refused_and_not_waited_for(per_pac
         check_fits(per_pack, nodes, "auto")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("per_pack", "nodes", "packs"),
+    [
+        ({"cpu": 1}, [node(CPU=4.0), node(CPU=2.5), node(False, CPU=8.0)], 6),
+        ({"cpu": 1, "gpu": 1 / 3}, [node(CPU=16.0, GPU=2.0), node(CPU=2.0, GPU=1.0), node(CPU=9.0)], 8),
+        ({"cpu": 1}, [], 1),
+    ],
+)
+def test_so_many_packs_fit_on_a_cluster_at_once(per_pack, nodes, packs):
+    assert Capacity(per_pack, lambda: nodes)() == packs
+
+
+def test_nodes_that_join_count_when_it_looks_again(monkeypatch):
+    nodes = [node(CPU=1.0)]
+    capacity = Capacity({"cpu": 1}, lambda: nodes)
+    assert capacity() == 1
+    nodes.append(node(CPU=2.0))
+    assert capacity() == 1, "it does not look every time"
+    monkeypatch.setattr(cluster, "LOOK_AGAIN", 0)
+    assert capacity() == 3
 
 
 LIBRARY = sysconfig.get_path("stdlib")

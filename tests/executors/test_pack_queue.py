@@ -61,11 +61,17 @@ def test_a_pack_that_loses_its_workers_is_tried_three_times_and_no_other_is_lost
 
 def test_a_pack_is_tried_again_by_another_worker_while_the_others_go_on():
     source = Naps([Nap(n) for n in range(10)])
+    died = threading.Event()
 
     def dies(queue):
         queue.lose(queue.take(), GONE)
+        died.set()
 
-    served(source, dies, trains)
+    def goes_on(queue):
+        died.wait(5)
+        trains(queue)
+
+    served(source, dies, goes_on)
     assert sorted(source.rested) == list(range(10))
 
 

@@ -95,7 +95,7 @@ def test_no_worker_can_be_started_and_every_pack_says_why(ray_tune, monkeypatch)
 
     monkeypatch.setattr(ray_tune, "PackTrainable", Broken)
     source = Naps([Nap(n) for n in range(5)])
-    ray_tune.run_ray(source, "cpu", 2, None)
+    ray_tune.run_ray(source, "cpu", 1, None)
     assert len(source.failures) == 5
     assert all("no worker could be started" in f.reason for f in source.failures.values())
     assert all("no module named so" in f.reason for f in source.failures.values())
@@ -104,7 +104,7 @@ def test_no_worker_can_be_started_and_every_pack_says_why(ray_tune, monkeypatch)
 def test_a_node_that_joins_trains_too_and_one_that_goes_costs_no_pack(ray_tune, monkeypatch):
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setattr(ray_tune, "LOOK_AT_NODES", 0.5)
+    monkeypatch.setattr("harness.executors.cluster.LOOK_AGAIN", 0.5)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     other = []
 
