@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, trim_mean
+from scipy.stats import binomtest
 from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
@@ -110,7 +110,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def interquartile_mean(values: Floats) -> float:
     """Mean of the middle half: a quarter of the values is cut off at each end. It is NaN without values."""
-    return float(trim_mean(values, 0.25)) if len(values) else float("nan")
+    cut = len(values) // 4
+    ordered = np.partition(values, (cut, len(values) - cut - 1)) if cut else values
+    return float(ordered[cut : len(values) - cut].mean()) if len(values) else float("nan")
 
 
 def stratified_bootstrap(
@@ -125,7 +127,7 @@ def stratified_bootstrap(
     """
     value = statistic(np.concatenate(list(strata)))
     drawn = [
-        statistic(np.concatenate([generator.choice(stratum, len(stratum)) for stratum in strata]))
+        statistic(np.concatenate([s[generator.integers(len(s), size=len(s))] for s in strata]))
         for _ in range(resamples)
     ]
     low, high = np.quantile(drawn, [0.025, 0.975])

@@ -6,6 +6,8 @@ import signal
 import pytest
 import torch
 
+from harness.tasks import heldout_set
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -20,4 +22,12 @@ def _no_waiting_for_the_disk():
     """What a test writes need not outlive a power cut, and os.fsync can take most of its time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _file: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def few_heldout():
+    """Held-out sets of 300 sequences, a chunk and what is left: 2,000 take longer than a tiny training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heldout_set, "__defaults__", (300,))
         yield

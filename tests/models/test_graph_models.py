@@ -17,6 +17,8 @@ from harness.training.moments import probe_batch
 from harness.training.replicas import Replicas, build_model, stack
 from tests.helpers import end_weights, make_condition, make_trial, mostly_contract, some_graph, trained
 
+pytestmark = pytest.mark.usefixtures("few_heldout")
+
 
 def build(name: str, graph: Graph | None = None, length: int = 3, inputs: int = 12, **options) -> nn.Module:
     torch.manual_seed(0)

@@ -153,6 +153,16 @@ def test_moments_do_not_depend_on_packing_beyond_rounding():
         assert_same_moments(result, train(Pack((trial,), ALL))[0])
 
 
+def test_how_many_replicas_a_probe_takes_at_once_changes_no_moment(monkeypatch):
+    pack = Pack(tuple(make_trial(seed, max_steps=5) for seed in range(4)), FEW)
+    at_once = train(pack)
+    for name in FEW:
+        monkeypatch.setitem(PROBES, name, dataclasses.replace(PROBES[name], rows_at_once=3))
+    for one, other in zip(at_once, train(pack), strict=True):
+        np.testing.assert_equal(other.moments, one.moments)
+        np.testing.assert_equal(other.profiles, one.profiles)
+
+
 def test_only_report_trials_are_probed():
     space = Space(name="x", summary="", models=("rnn",), lengths=(4,), lr_trials=5, tuning_seeds=1, seeds=2)
     plan = Plan(space, {})

@@ -27,6 +27,8 @@ from tests.helpers import (
     trained,
 )
 
+pytestmark = pytest.mark.usefixtures("few_heldout")
+
 SIZES = dict(
     hidden_size=16, batch_size=32, length=6, optimizer="rmsprop", max_steps=60, observe=20, eval_every=20
 )

@@ -14,6 +14,8 @@ from harness.tasks import heldout_set, tasks
 from harness.training.loop import build_task, train
 from tests.helpers import LENGTHS, make_trial, mostly_contract, same_numbers, trained
 
+pytestmark = pytest.mark.usefixtures("few_heldout")
+
 PAIRS = [(model, task) for model in models.names() for task in tasks.names() if fits(model, task)]
 
 

@@ -15,6 +15,8 @@ from harness.optimizers import optimizers
 from harness.training.loop import Training
 from tests.helpers import LENGTHS, TASK_OF, make_pack, make_trial, mostly_contract, trained
 
+pytestmark = pytest.mark.usefixtures("few_heldout")
+
 
 def finish(training: Training) -> Training:
     while not training.finished:
