@@ -17,7 +17,7 @@ from harness.training.compiled.source import source
 from harness.training.replicas import Buffers, Replicas, stack
 
 LENGTHS = {"copy": 3, "digits": 8, "recall": 14}
-QUICK = ("-O1",)
+QUICK = ("-O0",)
 """Compiler flags of tests, which wait for the compiler longer than for what it makes."""
 
 
