@@ -26,7 +26,9 @@ QUICK = [
 ]
 TRACED = ["rnn", "irnn", "lstm", "gru", "mgu", "reservoir", "min_gru", "min_lstm", "lru"]
 TASKS = ["palindrome", "adding", "digits", "parity", "copy", "recall", "text"]
-ALL = [("lstm", "copy", 17, ())] + [(model, task, 5, ()) for model in TRACED for task in TASKS if task in ("palindrome", "adding", "copy")]
+ALL = [("lstm", "copy", 17, ())] + [
+    (model, task, 5, ()) for model in TRACED for task in TASKS if task in ("palindrome", "adding", "copy")
+]
 ALL += [("lstm", task, 33, ()) for task in TASKS]
 ALL += [(model, "recall", 5, DEEP) for model in ("rnn", "irnn", "lstm", "gru", "mgu")]
 ALL += [(model, task, 6, ()) for model in OWN for task in ("palindrome", "parity")]
@@ -195,7 +197,7 @@ def wrong(outputs_BTC: Tensor, targets_BT: Tensor) -> Tensor:
 def test_a_loss_that_is_no_sum_over_steps_is_not_traced(loss) -> None:
     model = models.build("rnn", {}, input_size=1, hidden_size=4, output_size=2, length=6, graph=None)
     model.every_step = True
-    with pytest.raises(NotTraceable, match="time steps|amax"):
+    with pytest.raises(NotTraceable, match=r"time steps|amax"):
         net.trace(model, Scored(loss))
 
 

@@ -16,7 +16,16 @@ from harness.errors import one_line, plain, shortened
 
 HERE = Path(__file__).parent
 FILES = ("kernels.hpp", "kernels.cpp", "functions.hpp", "doubles.hpp", "block.hpp")
-FLAGS = ("-O3", "-fPIC", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-w", f"-I{HERE}")
+FLAGS = (
+    "-O3",
+    "-fPIC",
+    "-std=c++17",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=off",
+    "-w",
+    f"-I{HERE}",
+)
 COMPILERS = ("c++", "g++", "clang++")
 
 HOW = "install g++ or clang++ (such as: apt install g++), or set CXX to a compiler"

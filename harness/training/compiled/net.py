@@ -28,7 +28,7 @@ Positions = dict[str, tuple[Tensor, Weights]]
 class Net:
     """The traced step of a model, and its readout with the task's loss and score.
 
-    The head computes K numbers of one step. Loss and score are their sums over U steps times `coefficients`
+    The head computes K numbers of one step. Loss and score are their sums over U steps, times `coefficients`
     (2, K, U), plus `offsets` (2,). U is the number of time steps, or 1 where only the last step is read.
     """
 
@@ -44,7 +44,7 @@ class Net:
     offsets: Tensor
 
     def constants(self) -> Tensor:
-        """What the compiled functions need as numbers: coefficients, offsets, and constants among the weights."""
+        """The numbers that compiled functions need: coefficients, offsets, constants among the weights."""
         extra = torch.zeros(self.space.extra, dtype=torch.float64)
         first = self.space.trained + self.space.frozen
         for at, values in self.space.constants:

@@ -21,7 +21,7 @@ class Program:
     """A graph, its outputs column by column, and the leaves that it reads.
 
     `states` are the leaves that stand for the record before, `outputs` what becomes of them in this record.
-    `scalars` are outputs of width 1; the first `losses` of them are parts of the loss, and the leaf "cotangent"
+    `scalars` are outputs of width 1. The first `losses` of them are parts of the loss: the leaf "cotangent"
     has a number for each. Nobody asks for the gradients of weights at `fixed` positions.
     """
 

@@ -88,16 +88,16 @@ def _cell_sum(g: WeightGradient, to: str, ldc: int) -> str:
         return (
             f"if (digits) scatter({padded(g.rows)}, nb, T, RB, REC, rec + RB * REC + {g.derivative}, digits, "
             f"{to} + {ldc * g.rows});\n"
-            f"else rows_of(T, RB, nb, 0, [&](long row, int n) {{ outer({g.rows}, {ldc}, n, {derivative}, REC, "
-            f"xb + row * IP + {g.offset}, IP, {to}, {ldc}); }});"
+            f"else rows_of(T, RB, nb, 0, [&](long row, int n) {{ outer({g.rows}, {ldc}, n, {derivative}, "
+            f"REC, xb + row * IP + {g.offset}, IP, {to}, {ldc}); }});"
         )
     read = (
         f"rec + row * REC + OUT + {g.offset}" if g.kind == "state" else f"rec + (RB + row) * REC + {g.offset}"
     )
     first = 1 if g.kind == "state" else 0
     return (
-        f"rows_of(T, RB, nb, {first}, [&](long row, int n) {{ outer({g.rows}, {ldc}, n, {derivative}, REC, {read}, "
-        f"REC, {to}, {ldc}); }});"
+        f"rows_of(T, RB, nb, {first}, [&](long row, int n) {{ outer({g.rows}, {ldc}, n, {derivative}, REC, "
+        f"{read}, REC, {to}, {ldc}); }});"
     )
 
 

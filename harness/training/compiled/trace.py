@@ -19,7 +19,7 @@ __all__ = ["ROWS", "NotTraceable", "Tracer", "Vectors"]
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Runs operations on examples, and beside them `call(operation, args, kwargs)` on what stands for these."""
+    """Runs operations on examples, and beside them `call(operation, args, kwargs)` on their symbols."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
