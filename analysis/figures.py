@@ -21,6 +21,9 @@ TITLE_WIDTH = 36
 
 LABEL_WIDTH = 64
 
+TITLE_AT = 1.0
+"""A panel's title stands above its upper edge. Left alone, matplotlib measures the whole panel to find it."""
+
 
 def color(number: int) -> str:
     """The colour of a series."""
@@ -60,7 +63,7 @@ def panels(
     for axis in axes[count:]:
         axis.set_visible(False)
     for axis, (names, _) in zip(axes, groups, strict=False):
-        axis.set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=10)
+        axis.set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=10, y=TITLE_AT)
         axis.tick_params(labelbottom=True)
         axis.grid(axis="y", alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)

@@ -1,14 +1,9 @@
-"""The report as a page: the views that the templates fill in, and figures as SVG or PNG."""
+"""The report as a page: the views that the templates fill in."""
 
-import io
 import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import matplotlib
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
@@ -79,26 +74,3 @@ def is_number(column: "pd.Series[Any]") -> bool:
 
 NUMBER = r"(beyond |below )?[-+]?(\d+(\.\d*)?(e[-+]\d+)?|inf)?\*?([ %\[(/,].*)?"
 """A number, perhaps with its interval or 'of n' after it; - where there is none."""
-
-
-def svg(figure: Figure) -> str:
-    """A figure as an SVG element, text kept as text."""
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}), letters_may_lack():
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    drawn = buffer.getvalue()
-    return drawn[drawn.index("<svg") :]
-
-
-def draw_png(figure: Figure, file: IO[bytes]) -> None:
-    """Write a figure as PNG."""
-    with letters_may_lack():
-        figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
-
-
-@contextmanager
-def letters_may_lack() -> Iterator[None]:
-    """Say nothing where a font lacks a letter of a user's name: the figure has a box there."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")
-        yield

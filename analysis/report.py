@@ -8,8 +8,9 @@ from pathlib import Path
 
 from analysis.as_json import json_text
 from analysis.command_line import carry_out, say
+from analysis.drawing import draw_png, svg
 from analysis.load import Results, load
-from analysis.page import draw_png, render, svg, view
+from analysis.page import render, view
 from analysis.sections import SECTIONS
 from harness.arguments import Parser
 from harness.errors import UserError

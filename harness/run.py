@@ -5,6 +5,7 @@ What it calls is imported when it is needed, so that --help does not wait for to
 
 import argparse
 import faulthandler
+import gc
 import io
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
+OBJECTS_BETWEEN_COLLECTIONS = 50_000
+"""What is imported makes a million objects that stay; Python would look for garbage in them 1,500 times."""
+
 
 @with_streams
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
     use_our_analysis()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     from harness.driver.terminal import Terminal, consoles
 
     out, err = consoles()

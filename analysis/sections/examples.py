@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.conditions import condition_keys, conditions_table
 from analysis.escaping import figure_text
-from analysis.figures import TITLE_WIDTH, color, nothing
+from analysis.figures import TITLE_AT, TITLE_WIDTH, color, nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, shown_keys
@@ -104,7 +104,8 @@ def render(found: Examples) -> Figure:
                     axes[row, column].axhline(example[mark], color="0.5", linewidth=0.9, linestyle=style)
             draw_events(axes[row, column], events, example, name)
         title = [str(example["outcome"]), *example["name"].split("\n")]
-        axes[0, column].set_title("\n".join(figure_text(line, TITLE_WIDTH) for line in title), fontsize=9)
+        lines = [figure_text(line, TITLE_WIDTH) for line in title]
+        axes[0, column].set_title("\n".join(lines), fontsize=9, y=TITLE_AT)
         axes[-1, column].set_xlabel("step")
     for row, (name, label) in enumerate(CURVES.items()):
         axes[row, 0].set_ylabel(label)

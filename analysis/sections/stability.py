@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from analysis.arms import arms
 from analysis.conditions import conditions_table, readable
 from analysis.escaping import figure_text
-from analysis.figures import PANELS_IN_A_ROW, TITLE_WIDTH, draw_arms, legend, nothing
+from analysis.figures import PANELS_IN_A_ROW, TITLE_AT, TITLE_WIDTH, draw_arms, legend, nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, panel_title
@@ -40,7 +40,8 @@ def render(conditions: Table) -> Figure:
         for row, measure in ((top, "p_stable"), (top + 1, "p_solved")):
             axes[row, column].set_visible(True)
             draw_arms(axes[row, column], panel, measure, drawn, lengths)
-        axes[top, column].set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=10)
+        title = figure_text(panel_title(keys, names), TITLE_WIDTH)
+        axes[top, column].set_title(title, fontsize=10, y=TITLE_AT)
         axes[top + 1, column].set_xlabel("length T")
         axes[top + 1, column].tick_params(labelbottom=True)
         axes[top, 0].set_ylabel("P(stable)")

@@ -14,7 +14,8 @@ from harness.driver.estimate import Recorded, estimate, recorded_in
 from harness.driver.preflight import Job, check_job
 from harness.driver.rates import Rates, measured_rates
 from harness.executors.base import one_thread
-from harness.planning.plan import Plan, Workload
+from harness.planning.cost import Workload
+from harness.planning.plan import Plan
 from harness.planning.space import Space
 from harness.results import reader
 
@@ -47,7 +48,8 @@ def print_dry_run(
         drawn.add_row(*(str(value) for value in row.values()))
     out.print(drawn)
     out.print(
-        f"{space.name} ({space.scale}) on {found['device']} ({found['engine']}): {found['conditions']} conditions, "
+        f"{space.name} ({space.scale}) on {found['device']} ({found['engine']}): "
+        f"{found['conditions']} conditions, "
         f"{found['trials']} trials, {found['done']} already done in {found['folder']}"
     )
     out.print(

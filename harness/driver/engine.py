@@ -59,7 +59,7 @@ def eager_lines(space: Space) -> list[str]:
 
 
 def engine_for(condition: Condition, engine: str) -> str:
-    """The engine that trains a condition; a class of the user's own, which is not run here, counts as eager."""
+    """The engine that trains a condition; a class of the user's own is not run here, and counts as eager."""
     compiled = engine != Eager.name and not is_own(condition) and reason_of(shape_of(condition)) is None
     return engine if compiled else Eager.name
 

@@ -10,7 +10,7 @@ from harness.condition import Condition
 from harness.driver.counts import counts_of, heldout_of
 from harness.driver.rates import Rates, evaluation_seconds, step_seconds
 from harness.planning.conditions import thresholds
-from harness.planning.plan import Workload
+from harness.planning.cost import Workload
 from harness.planning.space import Space
 from harness.results import reader
 from harness.training.loop import build_task

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from harness.condition import Pack, Result
 from harness.executors.base import Failure
-from harness.planning.plan import Workload
+from harness.planning.cost import Workload
 from harness.planning.space import Space
 
 
@@ -22,9 +22,9 @@ class Start:
     """What is to be done when a run starts.
 
     `folder` holds the results. `recorded` is the number of trials in it. `left` is the number of trials still
-    to be trained, by task, model and length. `notes` has a line for each thing worth knowing, such as
-    models that run eagerly, and what models named by import path were found to have. `repaired` has a line for each kind of thing in the folder that was no
-    sound part of it, and was set aside or made again.
+    to be trained, by task, model and length. `notes` has a line for each thing worth knowing, such as models
+    that run eagerly, and what models named by import path were found to have. `repaired` has a line for each
+    kind of thing in the folder that was no sound part of it, and was set aside or made again.
     """
 
     space: Space

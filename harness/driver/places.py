@@ -46,7 +46,7 @@ def folder_of(results: str | Path, space: Space, definition: Mapping[str, Any]) 
 
 
 def held_definition(results: str | Path, space: Space) -> dict[str, Any] | None:
-    """The definition in the folder of a space below `results`, or None; what is wrong there is not said here."""
+    """The definition in the folder of a space below `results`; None if there is none that can be read."""
     for name in (space.folder_name, space.plain_folder_name):
         with suppress(UserError, RecordsError, OSError, ValueError):
             held = reader.read_definition(Path(results, name))

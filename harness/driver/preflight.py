@@ -51,7 +51,7 @@ def check_job(
     engine: str = "auto",
     yes: bool = False,
 ) -> Job:
-    """The job as it will be done, its device and engine chosen; UserError or RecordsError if it cannot be done.
+    """The job as it will be done, with its device and engine; UserError or RecordsError if it cannot be.
 
     What is beyond this machine's memory or a year of a core asks for `yes`: see `harness.driver.sizes`.
     """

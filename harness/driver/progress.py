@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from harness.condition import Outcome, Result
-from harness.planning.plan import Workload
+from harness.planning.cost import Cost, Workload
 
 PLAIN_EVERY = 15.0
 """Seconds between lines when the output is not a terminal."""
@@ -18,30 +18,6 @@ BAR_WIDTH = 16
 """Columns of the bar; a terminal narrower than BAR_FROM has none."""
 
 BAR_FROM = 80
-
-
-class Cost:
-    """Seconds of work per trial by task, model and length, learnt from the trials that have ended."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[Workload, list[float]] = {}
-
-    def learn(self, result: Result) -> None:
-        """Take one trial into account."""
-        self._seconds.setdefault(Workload.of(result.trial.condition), []).append(result.summary["seconds"])
-
-    def of(self, workload: Workload) -> float:
-        """Expected seconds of one trial: of its workload, else of the same model by length, else of any."""
-        if workload in self._seconds:
-            return sum(self._seconds[workload]) / len(self._seconds[workload])
-        same_model = [w for w in self._seconds if w.model == workload.model]
-        known = same_model or list(self._seconds)
-        return sum(self.of(w) / w.length for w in known) / len(known) * workload.length
-
-    @property
-    def total(self) -> float:
-        """Seconds of work seen so far."""
-        return sum(sum(seconds) for seconds in self._seconds.values())
 
 
 class RunProgress:

@@ -11,8 +11,8 @@ from harness.condition import Condition
 from harness.driver.counts import Counts, counts_of
 from harness.optimizers import optimizers
 from harness.tasks import tasks
-from harness.training.replicas import EVAL_CHUNK, Replicas, build_model, stack
 from harness.training.engines import make_engine
+from harness.training.replicas import EVAL_CHUNK, Replicas, build_model, stack
 from harness.training.step import Eager
 
 UPDATE_OPERATIONS = 120
@@ -88,7 +88,10 @@ def _total(terms: tuple[float, float, float], rates: Rates) -> float:
 
 
 def measured_rates(device: str, engine: str) -> Rates:
-    """Rates of an engine that fit its references best in relative error, none below 0: an estimate grows with every count."""
+    """Rates that fit an engine's references best in relative error.
+
+    None is below 0: an estimate grows with every count.
+    """
     import numpy as np
     from scipy.optimize import nnls
 

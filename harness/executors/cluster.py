@@ -56,6 +56,13 @@ def check_fits(
     )
 
 
+def capacity(per_pack: Mapping[str, float], nodes: Sequence[Mapping[str, Any]]) -> int:
+    """How many packs the nodes that are alive can train at once, if nothing else runs there."""
+    held = [node["Resources"] for node in nodes if node["Alive"]]
+    shares = per_pack.items()
+    return sum(min(int(node.get(name.upper(), 0) / share + 1e-6) for name, share in shares) for node in held)
+
+
 SearchPath = tuple[list[str], list[str]]
 """Folders in which modules are looked for before the standard library, and after it; without Python's own."""
 

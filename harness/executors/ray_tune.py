@@ -1,15 +1,20 @@
 """Packs on Ray Tune: this machine's cores, or a running cluster. The only Ray import.
 
-One Tuner runs the whole space. Its searcher hands out packs as Tune trials. Its trainable trains one pack a
-step, in actors that are reused. A callback takes the results out of Tune's hands, so that Tune keeps no
-histories. Tune's own state is thrown away: the Parquet tables are the truth.
+One Tuner keeps the workers: each is a Tune trial that lives as long as the run. Packs and results pass Tune
+by. A thread of the driver's process serves each worker: it takes a pack from a queue, sends it to the
+worker's actor, and waits for what comes of it. Tune's own state is thrown away: the Parquet tables are the
+truth.
 """
 
 import logging
+import math
 import os
 import signal
 import sys
 import tempfile
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
     "TUNE_WARN_THRESHOLD_S": "60",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # all workers may start at once
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0, no tables and banners
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
@@ -28,42 +34,52 @@ for _name, _value in QUIET.items():
 
 import ray
 import torch
-from ray import tune
-from ray.exceptions import RayActorError, RayError
+from ray import cloudpickle, tune
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.job_config import JobConfig
 from ray.tune.error import TuneError
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from harness.condition import Pack, Result
 from harness.errors import ExecutorError, UserError, one_line, plain, shortened, text_of, whole
 from harness.executors.base import Failure, Source, attempt
-from harness.executors.cluster import check_fits, check_reachable, driver_path, with_path
+from harness.executors.cluster import (
+    SearchPath,
+    capacity,
+    check_fits,
+    check_reachable,
+    driver_path,
+    with_path,
+)
+from harness.executors.pack_queue import LOST_WORKER_RETRIES, Outcome, PackQueue
+from harness.executors.slots import PATIENCE, Slots, WorkerLost
 from harness.held import in_main_thread
 
 ROOT = str(Path(__file__).parents[2])
 """The folder that this package is imported from, which a worker needs before it can unpickle anything."""
 
-LOST_WORKER_RETRIES = 2
-"""How often a pack is tried again when its worker dies (killed, out of memory, node lost)."""
+LOOK_AGAIN = 0.2
+"""Seconds between looks at whether another worker is wanted."""
+
+LOOK_AT_NODES = 5.0
+"""Seconds between looks at the nodes of the cluster."""
 
 
 class PackTrainable(tune.Trainable):
-    """Trains the pack in its config in one step; the same actor then takes the next pack."""
+    """A worker: one Tune trial for as long as the run lasts. It trains the packs that the driver sends it."""
 
     def setup(self, config: dict[str, Any]) -> None:
         torch.set_num_threads(1)
-        self._config = config
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._config = new_config
-        return True
 
     def step(self) -> dict[str, Any]:
-        sys.path[:] = with_path(sys.path, self._config["path"])
-        return {
-            "came_of_it": attempt(*(self._config[name] for name in ("pack", "device", "engine"))),
-            "done": True,
-        }
+        """Tell the driver whom to send packs to; Tune asks for no further step."""
+        return {"worker": ray.get_runtime_context().current_actor}
+
+    def train_pack(self, pack: Pack, device: str, engine: str, path: SearchPath) -> list[Result] | Failure:
+        """What came of a pack."""
+        sys.path[:] = with_path(sys.path, path)
+        return attempt(pack, device, engine)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing to save: a pack is recorded whole or trained again."""
@@ -73,28 +89,28 @@ class PackTrainable(tune.Trainable):
 
 
 class StaysWithDriver:
-    """Pickles empty: Tune saves its searcher and callbacks, but the driver's state is not for saving."""
+    """Pickles empty: Tune saves its searcher, scheduler and callbacks, but they are not for saving."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class PackSearcher(StaysWithDriver, Searcher):
-    """Suggests the packs of a source, in the source's order."""
+class Over(BaseException):
+    """Ends Tune's loop at once: the run is over, and what Tune knows is thrown away."""
 
-    def __init__(self, source: Source, device: str, engine: str) -> None:
+
+class SlotSearcher(StaysWithDriver, Searcher):
+    """Suggests a trial for each worker that is wanted."""
+
+    def __init__(self, slots: Slots) -> None:
         super().__init__()
-        self._source = source
-        self._how = {"device": device, "engine": engine, "path": driver_path()}
+        self._slots = slots
 
     def suggest(self, trial_id: str) -> Any:
-        if self._source.finished:
-            return Searcher.FINISHED
-        pack = self._source.ask()
-        return None if pack is None else {"pack": pack, **self._how}
+        return {"slot": trial_id} if self._slots.open(trial_id) else None
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """Results are handed over by Handover."""
+        """Nothing to learn."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the plan is rebuilt from the Parquet tables."""
@@ -103,25 +119,50 @@ class PackSearcher(StaysWithDriver, Searcher):
         """Nothing to restore."""
 
 
-class Handover(StaysWithDriver, tune.Callback):
-    """Gives results and lost workers to the source, and leaves Tune an empty result."""
+class SlotScheduler(StaysWithDriver, FIFOScheduler):
+    """Lets a trial be once its worker is up, and ends it when the worker is gone."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.error: BaseException | None = None  # of the source, which Tune would wrap beyond recognition
+    def __init__(self, slots: Slots) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._slots = slots
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
+        return str(self.NOOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        self._slots.failed_to_start(trial.trial_id, lost(error_of(trial)))
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        for trial in tune_controller.get_trials():
+            if trial.trial_id in self._slots.gone:
+                self._slots.gone.discard(trial.trial_id)
+                tune_controller.stop_trial(trial)
+        return None
+
+
+class SlotCallback(StaysWithDriver, tune.Callback):
+    """Takes the worker out of a trial's only result; lets Tune's loop wait while nothing is to be done."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
-        self._hand_over(trial.config["pack"], result.pop("came_of_it"))
+        self._slots.up(trial.trial_id, result.pop("worker"))
 
-    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self._hand_over(trial.config["pack"], lost(trial.get_pickled_error()))
+    def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
+        if not self._slots.starting:
+            self._slots.changed.wait(LOOK_AGAIN)
+            self._slots.changed.clear()
+        if self._slots.queue.over:
+            raise Over
 
-    def _hand_over(self, pack: Pack, outcome: list[Result] | Failure) -> None:
-        try:
-            self._source.done(pack, outcome)
-        except BaseException as error:
-            self.error = error
-            raise
+
+def error_of(trial: Any) -> BaseException | None:
+    """What ended a Tune trial: Trial.get_pickled_error looks where it is copied to only later."""
+    if trial.pickled_error_file is None:
+        return None
+    error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    return error
 
 
 def lost(error: BaseException | None) -> Failure:
@@ -130,34 +171,92 @@ def lost(error: BaseException | None) -> Failure:
         tries = LOST_WORKER_RETRIES + 1
         reason = f"the worker was lost {tries} times (killed, out of memory, or its node went away)"
         return Failure(reason, whole(error) if error else reason)
-    last = ([line for line in text_of(error).splitlines() if line.strip()] or [type(error).__name__])[-1]
-    return Failure(f"no worker could be started: {plain(shortened(last))}", whole(error))
+    return Failure(f"no worker could be started: {last_line(error)}", whole(error))
+
+
+def last_line(error: BaseException) -> str:
+    """What Ray says of a fault on a worker ends with the fault itself."""
+    lines = [line for line in text_of(error).splitlines() if line.strip()] or [type(error).__name__]
+    return plain(shortened(lines[-1]))
 
 
 def run_ray(source: Source, device: str, engine: str, workers: int | None, address: str | None) -> None:
     """Train until the source has finished, `workers` packs at a time (default: one per core or GPU).
 
-    With an address ('auto' or host:port) a running cluster is joined, and left as it is. Without one Ray is
-    started on this machine, bound to loopback, and stopped at the end. On GPUs each holds ceil(workers /
-    GPUs) packs, by fractional resources. Raises UserError if Ray cannot be reached or started, or if no node
-    can train a pack, and ExecutorError if Ray breaks down later.
+    With an address ('auto' or host:port) a running cluster is joined, and left as it is. Nodes that join it
+    later train too. Without an address Ray is started on this machine, bound to loopback, and stopped at the
+    end. On GPUs each holds ceil(workers / GPUs) packs, by fractional resources. Raises UserError if Ray
+    cannot be reached or started, or if no node can train a pack, and ExecutorError if Ray breaks down later.
     """
     if ray.is_initialized():
         raise UserError("Ray already runs in this process; call ray.shutdown() first, or use executor=serial")
     connect(workers, address)
-    handover = Handover(source)
     try:
         per_pack = resources(device, workers)
         check_fits(per_pack, ray.nodes(), address)  # type: ignore[no-untyped-call]
-        tune_packs(handover, PackSearcher(source, device, engine), per_pack, workers if address else None)
-    except Exception as error:
-        if handover.error is not None:
-            raise handover.error from None
-        if isinstance(error, RayError | TuneError):
-            raise ExecutorError(f"Ray broke down in the middle of the run: {one_line(error)}") from error
-        raise
+        serve(source, device, engine, per_pack, workers if address else None)
+    except (RayError, TuneError) as error:
+        raise ExecutorError(f"Ray broke down in the middle of the run: {one_line(error)}") from error
     finally:
         ray.shutdown()
+
+
+def serve(source: Source, device: str, engine: str, per_pack: dict[str, float], workers: int | None) -> None:
+    """Serve the source from this thread, while another one lets Tune keep the workers."""
+    limit = (lambda: workers) if workers else Capacity(per_pack)
+    how = (device, engine, driver_path())
+    queue = PackQueue(source, limit)
+    slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, *how), end)
+    queue.fill()  # so that Tune sees at once how many workers are wanted
+
+    def keep_workers() -> None:
+        try:
+            tune_slots(slots, per_pack)
+        except Over:
+            pass
+        except BaseException as error:
+            queue.break_down(error)
+
+    tuning = threading.Thread(target=keep_workers, daemon=True)
+    tuning.start()
+    try:
+        queue.serve()
+    finally:
+        slots.close()
+        tuning.join(PATIENCE)
+
+
+def train_on(worker: Any, pack: Pack, device: str, engine: str, path: SearchPath) -> Outcome:
+    """Send a pack to a worker's actor, and wait for what comes of it; WorkerLost if the actor dies."""
+    try:
+        outcome: Outcome = ray.get(worker.train_pack.remote(pack, device, engine, path))
+    except RayTaskError as error:  # the actor lives
+        return Failure(last_line(error), whole(error))
+    except RayError as error:
+        end(worker)  # it may only be out of reach
+        raise WorkerLost(lost(error)) from error
+    return outcome
+
+
+def end(worker: Any) -> None:
+    """Kill a worker's actor, if there still is one."""
+    with suppress(RayError):
+        ray.kill(worker)
+
+
+class Capacity:
+    """How many packs the nodes of the cluster can train at once; it looks again every few seconds."""
+
+    def __init__(self, per_pack: dict[str, float]) -> None:
+        self._per_pack = per_pack
+        self._looked = -math.inf
+        self._found = 1
+
+    def __call__(self) -> int:
+        if time.monotonic() - self._looked > LOOK_AT_NODES:
+            self._looked = time.monotonic()
+            self._found = max(1, capacity(self._per_pack, ray.nodes()))  # type: ignore[no-untyped-call]
+        return self._found
 
 
 def connect(workers: int | None, address: str | None) -> None:
@@ -169,6 +268,8 @@ def connect(workers: int | None, address: str | None) -> None:
     }
     on_terminate = signal.getsignal(signal.SIGTERM)
     silence()
+    if not address:  # read when Ray starts: beside other programs, workers 15 steps down would starve
+        os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         if address:
             check_reachable(address)
@@ -196,26 +297,21 @@ def silence() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def tune_packs(
-    handover: Handover, searcher: PackSearcher, per_pack: dict[str, float], at_a_time: int | None
-) -> None:
-    """One Tuner for all packs, which leaves nothing on the disk."""
+def tune_slots(slots: Slots, per_pack: dict[str, float]) -> None:
+    """One Tuner with a trial for each worker, which leaves nothing on the disk."""
     with tempfile.TemporaryDirectory(prefix="stability-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(PackTrainable, per_pack),
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
+                search_alg=SlotSearcher(slots),
+                scheduler=SlotScheduler(slots),
                 num_samples=-1,
-                reuse_actors=True,
-                max_concurrent_trials=at_a_time,
-                trial_name_creator=lambda trial: str(trial.config["pack"]),
-                trial_dirname_creator=lambda trial: str(trial.config["pack"]),
+                reuse_actors=False,
             ),
             run_config=tune.RunConfig(
                 name="packs",
                 storage_path=scratch,
-                callbacks=[handover],
-                failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
+                callbacks=[SlotCallback(slots)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 verbose=0,
             ),

@@ -2,14 +2,17 @@
 
 Conditions that differ only in max_norm, or in a fixed learning rate, are siblings. They go together, as one
 cohort: round by round through tuning, then the report seeds. A round is asked for and told as a whole. Which
-trials share a pack depends on the space and on what is recorded, never on timing.
+trials share a pack depends on the space and on what is recorded, never on timing. Which pack is next depends
+on what trials have cost so far. The cohort that will take longest goes first, so that no worker is left with
+a long pack at the end.
 """
 
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from harness.condition import FIRST_TUNING_SEED, Condition, Pack, Result, Trial
+from harness.planning.cost import Cost, Workload
 from harness.planning.fits import has_text
 from harness.planning.space import Space
 
@@ -20,19 +23,6 @@ Round = list[Trial]
 Objectives = Mapping[str, float]  # by trial_id
 
 
-class Workload(NamedTuple):
-    """What the cost of a trial mostly depends on."""
-
-    task: str
-    model: str
-    length: int
-
-    @classmethod
-    def of(cls, condition: Condition) -> "Workload":
-        """The workload of every trial of a condition."""
-        return cls(condition.task, condition.model, condition.length)
-
-
 class Cohort:
     """Siblings on their way through tuning and report, one round of trials at a time."""
 
@@ -40,20 +30,27 @@ class Cohort:
         self.space = space
         self.conditions = list(conditions)
         self.studies = make_studies(space, self.conditions) if space.tuned else []
+        self.workload = Workload.of(conditions[0])
         self.done = 0  # trials of the rounds that are behind
         self.packs_out = 0  # packs of the current round that are queued or being trained
         self.failed = False
         self._rounds = self._make_rounds()
         self.round: Round | None = next(self._rounds)  # None when all is done
+        self._later = round_sizes(space, self.conditions)[1:]
 
     def advance(self, objectives: Objectives) -> None:
         """Go on to the first round that `objectives` do not cover."""
         while self.round is not None and not self.missing(objectives):
             self.done += len(self.round)
+            del self._later[:1]
             try:
                 self.round = self._rounds.send(objectives)
             except StopIteration:
                 self.round = None
+
+    def to_come(self, pack: Pack) -> int:
+        """Trials one after the other from this pack of the round on, with a worker for every pack."""
+        return len(pack.trials) + sum(min(self.space.pack_size, size) for size in self._later)
 
     def missing(self, objectives: Objectives) -> Round:
         """Trials of the current round that are not recorded, by max_norm, learning rate and seed."""
@@ -99,7 +96,9 @@ class Plan:
             groups.setdefault(condition.siblings_key(), []).append(condition)
         cohorts = [Cohort(space, conditions) for conditions in groups.values()]
         self.cohorts = sorted(cohorts, key=lambda cohort: -cohort.conditions[0].length)  # longest first
-        self._queue: deque[tuple[Cohort, Pack]] = deque()
+        self._cost = Cost()
+        self._begun: set[Workload] = set()
+        self._waiting: dict[Cohort, deque[Pack]] = {}
         self._running: dict[str, Cohort] = {}  # by pack_id
         for cohort in self.cohorts:
             self._queue_next(cohort)
@@ -120,25 +119,41 @@ class Plan:
         for cohort in self.cohorts:
             recorded = cohort.done + len(cohort.round or []) - len(cohort.missing(self._objectives))
             total = len(cohort.conditions) * self.space.trials_per_condition
-            left[Workload.of(cohort.conditions[0])] += total - recorded
+            left[cohort.workload] += total - recorded
         return left
 
     @property
     def finished(self) -> bool:
         """Nothing is queued and nothing is out: every cohort is done, or stopped by a failure."""
-        return not self._queue and not self._running
+        return not self._waiting and not self._running
 
     def ask(self) -> Pack | None:
-        """The next pack to train; None while results are awaited, or when the plan is finished."""
-        if not self._queue:
+        """The next pack to train; None while results are awaited, or when the plan is finished.
+
+        A workload that has had no pack comes first, so that its cost is soon known. Then comes the cohort
+        that will take longest, by what its trials have cost so far.
+        """
+        if not self._waiting:
             return None
-        cohort, pack = self._queue.popleft()
+        seconds = {workload: self._cost.of(workload) for workload in {c.workload for c in self._waiting}}
+
+        def rank(cohort: Cohort) -> tuple[bool, float]:
+            takes = seconds[cohort.workload] * cohort.to_come(self._waiting[cohort][0])
+            return cohort.workload not in self._begun, takes
+
+        cohort = max(self._waiting, key=rank)  # the first of equals
+        self._begun.add(cohort.workload)
+        pack = self._waiting[cohort].popleft()
+        if not self._waiting[cohort]:
+            del self._waiting[cohort]
         self._running[pack.pack_id] = cohort
         return pack
 
     def tell(self, pack: Pack, results: Iterable[Result]) -> None:
         """This pack is trained and recorded."""
-        self._objectives |= {r.trial.trial_id: r.summary["objective"] for r in results}
+        for result in results:
+            self._objectives[result.trial.trial_id] = result.summary["objective"]
+            self._cost.learn(result)
         self._returned(pack)
 
     def fail(self, pack: Pack) -> None:
@@ -157,7 +172,7 @@ class Plan:
         trials = cohort.missing(self._objectives)
         for begin in range(0, len(trials), self.space.pack_size):
             chunk = tuple(trials[begin : begin + self.space.pack_size])
-            self._queue.append((cohort, make_pack(self.space, chunk)))
+            self._waiting.setdefault(cohort, deque()).append(make_pack(self.space, chunk))
             cohort.packs_out += 1
 
 
@@ -191,6 +206,13 @@ def later_rounds(space: Space, optimizer: str) -> list[int]:
     """Learning rates per round after the first grid: lr_batch at a time."""
     left = space.lr_trials - len(space.first_grid(optimizer))
     return [min(space.lr_batch, left - done) for done in range(0, left, space.lr_batch)]
+
+
+def round_sizes(space: Space, conditions: Sequence[Condition]) -> list[int]:
+    """Trials of every round of siblings, the report seeds last."""
+    optimizer = conditions[0].optimizer
+    rates = [len(space.first_grid(optimizer)), *later_rounds(space, optimizer)] if space.tuned else []
+    return [*(len(conditions) * n * space.tuning_seeds for n in rates), len(conditions) * space.seeds]
 
 
 def make_studies(space: Space, conditions: Sequence[Condition]) -> "list[Study]":

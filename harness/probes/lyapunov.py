@@ -32,7 +32,7 @@ COUNTED = 100
 """Steps that count."""
 
 
-@probe(*(f"lyapunov_{i + 1}" for i in range(EXPONENTS)), "lyapunov_error", applies=has_steps)
+@probe(*(f"lyapunov_{i + 1}" for i in range(EXPONENTS)), "lyapunov_error", applies=has_steps, rows_at_once=64)
 def lyapunov(moment: Moment) -> Measured:
     """The 4 largest exponents: means over 8 trajectories of 100 steps each, after 50 that do not count.
 
@@ -63,31 +63,51 @@ def exponents(moment: Moment, inputs_BTI: Tensor, count: int, settling: int = 0)
     In the order of the frame. `inputs_BTI` drive one trajectory per row from the initial state; the first
     `settling` steps do not count.
     """
-    state = moment.each(lambda call, weights: call(weights, lambda m: m.initial_state(inputs_BTI)))
-    state = tuple(part.contiguous() for part in state)  # forward differentiation writes into it
+    state = moment.each(lambda call, weights_P: call(weights_P, initial_state, inputs_BTI))
     sizes = [part[0, 0].numel() for part in state]
     count = min(count, sum(sizes))
     generator = torch.Generator().manual_seed(0)
     shape = (len(inputs_BTI), sum(sizes), count)
     start_BSK = torch.linalg.qr(torch.randn(shape, dtype=torch.float64, generator=generator)).Q
-    frame_RBSK = start_BSK.to(inputs_BTI.device).repeat(len(moment.weights_RP), 1, 1, 1)
+    start_BSK = start_BSK.to(inputs_BTI.device)
 
-    def advance(call: Any, weights_P: Tensor, state: Any, frame_BSK: Tensor, x_BI: Tensor) -> Any:
-        def step(state: Any) -> Any:
-            return call(weights_P, lambda model: tuple(model.step(x_BI, state)))
+    def one(call: Any, weights_P: Tensor) -> Tensor:
+        found: Tensor = call(weights_P, carry, inputs_BTI, start_BSK, sizes, settling)
+        return found
 
-        def pushed(direction_BS: Tensor) -> Tensor:
-            parts = zip(torch.split(direction_BS, sizes, dim=1), state, strict=True)
-            tangents = tuple(piece.reshape(part.shape) for piece, part in parts)
-            moved = jvp(step, (state,), (tangents,))[1]
-            return torch.cat([part.reshape(len(part), -1) for part in moved], dim=1)
+    total: Tensor = moment.each(one)
+    return total / (inputs_BTI.shape[1] - settling)
 
-        return step(state), vmap(pushed, in_dims=2, out_dims=2)(frame_BSK)
 
-    total = torch.zeros_like(frame_RBSK[:, :, 0, :])
+def initial_state(model: Any, inputs_BTI: Tensor) -> tuple[Tensor, ...]:
+    """The state before the first step; forward differentiation writes into it."""
+    return tuple(part.contiguous() for part in model.initial_state(inputs_BTI))
+
+
+def carry(model: Any, inputs_BTI: Tensor, frame_BSK: Tensor, sizes: list[int], settling: int) -> Tensor:
+    """Sums of log |R_ii| over the steps that count, of one replica: (B, count)."""
+    state = initial_state(model, inputs_BTI)
+    total = torch.zeros_like(frame_BSK[:, 0, :])
     for t, x_BI in enumerate(inputs_BTI.unbind(1)):
-        state, moved_RBSK = moment.each(advance, state, frame_RBSK, x_BI.expand(len(frame_RBSK), *x_BI.shape))
-        frame_RBSK, triangle = torch.linalg.qr(moved_RBSK)
+        state, moved_BSK = advance(model, x_BI, state, frame_BSK, sizes)
+        frame_BSK, triangle = torch.linalg.qr(moved_BSK)
         if t >= settling:
             total = total + triangle.diagonal(dim1=-2, dim2=-1).abs().log()
-    return total / (inputs_BTI.shape[1] - settling)
+    return total
+
+
+def advance(
+    model: Any, x_BI: Tensor, state: tuple[Tensor, ...], frame_BSK: Tensor, sizes: list[int]
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """The state after one step, and the frame that its Jacobian makes of `frame_BSK`."""
+
+    def step(state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(model.step(x_BI, state))
+
+    def pushed(direction_BS: Tensor) -> Tensor:
+        parts = zip(torch.split(direction_BS, sizes, dim=1), state, strict=True)
+        tangents = tuple(piece.reshape(part.shape) for piece, part in parts)
+        moved = jvp(step, (state,), (tangents,))[1]
+        return torch.cat([part.reshape(len(part), -1) for part in moved], dim=1)
+
+    return step(state), vmap(pushed, in_dims=2, out_dims=2)(frame_BSK)

@@ -86,11 +86,13 @@ class Probe:
     """A measure of a moment and the columns that it fills in the moments table: all floats.
 
     `applies` says whether the model has what the probe reads; where it has not, the columns are NaN.
+    `rows_at_once` is how many replicas one call measures, at most: it bounds memory.
     """
 
     measure: Callable[[Moment], Measured]
     columns: tuple[str, ...]
     applies: Callable[[nn.Module], bool]
+    rows_at_once: int = 16
 
 
 PROBES: dict[str, Probe] = {}
@@ -100,12 +102,12 @@ DEFAULT_PROBES = ("gradient_flow", "lyapunov", "spectrum")
 
 
 def probe(
-    *columns: str, applies: Callable[[nn.Module], bool]
+    *columns: str, applies: Callable[[nn.Module], bool], rows_at_once: int = Probe.rows_at_once
 ) -> Callable[[Callable[[Moment], Measured]], Callable[[Moment], Measured]]:
     """Decorator: a space may name this function under `probes`, and its columns are then filled."""
 
     def add(measure: Callable[[Moment], Measured]) -> Callable[[Moment], Measured]:
-        PROBES[measure.__name__] = Probe(measure, columns, applies)
+        PROBES[measure.__name__] = Probe(measure, columns, applies, rows_at_once)
         return measure
 
     return add

@@ -30,7 +30,7 @@ CHECKED_BATCHES = 10
 """Batches on which a pack makes sure that its numbers will not depend on how many replicas are left."""
 
 CHECKED_SEED = 0
-"""Whose batches and weights they are, whatever the pack: so the answer does not depend on which came first."""
+"""Whose batches and weights they are: so the answer does not depend on which pack came first."""
 
 CHECKED: dict[tuple[Any, ...], Rounding] = {}
 """What was found, by shape: task, model, sizes and options, held-out split, device and engine."""

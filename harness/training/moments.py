@@ -1,4 +1,4 @@
-"""Takes the probes of a finished pack: in float64, a few replicas at a time."""
+"""Takes the probes of a finished pack: in float64, as many replicas at a time as a probe says."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from harness.condition import Condition
-from harness.probes import MOMENTS, PROBE_SIZE, Measured, probe_columns, probe_moment
+from harness.probes import MOMENTS, PROBE_SIZE, PROBES, Measured, probe_columns, probe_moment
 from harness.tasks import Task, heldout_set
 from harness.training.replicas import Replicas, stack
-
-ROWS_AT_ONCE = 16
-"""Replicas that are probed in one vectorised call: bounds memory."""
 
 Snapshots = dict[str, tuple[int, Tensor]]
 """By moment: the step and the flat weights after it."""
@@ -47,13 +44,14 @@ def take_moments(
             jobs.setdefault(_key(moment, index, seed), Job(weights_P, seed))
     batch = probe_batch(replicas.task, condition.task, next(iter(jobs.values())).weights_P.device)
     keys = list(jobs)
-    found: dict[tuple[str, int], Measured] = {}
-    for begin in range(0, len(keys), ROWS_AT_ONCE):
-        chunk = keys[begin : begin + ROWS_AT_ONCE]
-        weights_RP = torch.stack([jobs[key].weights_P for key in chunk])
-        _, buffers = stack([models[jobs[key].seed] for key in chunk])
-        measured = probe_moment(replicas.moment(weights_RP, buffers, batch), names)
-        found |= {key: _row(measured, r) for r, key in enumerate(chunk)}
+    found = {key: Measured({}) for key in keys}
+    for name in names:
+        for begin in range(0, len(keys), PROBES[name].rows_at_once):
+            chunk = keys[begin : begin + PROBES[name].rows_at_once]
+            weights_RP = torch.stack([jobs[key].weights_P for key in chunk])
+            _, buffers = stack([models[jobs[key].seed] for key in chunk])
+            measured = probe_moment(replicas.moment(weights_RP, buffers, batch), (name,))
+            found |= {key: _with_row(found[key], measured, r) for r, key in enumerate(chunk)}
     return [
         _tables(taken, [found[_key(moment, index, seed)] for moment in taken], names)
         for index, (seed, taken) in enumerate(trials)
@@ -72,12 +70,11 @@ def _key(moment: str, index: int, seed: int) -> tuple[str, int]:
     return (moment, seed if moment == "init" else index)
 
 
-def _row(measured: Measured, r: int) -> Measured:
-    """What was found of one replica."""
-    return Measured(
-        {name: column[r] for name, column in measured.columns.items()},
-        {name: profile[r] for name, profile in measured.profiles.items()},
-    )
+def _with_row(known: Measured, measured: Measured, r: int) -> Measured:
+    """What is known of one replica, and what another probe found of it."""
+    columns = {name: column[r] for name, column in measured.columns.items()}
+    profiles = {name: profile[r] for name, profile in measured.profiles.items()}
+    return Measured({**known.columns, **columns}, {**known.profiles, **profiles})
 
 
 def _tables(taken: Snapshots, found: list[Measured], names: tuple[str, ...]) -> tuple[Rows, Rows]:

@@ -2,7 +2,8 @@
 
 The equations stand in the files of the model, the optimizer and the clip rule. An engine runs them. Its name
 is part of a results folder's definition, because engines may round differently.
-Shape letters: R replicas, P parameters, S streams, B batch, T time, I input, K steps of a block, U measured updates.
+Shape letters: R replicas, P parameters, S streams, B batch, T time, I input, K steps of a block,
+U measured updates.
 """
 
 from collections.abc import Collection, Iterable, Sequence

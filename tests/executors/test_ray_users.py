@@ -195,7 +195,7 @@ def test_a_cluster_without_gpus_is_refused_for_cuda_and_an_end_of_ray_in_the_mid
     def broken(*_):
         raise ray_errors().RaySystemError("gone")
 
-    monkeypatch.setattr("harness.executors.ray_tune.tune_packs", broken)
+    monkeypatch.setattr("harness.executors.ray_tune.tune_slots", broken)
     assert run_tiny(tmp_path, *ON_RAY, "--device", "cpu") == 1
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("error: Ray broke down in the middle of the run: RaySystemError: ")

@@ -1,3 +1,4 @@
+import heapq
 import math
 import random
 
@@ -22,13 +23,16 @@ def space(**changes) -> Space:
     return Space(name="test", summary="A test.", **fields | changes)
 
 
-def fake_results(pack: Pack) -> list[Result]:
+def fake_results(pack: Pack, seconds=lambda trial: 1.0) -> list[Result]:
     """An objective that is a function of the trial."""
     return [
         Result(
             trial=t,
             outcome=Outcome.STABLE,
-            summary={"objective": min(1.0, abs(math.log10(t.learning_rate / 3e-3)) / 4 + t.seed % 3 / 100)},
+            summary={
+                "objective": min(1.0, abs(math.log10(t.learning_rate / 3e-3)) / 4 + t.seed % 3 / 100),
+                "seconds": seconds(t),
+            },
         )
         for t in pack.trials
     ]
@@ -146,3 +150,30 @@ def test_packs_hold_siblings_sorted_by_max_norm_rate_and_seed():
 def test_rounds_start_with_the_grid_and_add_up_to_lr_trials(changes, sizes):
     this = space(**changes)
     assert [len(this.first_grid("rmsprop")), *later_rounds(this, "rmsprop")] == sizes
+
+
+def ends(plan: Plan, workers: int, seconds) -> list[float]:
+    """When each of so many workers ends its last pack, if trials take `seconds` one after the other."""
+    busy: list[tuple[float, int, Pack]] = []  # until when, and a number that orders equal ends
+    last = [0.0] * workers
+    idle, now = list(range(workers)), 0.0
+    while not plan.finished:
+        while idle and (pack := plan.ask()) is not None:
+            worker = idle.pop()
+            heapq.heappush(busy, (now + sum(map(seconds, pack.trials)), worker, pack))
+        now, worker, pack = heapq.heappop(busy)
+        last[worker] = now
+        idle.append(worker)
+        plan.tell(pack, fake_results(pack, seconds))
+    return sorted(last)
+
+
+SECONDS = {"gru": 4.0, "mgu": 3.0, "rnn": 1.0, "lstm": 10.0}
+
+
+@pytest.mark.parametrize("rates", [{}, {"learning_rate": (0.1,)}])
+def test_what_takes_longest_goes_first_so_that_no_worker_waits_long_for_the_last(rates):
+    """The last model costs most, and nothing but what has ended says so."""
+    plan = Plan(space(models=tuple(SECONDS), optimizers=("sgd",), lengths=(5,), seeds=36, **rates), {})
+    first, *_, end = ends(plan, 4, lambda trial: SECONDS[trial.condition.model])
+    assert end - first < 0.1 * end

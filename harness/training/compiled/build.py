@@ -1,4 +1,4 @@
-"""From C++ to a loaded library: built once per source, compiler, flags and processor, kept in the user's cache."""
+"""From C++ to a loaded library: built once per source and machine, and kept in the user's cache."""
 
 import ctypes
 import functools

@@ -1,4 +1,4 @@
-"""The engine whose training step is C++, generated from the model's, task's, clip rule's and optimizer's own code.
+"""The engine whose step is C++, generated from the code of model, task, clip rule and optimizer.
 
 Replicas go one after the other, each within the processor's cache. So no number depends on the pack.
 """
@@ -7,7 +7,7 @@ import ctypes
 import functools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from harness.training.replicas import Buffers, Replicas
 from harness.training.step import Batch, Block, Eager, States
 
 TOLERANCE = 1e-3
-"""Largest difference between compiled and eager gradients on the first batch, relative to the largest entry."""
+"""Largest difference between the compiled and the eager gradient, relative to the largest entry."""
 
 STEPS_AT_ONCE = 20
 """Steps between which signals are answered."""
@@ -44,7 +44,7 @@ class Compiled(Eager):
         self._functions = Functions(self._net, self._library)
         self._update = find_update(clip_rule, optimizer)
 
-    def check(self, batches: Sequence[Batch], heldout: Batch) -> None:
+    def check(self, batches: Sequence[Batch], heldout: Batch) -> None:  # noqa: ARG002
         """See `Engine`. ValueError too if the compiled gradient is not the eager one."""
         self._replicas.check_outputs(*batches[0])
         weights_1P, buffers = self._replicas.initial()

@@ -3,6 +3,7 @@
 What is one number per replica (rates, norms, coefficients, counters) is computed in double precision.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,22 @@ from harness.training.compiled.trace import ROWS, NotTraceable, Tracer
 WIDTH = 32
 """Parameters of the replica that is traced."""
 
+COMPARISONS = {"eq": "==", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 TYPES = {torch.float32: "R", torch.float64: "double", torch.int64: "int64_t"}
-SCALAR = EXPRESSIONS | {
-    "tanh": "std::tanh({})", "sigmoid": "(1 / (1 + std::exp(-{})))", "exp": "std::exp({})", "log": "std::log({})",
-    "sqrt": "std::sqrt({})", "relu": "({0} > 0 ? {0} : 0)", "where": "({} != 0 ? {} : {})", "eq": "double({} == {})",
-    "gt": "double({} > {})", "ge": "double({} >= {})", "lt": "double({} < {})", "le": "double({} <= {})",
-    "pow": "power({}, {})",
-}  # fmt: skip
+SCALAR = {
+    **{name: EXPRESSIONS[name] for name in ("add", "sub", "mul", "div", "neg")},
+    **{name: f"double({{}} {sign} {{}})" for name, sign in COMPARISONS.items()},
+    "exp": "double_exp({})",
+    "log": "double_log({})",
+    "pow": "double_pow({}, {})",
+    "relu": "({0} > 0 ? {0} : 0)",
+    "sigmoid": "double_sigmoid({})",
+    "sqrt": "std::sqrt({})",
+    "stop": "{}",
+    "tanh": "double_tanh({})",
+    "where": "({} != 0 ? {} : {})",
+}
+"""Operations on one number per replica."""
 
 
 @dataclass
@@ -72,11 +82,20 @@ def trace_update(clip_rule: ClipRule, optimizer: Optimizer) -> Update:
         if len(refs) != 1 or found.columns.shape != (ROWS, named.get(name, example[:, :1]).shape[1]):
             raise NotTraceable(f"{name} changes its shape")
         outputs[name] = refs[0]
+    check_known(graph)
     return Update(graph, leaves, outputs, kinds)
 
 
+def check_known(graph: Graph) -> None:
+    """Raise NotTraceable for an operation that there is no code for."""
+    for node in graph.nodes:
+        known = SCALAR if node.width == 1 else EXPRESSIONS
+        if node.op not in {*known, *REDUCTIONS, "const", "scalar", "flat"}:
+            raise NotTraceable(f"it uses {node.op} of {'numbers' if node.width == 1 else 'vectors'}")
+
+
 def source(update: Update) -> str:
-    """The C++ of an update of replica r, in place: see `block.hpp`; `states` points to each state's tensor."""
+    """The C++ of an update of replica r, in place: see `block.hpp`. `states` points to each state."""
     rows = []
     for i, (name, kind, flat) in enumerate(update.states):
         own, at = (f"{kind}* {name}", " * P") if flat else (f"{kind}& {name}", "")
@@ -112,7 +131,7 @@ class Code:
             return self._scalars[number]
         node = self.graph.nodes[number]
         if node.op == "const":
-            return f"double({float(node.value)!r})".replace("inf", "INFINITY")
+            return f"double({float(str(node.value))!r})".replace("inf", "INFINITY")
         if node.op == "scalar":
             own = {"norm": "*norm", "max_norm": "*max_norm", "rate": "*rate"}
             value = f"double({own.get(str(node.value), node.value)})"
@@ -139,7 +158,7 @@ class Code:
         for number in reductions:
             self._lines.append(f"v r{number} = bc({EMPTY[self.graph.nodes[number].op]});")
         for tail in (False, True):
-            body = Body(self.graph, lambda n, tail=tail: self._place(n, tail), WIDTH)
+            body = Body(self.graph, functools.partial(self._place, tail), WIDTH)
             body_lines = body.lines
             for number in reductions:
                 node = self.graph.nodes[number]
@@ -159,7 +178,7 @@ class Code:
         for number in reductions:
             self._lines.append(f"r{number} = v{self.graph.nodes[number].op}(r{number});")
 
-    def _place(self, number: int, tail: bool) -> Place | None:
+    def _place(self, tail: bool, number: int) -> Place | None:
         node = self.graph.nodes[number]
         if node.op == "flat":
             return Place(str(node.value), exact=tail)
@@ -170,13 +189,8 @@ class Code:
 
 BODY = r"""
 #include "functions.hpp"
-INL double power(double base, double exponent) {  // whole exponents by squaring: the same on every machine
-  if (exponent < 0 || exponent != std::floor(exponent) || exponent > 1e9) return std::pow(base, exponent);
-  double found = 1;
-  for (long n = (long)exponent; n; n >>= 1, base *= base) if (n & 1) found *= base;
-  return found;
-}
-extern "C" void update(long r, long P, R* w, const R* g, const R* norm, const R* max_norm, const R* rate, R* coefficient, void** states) {
+extern "C" void update(long r, long P, R* w, const R* g, const R* norm, const R* max_norm,
+                       const R* rate, R* coefficient, void** states) {
   $rows
   $code
 }

@@ -1,0 +1,162 @@
+"""What scheduling costs: a grid of short trials by the harness, by plain Tune trainables, and ideally.
+
+    python benchmarks/scheduling.py [--trials 64] [--seconds 1] [--workers 2] [--tiny 10000] [--beside]
+
+A trial here takes so many processor seconds and trains nothing. `ideal` is trials x seconds over the cores
+that the workers can have. Beside one busy process (`--beside`), which has its fair share, those are fewer.
+"in all" counts from the call to its return, the start and the end of Ray included. "training" counts from the
+first trial's start to the last one's end. `--tiny` are trials that take no time: what is left is overhead.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.executors import base, ray_tune
+
+Worked = tuple[int, float, float]
+"""The process of a trial, and when it began and ended."""
+
+
+def work(seconds: float) -> Worked:
+    """Take so many processor seconds."""
+    begun, used = time.time(), time.process_time()
+    while time.process_time() - used < seconds:
+        pass
+    return os.getpid(), begun, time.time()
+
+
+class Task(NamedTuple):
+    """A pack that takes processor time and trains nothing."""
+
+    pack_id: str
+    seconds: float
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return arrived, (self.pack_id, self.seconds)
+
+
+def arrived(pack_id: str, seconds: float) -> Task:
+    """A task on its worker, which from now on works instead of training."""
+    base.train = lambda pack, _device: work(pack.seconds)
+    return Task(pack_id, seconds)
+
+
+class Tasks:
+    """A source of tasks, and what came of them."""
+
+    def __init__(self, trials: int, seconds: float) -> None:
+        self._left = [Task(str(number), seconds) for number in range(trials)]
+        self._trials = trials
+        self.worked: list[Worked] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether all have come back."""
+        return len(self.worked) == self._trials
+
+    def ask(self) -> Task | None:
+        """The next one."""
+        return self._left.pop() if self._left else None
+
+    def done(self, _task: Task, outcome: Any) -> None:
+        """Take what came of it."""
+        assert isinstance(outcome, tuple), outcome
+        self.worked.append(outcome)
+
+
+def harness(trials: int, seconds: float, workers: int) -> list[Worked]:
+    """All trials by the executor of the harness."""
+    source = Tasks(trials, seconds)
+    ray_tune.run_ray(source, "cpu", workers, None)  # type: ignore[arg-type]
+    return source.worked
+
+
+def plain_tune(trials: int, seconds: float, workers: int) -> list[Worked]:
+    """All trials as function trainables of a grid, as Tune's guide writes them."""
+    ray, tune = ray_tune.ray, ray_tune.tune
+
+    def trainable(config: dict[str, Any]) -> None:  # noqa: ARG001
+        tune.report(dict(zip(("process", "begun", "ended"), work(seconds), strict=True)))
+
+    ray_tune.connect(workers, None)
+    with tempfile.TemporaryDirectory() as scratch:
+        grid = tune.Tuner(
+            trainable,
+            param_space={"number": tune.grid_search(list(range(trials)))},
+            run_config=tune.RunConfig(storage_path=scratch, verbose=0),
+        ).fit()
+        worked = [tuple(r.metrics[k] for k in ("process", "begun", "ended")) for r in grid]
+    ray.shutdown()
+    return worked  # type: ignore[return-value]
+
+
+@contextmanager
+def beside_a_busy_process(wanted: bool) -> Iterator[None]:
+    """Run the block beside another program that never waits."""
+    if not wanted:
+        yield
+        return
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        other.kill()
+        other.wait()
+
+
+def ideal(trials: int, seconds: float, workers: int, beside: bool) -> float:
+    """Seconds if every core that the workers can have trains all the time."""
+    cores = len(os.sched_getaffinity(0))
+    share = cores * workers / (workers + 1) if beside else float(cores)
+    return trials * seconds / min(workers, share)
+
+
+def row(name: str, call: Any, trials: int, seconds: float, workers: int, beside: bool) -> None:
+    """Run one side, and print its line."""
+    begun = time.time()
+    worked = call(trials, seconds, workers)
+    in_all = time.time() - begun
+    training = max(end for _, _, end in worked) - min(start for _, start, _ in worked)
+    best = ideal(trials, seconds, workers, beside)
+    processes = len({process for process, _, _ in worked})
+    each = 1000 * (training * workers / trials - seconds * training / max(training, best))
+    print(
+        f"| {name} | {trials} x {seconds:g} s | {best:.1f} | {training:.1f} | {in_all:.1f} | "
+        f"{best / training:.0%} | {processes} |"
+        + (f" {each:.2f} ms per pack and worker" if not seconds else ""),
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--trials", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--tiny", type=int, default=10_000)
+    parser.add_argument("--beside", action="store_true", help="beside one busy process")
+    parser.add_argument("--no-tune", action="store_true", help="leave plain Tune out")
+    given = parser.parse_args()
+    print("| grid | trials | ideal s | training s | in all s | ideal / training | processes |")
+    print("|---|---|---|---|---|---|---|")
+    with beside_a_busy_process(given.beside):
+        size = (given.workers, given.beside)
+        row("harness", harness, given.trials, given.seconds, *size)
+        if not given.no_tune:
+            row("plain Tune", plain_tune, given.trials, given.seconds, *size)
+        if given.tiny:
+            row("harness", harness, given.tiny, 0.0, *size)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    main()

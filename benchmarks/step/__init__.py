@@ -1,0 +1,1 @@
+"""One training step: the harness's engines, the usual torch loop, JAX, and the least that it can cost."""

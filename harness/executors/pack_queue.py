@@ -1,0 +1,118 @@
+"""The queue between the driver and its workers: packs go out, outcomes come back, lost packs go out again."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from harness.condition import Pack, Result
+from harness.executors.base import Failure, Source
+
+Outcome = list[Result] | Failure
+
+LOST_WORKER_RETRIES = 2
+"""How often a pack is tried again when its worker dies (killed, out of memory, node lost)."""
+
+
+class PackQueue:
+    """Packs of a source for workers that each have a thread of this process.
+
+    `serve` runs in the driver's thread, and only it calls the source. All other methods may be called from
+    any thread. `slots` says how many workers there may be: so many packs are kept ready.
+    """
+
+    def __init__(self, source: Source, slots: Callable[[], int]) -> None:
+        self._source = source
+        self._slots = slots
+        self._out = 0  # packs asked for that the source was not told of
+        self._changed = threading.Condition()  # guards the next three
+        self._ready: deque[Pack] = deque()
+        self._training = 0
+        self._over = False
+        self._losses: Counter[str] = Counter()  # by pack_id
+        self._came_back: SimpleQueue[tuple[Pack, Outcome] | BaseException | None] = SimpleQueue()
+        self._no_workers: Failure | None = None
+
+    def serve(self) -> None:
+        """Ask the source for packs, and tell it what came of them, until it has finished.
+
+        Raises what the source raises, and what `break_down` was given.
+        """
+        while not self._source.finished:
+            self.fill()
+            if not self._out:
+                raise RuntimeError("the plan waits for results, but none are out")
+            for pack, outcome in self._back():
+                self._source.done(pack, outcome)
+                self._out -= 1
+
+    def fill(self) -> None:
+        """Ask for as many packs as could be started at once."""
+        while len(self._ready) < self._slots() and (pack := self._source.ask()) is not None:
+            self._out += 1
+            with self._changed:
+                self._ready.append(pack)
+                self._changed.notify()
+
+    def _back(self) -> list[tuple[Pack, Outcome]]:
+        """Wait for the next outcome; where no worker can be started, every pack has one."""
+        if self._no_workers is not None:
+            with self._changed:
+                packs = list(self._ready)
+                self._ready.clear()
+            return [(pack, self._no_workers) for pack in packs]
+        back = self._came_back.get()
+        if isinstance(back, BaseException):
+            raise back
+        return [] if back is None else [back]
+
+    def take(self) -> Pack | None:
+        """Wait for the next pack; None when the run is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._over)
+            if self._over:
+                return None
+            self._training += 1
+            return self._ready.popleft()
+
+    def hand_back(self, pack: Pack, outcome: Outcome) -> None:
+        """What came of a pack that was taken."""
+        with self._changed:
+            self._training -= 1
+        self._came_back.put((pack, outcome))
+
+    def lose(self, pack: Pack, failure: Failure) -> None:
+        """The worker of a pack is gone: another one is next to try it, or it has failed with this."""
+        self._losses[pack.pack_id] += 1
+        if self._losses[pack.pack_id] > LOST_WORKER_RETRIES or self._no_workers is not None:
+            self.hand_back(pack, failure)
+            return
+        with self._changed:
+            self._training -= 1
+            self._ready.appendleft(pack)
+            self._changed.notify()
+
+    def useful(self) -> int:
+        """How many workers have something to do: packs that are ready or being trained."""
+        with self._changed:
+            return len(self._ready) + self._training
+
+    def no_workers(self, failure: Failure) -> None:
+        """No worker can be started: every pack that is ready, and every later one, has failed with this."""
+        self._no_workers = failure
+        self._came_back.put(None)
+
+    def break_down(self, error: BaseException) -> None:
+        """What the workers run on is gone: `serve` raises this."""
+        self._came_back.put(error)
+
+    def close(self) -> None:
+        """The run is over: whoever waits for a pack gets None."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+
+    @property
+    def over(self) -> bool:
+        """Whether the run is over."""
+        return self._over
