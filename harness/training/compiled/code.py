@@ -150,7 +150,7 @@ class Code:
             for first, ref in _filled(self.program.gradients.leaves.get(state.node, []), state.width, zero):
                 if stage[ref.node] == now:
                     stores.append(Store(ref, f"dp + {at + first}"))
-        for position, _, ref in self.program.gradients.weights:
+        for position, ref in self.program.gradients.weights:
             if stage[ref.node] == now and position not in self.program.fixed:
                 stores.append(Store(ref, f"g + {position}", add=True))
         return stores

@@ -129,13 +129,13 @@ class Gradients:
     """What the backward pass of a graph gives.
 
     `leaves` has the derivative of each asked leaf, run by run: (first column, vector). `products` has that of
-    each forward product, and `weights` that of each vector of weights that is read column by column: position,
-    stride, vector.
+    each forward product, and `weights` that of each vector of weights that is read column by column: (first
+    position, vector).
     """
 
     leaves: dict[int, list[tuple[int, Ref]]]
     products: dict[int, list[tuple[int, Ref]]]
-    weights: list[tuple[int, int, Ref]]
+    weights: list[tuple[int, Ref]]
 
 
 def differentiate(
@@ -160,7 +160,7 @@ def differentiate(
             result.leaves[number] = runs
         elif node.op == "weights":
             position = number_of(node)
-            result.weights += [(position + first, 1, ref) for first, ref in runs]
+            result.weights += [(position + first, ref) for first, ref in runs]
         elif node.op == "product":
             result.products[number] = runs
             for factor in node.factors:

@@ -234,7 +234,8 @@ OWN: dict[str, Callable[..., Any]] = REDUCTIONS | {
     "masked_fill": _masked_fill, "pow": _pow, "abs": _abs, "clamp": _clamp, "hardtanh": _hardtanh,
     "leaky_relu": _leaky_relu, "silu": _silu, "softplus": _softplus,
     "log_sigmoid_forward": _log_sigmoid_forward, "addcmul": _addcmul, "lerp": _lerp,
-    "zeros_like": _zeros_like, "ones_like": _ones_like, "new_zeros": _new_zeros, "new_ones": _new_ones, "triu": _triu, "tril": _tril,
+    "zeros_like": _zeros_like, "ones_like": _ones_like, "new_zeros": _new_zeros, "new_ones": _new_ones,
+    "triu": _triu, "tril": _tril,
 }  # fmt: skip
 """Operations of torch, by their name without underscores before it."""
 

@@ -71,7 +71,7 @@ class Program:
         graph, gradients = self.graph, self.gradients
         roots = [ref for runs in gradients.products.values() for _, ref in runs]
         roots += [ref for runs in gradients.leaves.values() for _, ref in runs]
-        roots += [ref for _, _, ref in gradients.weights]
+        roots += [ref for _, ref in gradients.weights]
         for node in graph.nodes[self.forward_last + 1 :]:
             roots += [factor.a for factor in node.factors]
         inputs = [
