@@ -23,6 +23,7 @@ QUICK = [
     ("lru", "parity", 5, ()),
     ("rnn", "copy", 17, ()),
     ("Leaky", "parity", 5, ()),
+    ("Begun", "palindrome", 5, ()),
 ]
 TRACED = ["rnn", "irnn", "lstm", "gru", "mgu", "reservoir", "min_gru", "min_lstm", "lru"]
 TASKS = ["palindrome", "adding", "digits", "parity", "copy", "recall", "text"]
@@ -161,11 +162,21 @@ class Odd(OWN["Mixing"]):  # type: ignore[misc,name-defined]
         (lambda m, x, h: (h * 3).long().float(), "turns"),
         (lambda m, x, h: h[torch.arange(len(h)), h.argmax(1)][:, None] + h, "picks elements"),
         (lambda m, x, h: h @ (m.W @ m.W), "multiplies matrices"),
+        (lambda m, x, h: h + torch.rand(h.shape), "draws random numbers"),
     ],
 )
 def test_a_step_that_no_code_can_be_made_for_says_why(step, reason: str) -> None:
     with pytest.raises(NotTraceable, match=reason):
         traced(Odd(step))
+
+
+def test_an_initial_state_of_inputs_is_not_traced() -> None:
+    class First(Odd):
+        def initial_state(self, inputs_BTI):
+            return (inputs_BTI[:, 0].expand(-1, 4),)
+
+    with pytest.raises(NotTraceable, match="initial state depends on the inputs"):
+        traced(First(lambda m, x, h: h + x))
 
 
 class Scored:

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from harness.models.base import Recurrent, Stepwise
+from harness.models.base import Recurrent, State, Stepwise
 from harness.tasks import Task
 from harness.training.compiled.graph import Graph, NotTraceable, Ref, extract
 from harness.training.compiled.loss import Reader, Sum, check_steps
 from harness.training.compiled.program import Program
 from harness.training.compiled.space import Space, Weights
+from harness.training.compiled.symbols import COLUMN_BITS
 from harness.training.compiled.trace import ROWS, Tracer, Vectors
 from harness.training.replicas import trainable
 
@@ -42,6 +43,7 @@ class Net:
     target_by_step: bool
     coefficients: Tensor
     offsets: Tensor
+    start: int | None  # where the table has the positions of the initial state; None if that is 0
 
     def constants(self) -> Tensor:
         """The numbers that compiled functions need: coefficients, offsets, constants among the weights."""
@@ -66,11 +68,7 @@ def trace(model: nn.Module, task: Task) -> Net:
     inputs, targets = task.draw(torch.Generator().manual_seed(0), ROWS)
     if inputs.dim() != 3:
         raise NotTraceable("its inputs are no sequence of vectors")
-    state = model.initial_state(inputs)
-    if any(part.dim() != 2 for part in state):
-        raise NotTraceable("its state is not one vector per sequence")
-    if any(bool(part.any()) for part in state):
-        raise NotTraceable("its initial state is not 0")
+    state, start = _trace_start(model, positions, space, inputs)
     cell = _trace_step(model, positions, space, inputs[:, 0], state)
     head = _Head(model, task, space, inputs.shape[1] if task.every_step else 0, targets)
     program, sums = head.trace(positions, state[0].shape[1])
@@ -89,6 +87,7 @@ def trace(model: nn.Module, task: Task) -> Net:
         target_by_step=head.target_by_step,
         coefficients=torch.stack([torch.stack(row) for row in coefficients]),
         offsets=torch.tensor([s.offset for s in sums], dtype=torch.float64),
+        start=start,
     )
 
 
@@ -110,6 +109,38 @@ def _call(module: nn.Module, names: Sequence[str], values: Sequence[Tensor]) -> 
     """A module around a model, with these weights, of the values after them."""
     weights = {f"model.{name}": value for name, value in zip(names, values, strict=False)}
     return functional_call(module, weights, tuple(values[len(names) :]))
+
+
+def _trace_start(
+    model: Stepwise, positions: Positions, space: Space, inputs: Tensor
+) -> tuple[State, int | None]:
+    """An example of the initial state, and where the table says of which weights it is."""
+    tracer = Tracer(Graph(), space)
+    leaf = tracer.graph.leaf("x", 0, inputs[0].numel())
+    arguments: dict[str, Any] = {f"w.{name}": pair for name, pair in positions.items()}
+    arguments["inputs"] = (inputs, Vectors(tracer.vectors(leaf).columns.view(inputs.shape)))
+    part, names = _Part(model, lambda inputs: tuple(model.initial_state(inputs))), list(positions)
+    examples: list[Tensor] = []
+
+    def begun(*values: Tensor) -> State:
+        state: State = _call(part, names, values)
+        examples.extend(tensor.detach() for tensor in state)
+        return state
+
+    found = tracer.run(begun, arguments)
+    if any(tensor.dim() != 2 or len(tensor) != ROWS for tensor in examples):
+        raise NotTraceable("its state is not one vector per sequence")
+    if not any(isinstance(s, Weights) for s in found) and not any(bool(e.any()) for e in examples):
+        return tuple(examples), None
+    at = len(space.table)
+    for symbol, example in zip(found, examples, strict=True):
+        if isinstance(symbol, Vectors) and bool((symbol.columns >> COLUMN_BITS).any()):
+            raise NotTraceable("its initial state depends on the inputs")
+        known = symbol.positions if isinstance(symbol, Weights) else space.constant(example).positions
+        if not torch.equal(known, known[:1].expand_as(known)):
+            raise NotTraceable("its initial state is not the same for all sequences")
+        space.table += known[0].tolist()
+    return tuple(examples), at
 
 
 def _trace_step(

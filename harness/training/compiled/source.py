@@ -36,6 +36,7 @@ def source(net: Net) -> str:
         "LOSSES": head.losses,
         "SCALAR": head.scalar_at[0] if head.scalars else 0,
         "TARGET": net.target_size,
+        "START": -1 if net.start is None else net.start,
         "BY_STEP": int(net.target_by_step),
         "GW": sum(sizes) + 16,
         "CACHE": CACHE_BYTES,
@@ -94,7 +95,7 @@ def _cell_sum(g: WeightGradient, to: str, ldc: int) -> str:
     read = (
         f"rec + row * REC + OUT + {g.offset}" if g.kind == "state" else f"rec + (RB + row) * REC + {g.offset}"
     )
-    first = 1 if g.kind == "state" else 0
+    first = "START < 0" if g.kind == "state" else 0
     return (
         f"rows_of(T, RB, nb, {first}, [&](long row, int n) {{ outer({g.rows}, {ldc}, n, {derivative}, REC, "
         f"{read}, REC, {to}, {ldc}); }});"

@@ -43,6 +43,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            raise NotTraceable("it draws random numbers")
         found = func(*args, **kwargs)
         symbols = self._call(func, tree_map(self.symbol, args), tree_map(self.symbol, kwargs))
         if symbols is not None:
