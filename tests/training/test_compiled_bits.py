@@ -108,10 +108,8 @@ CASES = [
     ("rnn", "copy", 17, ()),
     ("lstm", "copy", 17, ()),
     ("gru", "adding", 5, (("layer_norm", True), ("layers", 2))),
-    ("rnn", "text", 33, ()),
     ("lru", "parity", 5, ()),
     ("Leaky", "palindrome", 7, ()),
-    ("min_lstm", "recall", 16, ()),
     ("rnn", "palindrome", 1, ()),
 ]
 

@@ -32,7 +32,7 @@ ALL = [("lstm", "copy", 17, ())] + [
 ]
 ALL += [("lstm", task, 33, ()) for task in TASKS]
 ALL += [(model, "recall", 5, DEEP) for model in ("rnn", "irnn", "lstm", "gru", "mgu")]
-ALL += [(model, task, 6, ()) for model in OWN for task in ("palindrome", "parity")]
+ALL += [(model, task, 6, ()) for model in OWN for task in ("parity",)]
 ALL += [("gru", "copy", size, ()) for size in (1, 16, 33)]
 CASES = [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in ALL if case not in QUICK)]
 
@@ -70,9 +70,9 @@ def test_gradients_are_differences_of_losses(model: str, task: str, hidden_size:
     direction = torch.randn(one.weights_RP.shape[1], generator=torch.Generator().manual_seed(3)).double()
     up, down = (
         one.functions.gradients(one.weights_RP + step * direction, one.buffers, inputs, targets)[0]
-        for step in (1e-6, -1e-6)
+        for step in (1e-7, -1e-7)
     )
-    assert torch.allclose((up - down) / 2e-6, grads_RP @ direction, rtol=1e-5, atol=1e-7)
+    assert torch.allclose((up - down) / 2e-7, grads_RP @ direction, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("model, task, hidden_size, options", CASES)
