@@ -24,6 +24,7 @@ QUICK = [
     ("rnn", "copy", 17, ()),
     ("Leaky", "parity", 5, ()),
     ("Begun", "palindrome", 5, ()),
+    ("rnn", "palindrome", 5, (("bidirectional", True),)),
 ]
 TRACED = ["rnn", "irnn", "lstm", "gru", "mgu", "reservoir", "min_gru", "min_lstm", "lru"]
 TASKS = ["palindrome", "adding", "digits", "parity", "copy", "recall", "text"]
@@ -33,6 +34,7 @@ ALL = [("lstm", "copy", 17, ())] + [
 ALL += [("lstm", task, 33, ()) for task in TASKS]
 ALL += [(model, "recall", 5, DEEP) for model in ("rnn", "irnn", "lstm", "gru", "mgu")]
 ALL += [(model, task, 6, ()) for model in OWN for task in ("parity",)]
+ALL += [(model, "digits", 5, (("bidirectional", True),)) for model in ("lstm", "gru")]
 ALL += [("gru", "copy", size, ()) for size in (1, 16, 33)]
 CASES = [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in ALL if case not in QUICK)]
 
@@ -130,7 +132,7 @@ def test_all_that_is_said_to_be_traced_is_all_that_is() -> None:
     "model, options, reason",
     [
         ("transformer", {}, "its forward is not that of Stepwise"),
-        ("lstm", {"bidirectional": True}, "it reads sequences both ways"),
+        ("lstm", {"bidirectional": True, "layers": 2}, "both ways in several layers"),
     ],
 )
 def test_what_cannot_be_traced_says_why(model: str, options: dict, reason: str) -> None:

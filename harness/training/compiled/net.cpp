@@ -2,7 +2,7 @@
 #include <vector>
 #include "functions.hpp"
 enum { I = $I, IP = $IP, S = $S, P = $P, F = $F, E = $E, ALL = P + F + E, REC = $REC, HREC = $HREC, H = $H, OUT = $OUT,
-       DENSE = $DENSE, EVERY = $EVERY, K = $K, LOSSES = $LOSSES, SCALAR = $SCALAR, TARGET = $TARGET, START = $START, BY_STEP = $BY_STEP, GW = $GW };
+       DENSE = $DENSE, BOTH = $BOTH, EVERY = $EVERY, K = $K, LOSSES = $LOSSES, SCALAR = $SCALAR, TARGET = $TARGET, START = $START, BY_STEP = $BY_STEP, GW = $GW };
 static const long CACHE = $CACHE;
 
 static void fill_panels(R* to, const R* w, int deep, int N, int wide, long by_k, long by_n) {
@@ -63,8 +63,10 @@ static bool inputs(const R* x, const int* given, int T, int RB, int nb, int* dig
     return true;
   }
   for (int b = 0; b < nb; b++) for (int t = 0; t < T; t++) {
-    R* to = xb + ((long)t * RB + b) * IP; const long at = (long)b * T + t;
-    if (given) { memset(to, 0, I * sizeof(R)); to[given[at]] = 1; } else memcpy(to, x + at * I, I * sizeof(R));
+    for (int way = 0; way <= BOTH; way++) {
+      R* to = xb + ((long)t * RB + b) * IP + way * I; const long at = (long)b * T + (way ? T - 1 - t : t);
+      if (given) { memset(to, 0, I * sizeof(R)); to[given[at]] = 1; } else memcpy(to, x + at * I, I * sizeof(R));
+    }
   }
   return false;
 }

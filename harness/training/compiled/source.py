@@ -21,7 +21,8 @@ def source(net: Net) -> str:
     sizes = [_size(gradient) for gradient in gradients]
     values = {
         "I": net.input_size,
-        "IP": padded(net.input_size) + 16,
+        "IP": padded((1 + net.both_ways) * net.input_size) + 16,
+        "BOTH": int(net.both_ways),
         "S": cell.state_width,
         "P": net.space.trained,
         "F": net.space.frozen,
@@ -30,7 +31,7 @@ def source(net: Net) -> str:
         "HREC": head.size,
         "OUT": cell.output_at[0],
         "H": head.state_width,
-        "DENSE": int(_reads_x(cell)),
+        "DENSE": int(net.both_ways or _reads_x(cell)),
         "EVERY": int(net.every_step),
         "K": len(head.scalars),
         "LOSSES": head.losses,
