@@ -49,11 +49,16 @@ def eager_lines(space: Space) -> list[str]:
 
     Models of the user's own are not built here: see `harness.driver.tryout`.
     """
+    shortest: dict[tuple[object, ...], Condition] = {}
+    for condition in sorted(space.conditions(), key=lambda c: c.length):
+        if not is_own(condition):
+            shape = shape_of(condition)
+            shortest.setdefault((shape.task, shape.model, shape.options), shape)
     reasons: dict[str, list[str]] = {}
-    for condition in space.conditions():
-        reason = None if is_own(condition) else reason_of(shape_of(condition))
+    for shape in shortest.values():
+        reason = reason_of(shape)
         if reason is not None:
-            names, name = reasons.setdefault(reason, []), f"{condition.task} {condition.model}"
+            names, name = reasons.setdefault(reason, []), f"{shape.task} {shape.model}"
             names += [] if name in names else [name]
     return [f"engine: compiled, but eager for {', '.join(names)}: {why}" for why, names in reasons.items()]
 
