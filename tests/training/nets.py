@@ -17,7 +17,7 @@ from harness.training.compiled.source import source
 from harness.training.replicas import Buffers, Replicas, stack
 
 LENGTHS = {"copy": 3, "digits": 8, "recall": 14}
-QUICK = ("-O1",)
+QUICK = ("-O0",)
 """Compiler flags of tests, which wait for the compiler longer than for what it makes."""
 
 
@@ -111,5 +111,19 @@ class Mixing(Stepwise):
         return (F.silu(mixed) + F.softplus(self.V(x_BI)) - 0.5,)
 
 
-OWN = {cls.__name__: cls for cls in (Antisymmetric, Leaky, Mixing)}
+class Begun(Mixing):
+    """As Mixing, but it starts from tanh of a trained vector."""
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        super().__init__(input_size, hidden_size, output_size)
+        self.h0 = nn.Parameter(torch.zeros(hidden_size))
+
+    def initial_state(self, inputs_BTI: Tensor) -> State:
+        return (torch.tanh(self.h0).expand(len(inputs_BTI), -1),)
+
+    def step(self, x_BI: Tensor, state: State) -> State:
+        return (torch.tanh(state[0] @ self.W + self.V(x_BI)),)
+
+
+OWN = {cls.__name__: cls for cls in (Antisymmetric, Leaky, Mixing, Begun)}
 """Cells as users write them."""

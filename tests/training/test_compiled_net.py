@@ -21,15 +21,20 @@ QUICK = [
     ("rnn", "palindrome", 1, ()),
     ("gru", "adding", 5, DEEP),
     ("lru", "parity", 5, ()),
-    ("lstm", "copy", 17, ()),
+    ("rnn", "copy", 17, ()),
     ("Leaky", "parity", 5, ()),
+    ("Begun", "palindrome", 5, ()),
+    ("rnn", "palindrome", 5, (("bidirectional", True),)),
 ]
 TRACED = ["rnn", "irnn", "lstm", "gru", "mgu", "reservoir", "min_gru", "min_lstm", "lru"]
 TASKS = ["palindrome", "adding", "digits", "parity", "copy", "recall", "text"]
-ALL = [(model, task, 5, ()) for model in TRACED for task in TASKS if task in ("palindrome", "adding", "copy")]
+ALL = [("lstm", "copy", 17, ())] + [
+    (model, task, 5, ()) for model in TRACED for task in TASKS if task in ("palindrome", "adding", "copy")
+]
 ALL += [("lstm", task, 33, ()) for task in TASKS]
 ALL += [(model, "recall", 5, DEEP) for model in ("rnn", "irnn", "lstm", "gru", "mgu")]
-ALL += [(model, task, 6, ()) for model in OWN for task in ("palindrome", "parity")]
+ALL += [(model, task, 6, ()) for model in OWN for task in ("parity",)]
+ALL += [(model, "digits", 5, (("bidirectional", True),)) for model in ("lstm", "gru")]
 ALL += [("gru", "copy", size, ()) for size in (1, 16, 33)]
 CASES = [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in ALL if case not in QUICK)]
 
@@ -67,9 +72,9 @@ def test_gradients_are_differences_of_losses(model: str, task: str, hidden_size:
     direction = torch.randn(one.weights_RP.shape[1], generator=torch.Generator().manual_seed(3)).double()
     up, down = (
         one.functions.gradients(one.weights_RP + step * direction, one.buffers, inputs, targets)[0]
-        for step in (1e-6, -1e-6)
+        for step in (1e-7, -1e-7)
     )
-    assert torch.allclose((up - down) / 2e-6, grads_RP @ direction, rtol=1e-5, atol=1e-7)
+    assert torch.allclose((up - down) / 2e-7, grads_RP @ direction, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("model, task, hidden_size, options", CASES)
@@ -90,9 +95,9 @@ def test_replicas_of_packs_of_any_size_are_equal_to_the_bit(
             assert torch.equal(alone[0], two[r]) and torch.equal(alone[0], many[r])
 
 
-@pytest.mark.parametrize("model, task", [("rnn", "palindrome"), ("lstm", "copy")])
+@pytest.mark.parametrize("model, task", [("rnn", "palindrome"), ("rnn", "copy")])
 def test_digits_are_read_as_one_hot_rows(model: str, task: str) -> None:
-    one = built(model, task, 1 if model == "rnn" else 17)
+    one = built(model, task, 1 if task == "palindrome" else 17)
     inputs, targets = one.batch(19)
     digits = inputs.argmax(-1).int()
     found = [one.functions.gradients(one.weights_RP, one.buffers, x, targets) for x in (inputs, digits)]
@@ -127,7 +132,7 @@ def test_all_that_is_said_to_be_traced_is_all_that_is() -> None:
     "model, options, reason",
     [
         ("transformer", {}, "its forward is not that of Stepwise"),
-        ("lstm", {"bidirectional": True}, "it reads sequences both ways"),
+        ("lstm", {"bidirectional": True, "layers": 2}, "both ways in several layers"),
     ],
 )
 def test_what_cannot_be_traced_says_why(model: str, options: dict, reason: str) -> None:
@@ -159,11 +164,21 @@ class Odd(OWN["Mixing"]):  # type: ignore[misc,name-defined]
         (lambda m, x, h: (h * 3).long().float(), "turns"),
         (lambda m, x, h: h[torch.arange(len(h)), h.argmax(1)][:, None] + h, "picks elements"),
         (lambda m, x, h: h @ (m.W @ m.W), "multiplies matrices"),
+        (lambda m, x, h: h + torch.rand(h.shape), "draws random numbers"),
     ],
 )
 def test_a_step_that_no_code_can_be_made_for_says_why(step, reason: str) -> None:
     with pytest.raises(NotTraceable, match=reason):
         traced(Odd(step))
+
+
+def test_an_initial_state_of_inputs_is_not_traced() -> None:
+    class First(Odd):
+        def initial_state(self, inputs_BTI):
+            return (inputs_BTI[:, 0].expand(-1, 4),)
+
+    with pytest.raises(NotTraceable, match="initial state depends on the inputs"):
+        traced(First(lambda m, x, h: h + x))
 
 
 class Scored:
@@ -195,7 +210,7 @@ def wrong(outputs_BTC: Tensor, targets_BT: Tensor) -> Tensor:
 def test_a_loss_that_is_no_sum_over_steps_is_not_traced(loss) -> None:
     model = models.build("rnn", {}, input_size=1, hidden_size=4, output_size=2, length=6, graph=None)
     model.every_step = True
-    with pytest.raises(NotTraceable, match="time steps|amax"):
+    with pytest.raises(NotTraceable, match=r"time steps|amax"):
         net.trace(model, Scored(loss))
 
 

@@ -1,1 +1,1 @@
-"""The compiled engine: a training step in C++, generated from a trace of the model's and the task's own code."""
+"""The compiled engine: a training step in C++, made from a trace of the model's and the task's own code."""

@@ -1,4 +1,4 @@
-"""C++ for a program: `forward` and `backward` of a tile of rows. Rows of a tile go through products together."""
+"""C++ for a program: `forward` and `backward` of a tile of rows, which go through products together."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -150,7 +150,7 @@ class Code:
             for first, ref in _filled(self.program.gradients.leaves.get(state.node, []), state.width, zero):
                 if stage[ref.node] == now:
                     stores.append(Store(ref, f"dp + {at + first}"))
-        for position, _, ref in self.program.gradients.weights:
+        for position, ref in self.program.gradients.weights:
             if stage[ref.node] == now and position not in self.program.fixed:
                 stores.append(Store(ref, f"g + {position}", add=True))
         return stores
@@ -160,7 +160,8 @@ class Code:
         body = "\n  ".join(lines)
         return (
             f"{template}static void {self.name}_{name}(const R* w, const R* x, const R* target, "
-            f"const R* cotangent, const R* prev, R* rec, R* dp, R* g{', ' if tiles else ''}{given}) {{\n  {body}\n}}"
+            f"const R* cotangent, const R* prev, R* rec, R* dp, R* g{', ' if tiles else ''}{given}) "
+            f"{{\n  {body}\n}}"
         )
 
     def _each_row(self, name: str, tiles: Sequence[int]) -> str:
@@ -178,7 +179,8 @@ class Code:
         return (
             f"{template}static void {self.name}_{name}(int m, const {self.name}_Panels& panels, const R* w, "
             f"const R* x, long xs, const int* digits, const R* target, long ts, const R* cotangent, "
-            f"long cs, const R* prev, long ps, R* rec, R* dp, long ds, R* g, bool first) {{\n  {tiles}\n  {body}\n}}"
+            f"long cs, const R* prev, long ps, R* rec, R* dp, long ds, R* g, bool first) "
+            f"{{\n  {tiles}\n  {body}\n}}"
         )
 
     def _product(self, number: int, backward: bool) -> str:
@@ -187,7 +189,7 @@ class Code:
         for k, factor in enumerate(node.factors):
             more = "true" if k else "false"
             panel, tile = f"panels.p{number}_{k}", f"tile{number}"
-            source, stride, zero = self._operand(number, factor, backward)
+            source, stride, zero = self._operand(factor, backward)
             call = (
                 f"product(m, {wide}, {factor.a.width}, {source}, {stride}, {panel}, {tile}, {wide}, {more});"
             )
@@ -200,7 +202,7 @@ class Code:
             lines.append(call)
         return "\n  ".join(lines)
 
-    def _operand(self, number: int, factor: Factor, backward: bool) -> tuple[str, str, bool]:
+    def _operand(self, factor: Factor, backward: bool) -> tuple[str, str, bool]:
         """Where a factor's vectors lie: pointer, stride from row to row, and whether they are 0 at first."""
         ref = factor.a
         node = self.graph.nodes[ref.node]

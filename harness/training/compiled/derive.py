@@ -1,4 +1,4 @@
-"""C++ for derived weights: computed once per replica before any row, their derivatives carried back after all rows."""
+"""C++ for derived weights: computed before any row of a replica, their derivatives carried back after all."""
 
 from harness.training.compiled.emit import Loops, Place, Store
 from harness.training.compiled.graph import Graph, Ref, differentiate

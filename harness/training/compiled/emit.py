@@ -9,7 +9,8 @@ from harness.training.compiled.graph import DEAR, ELEMENTWISE, REDUCTIONS, Graph
 EXPRESSIONS = {
     "add": "({} + {})", "sub": "({} - {})", "mul": "({} * {})", "div": "({} / {})", "neg": "(-{})",
     "tanh": "vtanh({})", "sigmoid": "vsigmoid({})", "exp": "vexp({})", "log": "vlog({})", "sqrt": "vsqrt({})",
-    "sin": "vsin({})", "cos": "vcos({})", "stop": "{}", "relu": "vrelu({})", "where": "vwhere({}, {}, {})", "eq": "veq({}, {})", "gt": "vgt({}, {})",
+    "sin": "vsin({})", "cos": "vcos({})", "stop": "{}",
+    "relu": "vrelu({})", "where": "vwhere({}, {}, {})", "eq": "veq({}, {})", "gt": "vgt({}, {})",
     "ge": "vge({}, {})", "lt": "vlt({}, {})", "le": "vle({}, {})",
 }  # fmt: skip
 EMPTY = {"sum": "0", "max": "-INFINITY", "min": "INFINITY"}
@@ -17,7 +18,7 @@ JOIN = {"sum": "{0} += {1};", "max": "{0} = larger({1}, {0});", "min": "{0} = sm
 
 
 class Place(NamedTuple):
-    """Where a node's columns lie: a pointer expression, and whether reading beyond their end is not allowed."""
+    """Where a node's columns lie: a pointer expression, and whether nothing beyond their end may be read."""
 
     pointer: str
     exact: bool = False
@@ -184,7 +185,7 @@ def kept(graph: Graph, roots: Sequence[Ref], until: int) -> list[int]:
 
 
 def stages(graph: Graph, given: int = -1) -> list[int]:
-    """By node, how many products come one after the other before it is known; nodes up to `given` are known."""
+    """How many products come one after the other before each node is known; those up to `given` are known."""
     found: list[int] = []
     for number, node in enumerate(graph.nodes):
         if number <= given or node.op not in ELEMENTWISE | REDUCTIONS | {"product"}:

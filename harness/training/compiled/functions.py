@@ -69,10 +69,8 @@ class Functions:
         frozen_RF = self.frozen(buffers, weights_RP)
         inputs, targets = inputs.contiguous(), targets.to(self._dtype).contiguous()
         weights_RP = weights_RP.contiguous()
-        held = (
-            weights_RP, frozen_RF, None if digits else inputs, inputs if digits else None, targets, self.constants,
-            self.table, *found,
-        )  # fmt: skip
+        data = (None if digits else inputs, inputs if digits else None, targets)
+        held = (weights_RP, frozen_RF, *data, self.constants, self.table, *found)
         wrong = [
             t.dtype for t in (weights_RP, frozen_RF, *([] if digits else [inputs])) if t.dtype != self._dtype
         ]

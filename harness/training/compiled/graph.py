@@ -6,6 +6,7 @@ or an extreme of one vector, or a product of vectors with a weight matrix. Equal
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 ELEMENTWISE = {
@@ -128,13 +129,13 @@ class Gradients:
     """What the backward pass of a graph gives.
 
     `leaves` has the derivative of each asked leaf, run by run: (first column, vector). `products` has that of
-    each forward product, and `weights` that of each vector of weights that is read column by column: position,
-    stride, vector.
+    each forward product, and `weights` that of each vector of weights that is read column by column: (first
+    position, vector).
     """
 
     leaves: dict[int, list[tuple[int, Ref]]]
     products: dict[int, list[tuple[int, Ref]]]
-    weights: list[tuple[int, int, Ref]]
+    weights: list[tuple[int, Ref]]
 
 
 def differentiate(
@@ -142,7 +143,7 @@ def differentiate(
 ) -> Gradients:
     """Derivatives of the sum of outputs times cotangents; the nodes that they need are added to the graph.
 
-    `leaves` are the nodes whose derivatives are wanted. Nobody asks for those of weights at `fixed` positions.
+    `leaves` are the nodes whose derivatives are wanted; those of weights at `fixed` positions are not.
     """
     found: dict[int, list[tuple[Ref, Ref]]] = {}  # node -> (its columns, their cotangent)
     last = len(graph.nodes) - 1
@@ -154,15 +155,15 @@ def differentiate(
         if number not in found or number not in needed:
             continue
         node = graph.nodes[number]
-        runs = _runs(graph, node.width, found[number])
+        runs = _runs(graph, found[number])
         if number in leaves:
             result.leaves[number] = runs
         elif node.op == "weights":
             position = number_of(node)
-            result.weights += [(position + first, 1, ref) for first, ref in runs]
+            result.weights += [(position + first, ref) for first, ref in runs]
         elif node.op == "product":
             result.products[number] = runs
-            for k, factor in enumerate(node.factors):
+            for factor in node.factors:
                 if factor.a.node in needed:
                     parts = [
                         Factor(ref, factor.base + first * factor.by_n, factor.by_n, factor.by_k)
@@ -190,7 +191,7 @@ def _reaching(graph: Graph, leaves: set[int], fixed: range) -> set[int]:
     return reached
 
 
-def _runs(graph: Graph, width: int, parts: list[tuple[Ref, Ref]]) -> list[tuple[int, Ref]]:
+def _runs(graph: Graph, parts: list[tuple[Ref, Ref]]) -> list[tuple[int, Ref]]:
     """Cotangents of pieces of a node, summed on disjoint runs of its columns."""
     whole: list[tuple[int, Ref]] = []
     for columns, cotangent in parts:
@@ -199,7 +200,7 @@ def _runs(graph: Graph, width: int, parts: list[tuple[Ref, Ref]]) -> list[tuple[
         whole.append((columns.first, cotangent))
     cuts = sorted({first for first, _ in whole} | {first + ref.width for first, ref in whole})
     runs = []
-    for begin, end in zip(cuts, cuts[1:], strict=False):
+    for begin, end in pairwise(cuts):
         inside = [
             ref.part(begin - first, end - begin)
             for first, ref in whole
@@ -214,12 +215,12 @@ def _runs(graph: Graph, width: int, parts: list[tuple[Ref, Ref]]) -> list[tuple[
 
 
 def _rule(graph: Graph, node: Node, number: int, first: int, g: Ref) -> Iterator[tuple[Ref, Ref]]:
-    """The arguments of some columns of a node, from `first` on, and their cotangents; g is that of the columns."""
+    """The arguments of columns of a node, from `first` on, and their cotangents, from that of the columns."""
     width = g.width
     args = [arg.part(first, width) for arg in node.args]
     own = Ref(number, first, width)
     apply, const = graph.apply, graph.const
-    a, b = (args + [own, own])[:2]
+    a, b = [*args, own, own][:2]
     match node.op:
         case "add":
             yield from ((a, g), (b, g))
@@ -260,6 +261,7 @@ def _rule(graph: Graph, node: Node, number: int, first: int, g: Ref) -> Iterator
 
 
 def number_of(node: Node) -> int:
+    """The number of a state, or the first position of weights."""
     assert isinstance(node.value, int), "a position or the number of a leaf"
     return node.value
 

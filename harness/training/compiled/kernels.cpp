@@ -3,13 +3,13 @@ enum { TILE = BYTES == 64 ? 8 : 4, AT_ONCE = BYTES == 64 ? 2 : 1 };  // rows and
 // C (MR x NV vectors) (+)= A (m at m * rs, k at k * ks) times B (row k at k * ldb)
 template <int MR, int NV> INL void kern(int K, const R* A, long rs, long ks, const R* B, long ldb, R* C, long ldc, bool more) {
   v c[MR][NV];
-  for (int m = 0; m < MR; m++) for (int n = 0; n < NV; n++) c[m][n] = more ? ld(C + m * ldc + n * V) : bc(0);
+  UNROLL for (int m = 0; m < MR; m++) UNROLL for (int n = 0; n < NV; n++) c[m][n] = more ? ld(C + m * ldc + n * V) : bc(0);
   for (int k = 0; k < K; k++) {
     v b[NV];
-    for (int n = 0; n < NV; n++) b[n] = ld(B + k * ldb + n * V);
-    for (int m = 0; m < MR; m++) { v a = bc(A[m * rs + k * ks]); for (int n = 0; n < NV; n++) c[m][n] = fused(a, b[n], c[m][n]); }
+    UNROLL for (int n = 0; n < NV; n++) b[n] = ld(B + k * ldb + n * V);
+    UNROLL for (int m = 0; m < MR; m++) { v a = bc(A[m * rs + k * ks]); UNROLL for (int n = 0; n < NV; n++) c[m][n] = fused(a, b[n], c[m][n]); }
   }
-  for (int m = 0; m < MR; m++) for (int n = 0; n < NV; n++) st(C + m * ldc + n * V, c[m][n]);
+  UNROLL for (int m = 0; m < MR; m++) UNROLL for (int n = 0; n < NV; n++) st(C + m * ldc + n * V, c[m][n]);
 }
 template <int NV> static void strip(int M, int K, const R* A, long rs, long ks, const R* B, long ldb, R* C, long ldc, bool more) {
   int m = 0;

@@ -9,6 +9,7 @@
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
 #endif
+#define UNROLL _Pragma("GCC unroll 16")
 #define INL static inline __attribute__((always_inline))
 
 typedef REAL R;
@@ -28,13 +29,13 @@ typedef Int ireg __attribute__((vector_size(BYTES), may_alias));
 struct v {
   reg p[REGS];
   v() = default;
-  __attribute__((always_inline)) v(R x) { for (int q = 0; q < REGS; q++) p[q] = x - reg{}; }
+  __attribute__((always_inline)) v(R x) { UNROLL for (int q = 0; q < REGS; q++) p[q] = x - reg{}; }
   __attribute__((always_inline)) R& operator[](int i) { return ((R*)p)[i]; }
   __attribute__((always_inline)) const R& operator[](int i) const { return ((const R*)p)[i]; }
 };
 struct vi { ireg p[REGS]; };  // whole numbers, or a test of each lane: -1 or 0
 
-#define ON(type, result, name, expression) INL type name { result y; for (int q = 0; q < REGS; q++) y.p[q] = expression; return y; }
+#define ON(type, result, name, expression) INL type name { result y; UNROLL for (int q = 0; q < REGS; q++) y.p[q] = expression; return y; }
 ON(v, v, operator+(v a, v b), a.p[q] + b.p[q])
 ON(v, v, operator-(v a, v b), a.p[q] - b.p[q])
 ON(v, v, operator*(v a, v b), a.p[q] * b.p[q])
@@ -74,7 +75,7 @@ ON(v, v, fused(v a, v b, v c), fused(a.p[q], b.p[q], c.p[q]))
 
 INL v bc(R x) { return v(x); }
 ON(v, v, ld(const R* x), ((const unaligned*)x)[q])
-INL void st(R* x, v a) { for (int q = 0; q < REGS; q++) ((unaligned*)x)[q] = a.p[q]; }
+INL void st(R* x, v a) { UNROLL for (int q = 0; q < REGS; q++) ((unaligned*)x)[q] = a.p[q]; }
 INL v iota() { v x; for (int i = 0; i < V; i++) x[i] = i; return x; }
 INL v ldn(const R* p, int n) { v x(0); memcpy(&x, p, (n < V ? n : V) * sizeof(R)); return x; }
 INL void stn(R* p, v x, int n) { memcpy(p, &x, (n < V ? n : V) * sizeof(R)); }

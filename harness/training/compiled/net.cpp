@@ -2,7 +2,7 @@
 #include <vector>
 #include "functions.hpp"
 enum { I = $I, IP = $IP, S = $S, P = $P, F = $F, E = $E, ALL = P + F + E, REC = $REC, HREC = $HREC, H = $H, OUT = $OUT,
-       DENSE = $DENSE, EVERY = $EVERY, K = $K, LOSSES = $LOSSES, SCALAR = $SCALAR, TARGET = $TARGET, BY_STEP = $BY_STEP, GW = $GW };
+       DENSE = $DENSE, BOTH = $BOTH, EVERY = $EVERY, K = $K, LOSSES = $LOSSES, SCALAR = $SCALAR, TARGET = $TARGET, START = $START, BY_STEP = $BY_STEP, GW = $GW };
 static const long CACHE = $CACHE;
 
 static void fill_panels(R* to, const R* w, int deep, int N, int wide, long by_k, long by_n) {
@@ -63,8 +63,10 @@ static bool inputs(const R* x, const int* given, int T, int RB, int nb, int* dig
     return true;
   }
   for (int b = 0; b < nb; b++) for (int t = 0; t < T; t++) {
-    R* to = xb + ((long)t * RB + b) * IP; const long at = (long)b * T + t;
-    if (given) { memset(to, 0, I * sizeof(R)); to[given[at]] = 1; } else memcpy(to, x + at * I, I * sizeof(R));
+    for (int way = 0; way <= BOTH; way++) {
+      R* to = xb + ((long)t * RB + b) * IP + way * I; const long at = (long)b * T + (way ? T - 1 - t : t);
+      if (given) { memset(to, 0, I * sizeof(R)); to[given[at]] = 1; } else memcpy(to, x + at * I, I * sizeof(R));
+    }
   }
   return false;
 }
@@ -82,13 +84,18 @@ struct Sums {
 };
 struct Model {  // the weights of one replica, and its panels
   R *w, *panels, *temp; cell_Panels cp; head_Panels hp;
-  void load(const R* trained, const R* frozen, const R* extra, const int* table) {
-    Scratch& s = scratch;
+  const int* table;
+  void load(const R* trained, const R* frozen, const R* extra, const int* table_) {
+    Scratch& s = scratch; table = table_;
     w = aligned(s.w, ALL + 32); temp = aligned(s.temp, TEMP); panels = aligned(s.p, cell_PANELS + head_PANELS);
     memcpy(w, trained, P * sizeof(R)); memcpy(w + P, frozen, F * sizeof(R)); memcpy(w + P + F, extra, E * sizeof(R));
     derive(w, table, temp);
     cp.at(panels); hp.at(panels + cell_PANELS);
     cell_fill(cp, w); head_fill(hp, w);
+  }
+  void start(R* rec, int rows) const {  // states before the first step
+    memset(rec, 0, sizeof(R) * rows * REC);
+    if (START >= 0) for (int b = 0; b < rows; b++) for (int j = 0; j < S; j++) rec[(long)b * REC + OUT + j] = w[table[START + j]];
   }
 };
 
@@ -106,11 +113,11 @@ struct Batch {  // gradients of one replica, block of rows by block of rows
   }
   void clear() { memset(gw, 0, sizeof(R) * GW); memset(g, 0, sizeof(R) * ALL); loss = score = 0; }
   void forward(int nb) {
-    memset(rec, 0, sizeof(R) * RB * REC);
+    model.start(rec, RB);
     for (int t = 0; t < T; t++) for (int q = 0; q < nb; q += 8) {
       const int m = nb - q < 8 ? nb - q : 8; const long row = (long)t * RB + q;
       cell_forward<true>(m, model.cp, model.w, xb + row * IP, IP, digits ? digits + row : nullptr, nullptr, 0, nullptr, 0,
-        rec + row * REC + OUT, REC, rec + (row + RB) * REC, nullptr, 0, nullptr, t == 0);
+        rec + row * REC + OUT, REC, rec + (row + RB) * REC, nullptr, 0, nullptr, t == 0 && START < 0);
     }
   }
   // Heads of the steps low .. high: losses, scores, and the derivatives by hidden states.
@@ -142,10 +149,11 @@ struct Batch {  // gradients of one replica, block of rows by block of rows
       for (int q = 0; q < nb; q += 8) {
         const int m = nb - q < 8 ? nb - q : 8; const long row = (long)t * RB + q;
         cell_backward(m, model.cp, model.w, xb + row * IP, IP, digits ? digits + row : nullptr, nullptr, 0, ct + (long)q * S, S,
-          rec + row * REC + OUT, REC, rec + (row + RB) * REC, dp + (long)q * S, S, g, t == 0);
+          rec + row * REC + OUT, REC, rec + (row + RB) * REC, dp + (long)q * S, S, g, t == 0 && START < 0);
       }
       R* other = ct; ct = dp; dp = other;
     }
+    if (START >= 0) for (int b = 0; b < nb; b++) for (int j = 0; j < S; j++) g[model.table[START + j]] += ct[(long)b * S + j];
     $sum_cell
   }
   void finish(const int* table) {
@@ -198,10 +206,10 @@ extern "C" void evaluate(int NR, int N, int T, const R* w, const R* frozen, cons
       const int m = N - q < 8 ? N - q : 8;
       const int* digits = s.digits.data();
       if (!inputs(d ? nullptr : x + (long)q * T * I, d ? d + (long)q * T : nullptr, T, 8, m, s.digits.data(), xb)) digits = nullptr;
-      memset(rec, 0, sizeof(R) * 8 * REC);
+      model.start(rec, 8);
       R *prev = rec, *next = rec + 8L * REC;
       for (int t = 0; t < T; t++) {
-        cell_forward<false>(m, model.cp, model.w, xb + (long)t * 8 * IP, IP, digits ? digits + t * 8 : nullptr, nullptr, 0, nullptr, 0, prev + OUT, REC, next, nullptr, 0, nullptr, t == 0);
+        cell_forward<false>(m, model.cp, model.w, xb + (long)t * 8 * IP, IP, digits ? digits + t * 8 : nullptr, nullptr, 0, nullptr, 0, prev + OUT, REC, next, nullptr, 0, nullptr, t == 0 && START < 0);
         R* other = prev; prev = next; next = other;
         if (!sums.read(t, T)) continue;
         const R* target = y + q * by_row + (BY_STEP ? (long)t * TARGET : 0);

@@ -8,17 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from harness.models.base import Recurrent, Stepwise
+from harness.models.base import State, Stepwise
 from harness.tasks import Task
 from harness.training.compiled.graph import Graph, NotTraceable, Ref, extract
 from harness.training.compiled.loss import Reader, Sum, check_steps
 from harness.training.compiled.program import Program
 from harness.training.compiled.space import Space, Weights
+from harness.training.compiled.symbols import COLUMN_BITS
 from harness.training.compiled.trace import ROWS, Tracer, Vectors
+from harness.training.compiled.walk import Walk, seen, walk_of
 from harness.training.replicas import trainable
-
-UNROLLED = (Stepwise.forward, Recurrent.forward)
-"""Forward passes that are known to be the model's step along time, then its readout."""
 
 Positions = dict[str, tuple[Tensor, Weights]]
 """By name of a weight, an example and its position."""
@@ -28,7 +27,7 @@ Positions = dict[str, tuple[Tensor, Weights]]
 class Net:
     """The traced step of a model, and its readout with the task's loss and score.
 
-    The head computes K numbers of one step. Loss and score are their sums over U steps times `coefficients`
+    The head computes K numbers of one step. Loss and score are their sums over U steps, times `coefficients`
     (2, K, U), plus `offsets` (2,). U is the number of time steps, or 1 where only the last step is read.
     """
 
@@ -42,9 +41,11 @@ class Net:
     target_by_step: bool
     coefficients: Tensor
     offsets: Tensor
+    start: int | None  # where the table has the positions of the initial state; None if that is 0
+    both_ways: bool  # a step reads its input and that of the mirrored time
 
     def constants(self) -> Tensor:
-        """What the compiled functions need as numbers: coefficients, offsets, and constants among the weights."""
+        """The numbers that compiled functions need: coefficients, offsets, constants among the weights."""
         extra = torch.zeros(self.space.extra, dtype=torch.float64)
         first = self.space.trained + self.space.frozen
         for at, values in self.space.constants:
@@ -58,22 +59,16 @@ class Net:
 
 def trace(model: nn.Module, task: Task) -> Net:
     """Trace a model's step and its readout; NotTraceable says what stands in the way."""
-    if not isinstance(model, Stepwise) or type(model).forward not in UNROLLED:
-        raise NotTraceable("its forward is not that of Stepwise")
-    if getattr(model, "bidirectional", False):
-        raise NotTraceable("it reads sequences both ways")
+    walk = walk_of(model)
+    assert isinstance(model, Stepwise), "walk_of refuses others"
     positions, space, frozen = _positions(model)
     inputs, targets = task.draw(torch.Generator().manual_seed(0), ROWS)
     if inputs.dim() != 3:
         raise NotTraceable("its inputs are no sequence of vectors")
-    state = model.initial_state(inputs)
-    if any(part.dim() != 2 for part in state):
-        raise NotTraceable("its state is not one vector per sequence")
-    if any(bool(part.any()) for part in state):
-        raise NotTraceable("its initial state is not 0")
-    cell = _trace_step(model, positions, space, inputs[:, 0], state)
+    state, start = _trace_start(model, walk, positions, space, inputs)
+    cell = _trace_step(model, walk, positions, space, seen(walk, inputs), state)
     head = _Head(model, task, space, inputs.shape[1] if task.every_step else 0, targets)
-    program, sums = head.trace(positions, state[0].shape[1])
+    program, sums = head.trace(positions, sum(part.shape[1] for part in state[: walk.read]))
     coefficients = [
         [s.terms.get(ref, torch.zeros(max(1, head.steps), dtype=torch.float64)) for ref in head.refs]
         for s in sums
@@ -89,6 +84,8 @@ def trace(model: nn.Module, task: Task) -> Net:
         target_by_step=head.target_by_step,
         coefficients=torch.stack([torch.stack(row) for row in coefficients]),
         offsets=torch.tensor([s.offset for s in sums], dtype=torch.float64),
+        start=start,
+        both_ways=walk.both_ways,
     )
 
 
@@ -112,8 +109,40 @@ def _call(module: nn.Module, names: Sequence[str], values: Sequence[Tensor]) -> 
     return functional_call(module, weights, tuple(values[len(names) :]))
 
 
+def _trace_start(
+    model: Stepwise, walk: Walk, positions: Positions, space: Space, inputs: Tensor
+) -> tuple[State, int | None]:
+    """An example of the initial state, and where the table says of which weights it is."""
+    tracer = Tracer(Graph(), space)
+    leaf = tracer.graph.leaf("x", 0, inputs[0].numel())
+    arguments: dict[str, Any] = {f"w.{name}": pair for name, pair in positions.items()}
+    arguments["inputs"] = (inputs, Vectors(tracer.vectors(leaf).columns.view(inputs.shape)))
+    part, names = _Part(model, walk.start), list(positions)
+    examples: list[Tensor] = []
+
+    def begun(*values: Tensor) -> State:
+        state: State = _call(part, names, values)
+        examples.extend(tensor.detach() for tensor in state)
+        return state
+
+    found = tracer.run(begun, arguments)
+    if any(tensor.dim() != 2 or len(tensor) != ROWS for tensor in examples):
+        raise NotTraceable("its state is not one vector per sequence")
+    if not any(isinstance(s, Weights) for s in found) and not any(bool(e.any()) for e in examples):
+        return tuple(examples), None
+    at = len(space.table)
+    for symbol, example in zip(found, examples, strict=True):
+        if isinstance(symbol, Vectors) and bool((symbol.columns >> COLUMN_BITS).any()):
+            raise NotTraceable("its initial state depends on the inputs")
+        known = symbol.positions if isinstance(symbol, Weights) else space.constant(example).positions
+        if not torch.equal(known, known[:1].expand_as(known)):
+            raise NotTraceable("its initial state is not the same for all sequences")
+        space.table += known[0].tolist()
+    return tuple(examples), at
+
+
 def _trace_step(
-    model: Stepwise, positions: Positions, space: Space, x: Tensor, state: Sequence[Tensor]
+    model: Stepwise, walk: Walk, positions: Positions, space: Space, x: Tensor, state: Sequence[Tensor]
 ) -> Program:
     tracer = Tracer(Graph(), space)
     leaf_x = tracer.graph.leaf("x", 0, x.shape[1])
@@ -123,7 +152,7 @@ def _trace_step(
     for i, (part, leaf) in enumerate(zip(state, leaves, strict=True)):
         arguments[f"s.{i}"] = (torch.randn_like(part), tracer.vectors(leaf))
     names = list(positions)
-    step = _Part(model, lambda x, *state: tuple(model.step(x, state)))
+    step = _Part(model, lambda x, *state: walk.step(x, state))
     outputs = tracer.run(lambda *values: _call(step, names, values), arguments)
     shapes = [tuple(tracer.columns(o).shape) for o in outputs]
     if shapes != [(ROWS, leaf.width) for leaf in leaves]:

@@ -21,7 +21,7 @@ class Program:
     """A graph, its outputs column by column, and the leaves that it reads.
 
     `states` are the leaves that stand for the record before, `outputs` what becomes of them in this record.
-    `scalars` are outputs of width 1; the first `losses` of them are parts of the loss, and the leaf "cotangent"
+    `scalars` are outputs of width 1. The first `losses` of them are parts of the loss: the leaf "cotangent"
     has a number for each. Nobody asks for the gradients of weights at `fixed` positions.
     """
 
@@ -71,7 +71,7 @@ class Program:
         graph, gradients = self.graph, self.gradients
         roots = [ref for runs in gradients.products.values() for _, ref in runs]
         roots += [ref for runs in gradients.leaves.values() for _, ref in runs]
-        roots += [ref for _, _, ref in gradients.weights]
+        roots += [ref for _, ref in gradients.weights]
         for node in graph.nodes[self.forward_last + 1 :]:
             roots += [factor.a for factor in node.factors]
         inputs = [

@@ -21,7 +21,8 @@ def source(net: Net) -> str:
     sizes = [_size(gradient) for gradient in gradients]
     values = {
         "I": net.input_size,
-        "IP": padded(net.input_size) + 16,
+        "IP": padded((1 + net.both_ways) * net.input_size) + 16,
+        "BOTH": int(net.both_ways),
         "S": cell.state_width,
         "P": net.space.trained,
         "F": net.space.frozen,
@@ -30,12 +31,13 @@ def source(net: Net) -> str:
         "HREC": head.size,
         "OUT": cell.output_at[0],
         "H": head.state_width,
-        "DENSE": int(_reads_x(cell)),
+        "DENSE": int(net.both_ways or _reads_x(cell)),
         "EVERY": int(net.every_step),
         "K": len(head.scalars),
         "LOSSES": head.losses,
         "SCALAR": head.scalar_at[0] if head.scalars else 0,
         "TARGET": net.target_size,
+        "START": -1 if net.start is None else net.start,
         "BY_STEP": int(net.target_by_step),
         "GW": sum(sizes) + 16,
         "CACHE": CACHE_BYTES,
@@ -88,16 +90,16 @@ def _cell_sum(g: WeightGradient, to: str, ldc: int) -> str:
         return (
             f"if (digits) scatter({padded(g.rows)}, nb, T, RB, REC, rec + RB * REC + {g.derivative}, digits, "
             f"{to} + {ldc * g.rows});\n"
-            f"else rows_of(T, RB, nb, 0, [&](long row, int n) {{ outer({g.rows}, {ldc}, n, {derivative}, REC, "
-            f"xb + row * IP + {g.offset}, IP, {to}, {ldc}); }});"
+            f"else rows_of(T, RB, nb, 0, [&](long row, int n) {{ outer({g.rows}, {ldc}, n, {derivative}, "
+            f"REC, xb + row * IP + {g.offset}, IP, {to}, {ldc}); }});"
         )
     read = (
         f"rec + row * REC + OUT + {g.offset}" if g.kind == "state" else f"rec + (RB + row) * REC + {g.offset}"
     )
-    first = 1 if g.kind == "state" else 0
+    first = "START < 0" if g.kind == "state" else 0
     return (
-        f"rows_of(T, RB, nb, {first}, [&](long row, int n) {{ outer({g.rows}, {ldc}, n, {derivative}, REC, {read}, "
-        f"REC, {to}, {ldc}); }});"
+        f"rows_of(T, RB, nb, {first}, [&](long row, int n) {{ outer({g.rows}, {ldc}, n, {derivative}, REC, "
+        f"{read}, REC, {to}, {ldc}); }});"
     )
 
 

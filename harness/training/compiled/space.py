@@ -28,7 +28,7 @@ class Operand(NamedTuple):
 
 @dataclass(frozen=True)
 class Derived:
-    """Weights from `at` on: `lines` times an operation on `width` numbers, which gives `width` or 1 of them."""
+    """Weights from `at` on: `lines` times an operation on `width` numbers, which gives as many, or 1."""
 
     op: str
     at: int
@@ -82,7 +82,7 @@ class Space:
         return None
 
     def derive(self, op: str, operands: Sequence[Tensor | float], lines: int = 1) -> Tensor:
-        """Positions of an operation's results: of its operands, flat, one after the other, or line by line."""
+        """Positions of an operation's results, of flat operands: one after the other, or line by line."""
         count = next(len(o) for o in operands if isinstance(o, Tensor))
         key = (op, lines, *(tuple(o.tolist()) if isinstance(o, Tensor) else o for o in operands))
         result = 1 if op in ("sum", "max", "min") else count // lines

@@ -4,6 +4,7 @@ Elements of a tensor are numbers of columns of a graph. What is equal in all row
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -22,9 +23,9 @@ STEP = (1 << STEP_BITS) - 1
 
 
 class Vectors:
-    """A tensor of the traced function: every element says which column of the graph it is, of which row and step.
+    """A tensor of the traced function: every element is a column of the graph, of a row and a step.
 
-    An element is column + 2^32 * (step + 1) + 2^52 * (row + 1), and 0 in place of step + 1 or row + 1 means any.
+    An element is column + 2^32 * (step + 1) + 2^52 * (row + 1). A 0 for step + 1 or row + 1 means any.
     """
 
     def __init__(self, columns: Tensor) -> None:
@@ -142,10 +143,7 @@ class Symbols:
         if not len(flat):
             return positions
         cuts = [0, *((flat[1:] != flat[:-1] + 1).nonzero()[:, 0] + 1).tolist(), len(flat)]
-        found = [
-            self.graph.leaf("weights", int(flat[begin]), end - begin)
-            for begin, end in zip(cuts, cuts[1:], strict=False)
-        ]
+        found = [self.graph.leaf("weights", int(flat[begin]), end - begin) for begin, end in pairwise(cuts)]
         return self._columns.of(found).view(positions.shape)
 
     def _derive(self, op: str, args: Sequence[Any]) -> Weights:
@@ -239,7 +237,7 @@ class Symbols:
 
     def _sum_over_steps(self, steps: Tensor, columns: Tensor) -> Ref:
         by_columns: dict[tuple[int, ...], list[int]] = {}
-        for step in steps.unique().tolist():
+        for step in sorted(set(steps.tolist())):
             own = tuple(columns[steps == step].tolist())
             by_columns.setdefault(own, []).append(step)
         total = None

@@ -19,7 +19,7 @@ __all__ = ["ROWS", "NotTraceable", "Tracer", "Vectors"]
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Runs operations on examples, and beside them `call(operation, args, kwargs)` on what stands for these."""
+    """Runs operations on examples, and beside them `call(operation, args, kwargs)` on their symbols."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -43,6 +43,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            raise NotTraceable("it draws random numbers")
         found = func(*args, **kwargs)
         symbols = self._call(func, tree_map(self.symbol, args), tree_map(self.symbol, kwargs))
         if symbols is not None:
