@@ -7,7 +7,6 @@ I input, K steps of a block, U measured updates.
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,12 +18,13 @@ from harness.condition import Checkpoint, Condition, Pack, Result
 from harness.optimizers import optimizers
 from harness.probes import UPDATE_EVERY, Levels
 from harness.tasks import Stream, Task, heldout_set, tasks
+from harness.training.active import Active
 from harness.training.engines import make_engine
 from harness.training.log import Log
 from harness.training.moments import take_moments
-from harness.training.replicas import Buffers, Replicas, Rounding, build_model, stack, with_weights
+from harness.training.replicas import Replicas, Rounding, build_model, stack, with_weights
 from harness.training.samples import take_samples
-from harness.training.step import Batch, Eager, States
+from harness.training.step import Batch, Eager
 from harness.training.weights import take_checkpoint
 
 CHECKED_BATCHES = 10
@@ -43,29 +43,6 @@ def train(pack: Pack, device: str = "cpu", engine: str = Eager.name) -> list[Res
     while not training.finished:
         training.advance()
     return training.results()
-
-
-@dataclass
-class Active:
-    """The trials that are still training, and the rows of the tensors that are theirs."""
-
-    logs: list[Log]
-    weights_RP: Tensor
-    states: States
-    buffers: Buffers
-
-    def select(self, keep: list[bool]) -> "Active":
-        """Only the trials whose flag is set, in their order."""
-        if all(keep):
-            return self
-        index = torch.tensor(keep, device=self.weights_RP.device).nonzero()[:, 0]
-        optimizer, clip_rule = (tuple(tensor[index] for tensor in state) for state in self.states)
-        return Active(
-            [log for log, kept in zip(self.logs, keep, strict=True) if kept],
-            self.weights_RP[index],
-            (optimizer, clip_rule),
-            {name: buffer[index] for name, buffer in self.buffers.items()},
-        )
 
 
 class Training:
