@@ -71,11 +71,11 @@ def exponents(moment: Moment, inputs_BTI: Tensor, count: int, settling: int = 0)
     start_BSK = torch.linalg.qr(torch.randn(shape, dtype=torch.float64, generator=generator)).Q
     start_BSK = start_BSK.to(inputs_BTI.device)
 
-    def one(call: Any, weights_P: Tensor) -> Tensor:
+    def one(call: Any, weights_P: Tensor, inputs_BTI: Tensor) -> Tensor:
         found: Tensor = call(weights_P, carry, inputs_BTI, start_BSK, sizes, settling)
         return found
 
-    total: Tensor = moment.each(one)
+    total: Tensor = moment.each(one, inputs_BTI.expand(len(moment.weights_RP), *inputs_BTI.shape))
     return total / (inputs_BTI.shape[1] - settling)
 
 

@@ -15,10 +15,11 @@ from analysis import reserved
 from analysis.arms import arm
 from analysis.as_json import as_json, json_text
 from analysis.conditions import condition_keys, conditions_table
+from analysis.drawing import svg
 from analysis.escaping import fenced, figure_text, markdown, shell
 from analysis.figures import legend, nothing
 from analysis.load import load
-from analysis.page import render, svg, view
+from analysis.page import render, view
 from analysis.sections import SECTIONS, stability
 from analysis.words import LONGEST, decimals, exact, printable, text
 from harness.condition import Outcome
