@@ -27,15 +27,12 @@ QUICK = [
     ("rnn", "palindrome", 5, (("bidirectional", True),)),
 ]
 TRACED = ["rnn", "irnn", "lstm", "gru", "mgu", "reservoir", "min_gru", "min_lstm", "lru"]
-TASKS = ["palindrome", "adding", "digits", "parity", "copy", "recall", "text"]
-ALL = [("lstm", "copy", 17, ())] + [
-    (model, task, 5, ()) for model in TRACED for task in TASKS if task in ("palindrome", "adding", "copy")
-]
-ALL += [("lstm", task, 33, ()) for task in TASKS]
-ALL += [(model, "recall", 5, DEEP) for model in ("rnn", "irnn", "lstm", "gru", "mgu")]
+ALL = [("lstm", "copy", 17, ())] + [(model, task, 5, ()) for model in TRACED for task in ("adding", "copy")]
+ALL += [("lstm", task, 33, ()) for task in ("digits", "recall", "text")]
+ALL += [(model, "recall", 5, DEEP) for model in ("rnn", "lstm", "mgu")]
 ALL += [(model, task, 6, ()) for model in OWN for task in ("parity",)]
 ALL += [(model, "digits", 5, (("bidirectional", True),)) for model in ("lstm", "gru")]
-ALL += [("gru", "copy", size, ()) for size in (1, 16, 33)]
+ALL += [("gru", "copy", size, ()) for size in (1, 33)]
 CASES = [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in ALL if case not in QUICK)]
 
 
