@@ -13,9 +13,10 @@ from harness.planning.plan import make_pack, make_trial
 from harness.planning.space import Space
 from harness.training.loop import build_task
 from harness.training.replicas import build_model
+from harness.training.step import Eager
 
 
-def try_out(space: Space, device: str, engine: str) -> list[str]:
+def try_out(space: Space, device: str, engine: str = Eager.name) -> list[str]:
     """Build every model; try out every combination of parts that has a class named by its import path.
 
     A line comes back for each model that is named by its import path: what it was found to have. Raises

@@ -48,7 +48,7 @@ class Job:
 
     packs: tuple[Pack, ...]
     device: str
-    engine: str
+    engine: str = Eager.name
     limit: float = LIMIT
     only_built: bool = False
 
