@@ -11,14 +11,15 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class Repeated:
-    """A stream that gives its first batches again and again: what is timed then draws nothing."""
+    """A stream that gives its first batch again and again: what is timed then draws nothing."""
 
     def __init__(self, stream: Stream) -> None:
-        self.batches = stream.take(CHUNK_STEPS)
+        self.batch: Batch = stream.next()
+        self._batches = [torch.stack([part] * CHUNK_STEPS) for part in self.batch]
 
     def take(self, most: int) -> Batch:
-        """The batches, at most so many."""
-        inputs, targets = self.batches
+        """The batch at most so many times: inputs (steps, batch, ...) and targets (steps, batch)."""
+        inputs, targets = self._batches
         return inputs[:most], targets[:most]
 
 
