@@ -268,8 +268,8 @@ def test_what_an_own_model_was_found_to_have_is_said_before_it_is_trained(my_par
     assert run(tmp_path / "results", models="my_parts:LeakyRNN,my_parts:GRU", optimizers="sgd") == 0
     said = capsys.readouterr().err
     steps, spectrum = "steps (gradient through time, Lyapunov exponents)", "recurrent weight (spectrum)"
-    assert f"found: my_parts:LeakyRNN: one program for all replicas; {steps}; {spectrum}\n" in said
-    assert f"found: my_parts:GRU: replicas run one after the other; {steps}; no recurrent weight\n" in said
+    assert f"found: my_parts:LeakyRNN: one program for all replicas; {steps}; {spectrum}" in said
+    assert f"found: my_parts:GRU: replicas run one after the other; {steps}; no recurrent weight" in said
 
 
 def test_a_misspelt_declaration_is_refused_before_anything_starts(my_parts, tmp_path, capsys):

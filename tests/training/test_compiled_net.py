@@ -128,7 +128,7 @@ def test_all_that_is_said_to_be_traced_is_all_that_is() -> None:
 @pytest.mark.parametrize(
     "model, options, reason",
     [
-        ("transformer", {}, "its forward is not that of Stepwise"),
+        ("transformer", {}, "its forward is its own, not that of Stepwise"),
         ("lstm", {"bidirectional": True, "layers": 2}, "both ways in several layers"),
     ],
 )

@@ -88,7 +88,7 @@ def judge(job: Job, watch: Watch) -> list[str]:
             if is_own(condition.model) and condition.model not in found:
                 model = build_model(condition, build_task(condition), 0)
                 check_spelling(model)
-                found[condition.model] = [*found_in(model), _engine_of(model, condition, job.engine)]
+                found[condition.model] = [*found_in(model), *_engine_of(model, condition, job.engine)]
         except Misspelt:
             raise
         except BaseException as error:  # a class may raise anything, also what is meant to end a process
@@ -96,10 +96,12 @@ def judge(job: Job, watch: Watch) -> list[str]:
     return [f"found: {name}: {'; '.join(has)}" for name, has in found.items()]
 
 
-def _engine_of(model: nn.Module, condition: Condition, engine: str) -> str:
-    """Which engine trains a model, and why it is not the compiled one."""
-    reason = why_eager(model, build_task(condition)) if engine != Eager.name else None
-    return engine if reason is None else f"eager: {reason}"
+def _engine_of(model: nn.Module, condition: Condition, engine: str) -> list[str]:
+    """Which engine trains a model where the run is compiled, and why it may be the eager one."""
+    if engine == Eager.name:
+        return []
+    reason = why_eager(model, build_task(condition))
+    return [engine if reason is None else f"eager: {reason}"]
 
 
 def fingerprints(job: Job, watch: Watch) -> dict[str, str]:

@@ -75,7 +75,7 @@ class BothWays:
 def walk_of(model: nn.Module) -> Walk:
     """How this model goes; NotTraceable if its forward may be another than one that is known."""
     if not isinstance(model, Stepwise) or type(model).forward not in UNROLLED:
-        raise NotTraceable("its forward is not that of Stepwise")
+        raise NotTraceable("its forward is its own, not that of Stepwise")
     if not getattr(model, "bidirectional", False):
         return Ahead(model)
     own = (Recurrent._both_ways, Recurrent._along)
