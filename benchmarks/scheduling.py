@@ -51,7 +51,7 @@ class Task(NamedTuple):
 
 def arrived(*fields: Any) -> Task:
     """A task on its worker, which from now on works instead of training."""
-    base.train = lambda task, _device: work(task.seconds, task.sleeping)  # type: ignore[assignment]
+    base.train = lambda task, *_how: work(task.seconds, task.sleeping)  # type: ignore[assignment]
     return Task(*fields)
 
 
@@ -81,7 +81,7 @@ class Tasks:
 def harness(trials: int, seconds: float, workers: int, sleeping: bool) -> list[Worked]:
     """All trials by the executor of the harness."""
     source = Tasks(trials, seconds, sleeping)
-    ray_tune.run_ray(source, "cpu", workers, None)  # type: ignore[arg-type]
+    ray_tune.run_ray(source, "cpu", "eager", workers, None)  # type: ignore[arg-type]
     return source.worked
 
 

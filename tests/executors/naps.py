@@ -45,7 +45,7 @@ class Rested:
     ended: float
 
 
-def nap(pack: Nap, device: str) -> Rested:
+def nap(pack: Nap, device: str, engine: str) -> Rested:
     from ray import get_runtime_context
 
     begun = time.time()

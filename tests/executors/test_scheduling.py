@@ -35,7 +35,7 @@ def counting(started: list[int]) -> Callable[[Naps], object]:
 def test_two_slots_and_many_short_packs_are_two_actors_which_both_train(ray_tune):
     started: list[int] = []
     source = Naps([Nap(n, 0.1) for n in range(100)], counting(started))
-    ray_tune.run_ray(source, "cpu", 2, None)
+    ray_tune.run_ray(source, "cpu", "eager", 2, None)
     assert len(source.rested) == 100
     assert len(source.processes()) == 2
     assert started[-1] == 2
@@ -69,7 +69,7 @@ def test_the_first_worker_that_is_up_trains_while_the_others_start_and_nobody_st
     monkeypatch.setattr(ray_tune, "PackTrainable", slow_to_start(ray_tune))
     started: list[int] = []
     source = Naps([Nap(n, 0.2) for n in range(60)], counting(started))
-    ray_tune.run_ray(source, "cpu", 3, None)
+    ray_tune.run_ray(source, "cpu", "eager", 3, None)
     assert len(source.rested) == 60
     assert len(source.processes()) == 3
     assert started[-1] == 3
@@ -81,7 +81,7 @@ def test_a_worker_that_is_killed_loses_its_pack_to_the_next_and_no_other_pack(ra
     naps = [Nap(n, 0.1, kills={3: 1, 7: 9}.get(n, 0), marks=str(tmp_path)) for n in range(20)]
     started: list[int] = []
     source = Naps(naps, counting(started))
-    ray_tune.run_ray(source, "cpu", 2, None)
+    ray_tune.run_ray(source, "cpu", "eager", 2, None)
     assert sorted(source.rested) == [n for n in range(20) if n != 7]
     assert "the worker was lost 3 times" in source.failures[7].reason
     assert sorted(mark.name for mark in tmp_path.iterdir()) == ["3-0", "7-0", "7-1", "7-2"]
@@ -95,7 +95,7 @@ def test_no_worker_can_be_started_and_every_pack_says_why(ray_tune, monkeypatch)
 
     monkeypatch.setattr(ray_tune, "PackTrainable", Broken)
     source = Naps([Nap(n) for n in range(5)])
-    ray_tune.run_ray(source, "cpu", 1, None)
+    ray_tune.run_ray(source, "cpu", "eager", 1, None)
     assert len(source.failures) == 5
     assert all("no worker could be started" in f.reason for f in source.failures.values())
     assert all("no module named so" in f.reason for f in source.failures.values())
@@ -116,7 +116,7 @@ def test_a_node_that_joins_trains_too_and_one_that_goes_costs_no_pack(ray_tune, 
 
     try:
         source = Naps([Nap(n, 0.3) for n in range(80)], heard)
-        ray_tune.run_ray(source, "cpu", None, cluster.address)
+        ray_tune.run_ray(source, "cpu", "eager", None, cluster.address)
     finally:
         cluster.shutdown()
     assert len(source.nodes()) == 2
