@@ -6,8 +6,21 @@ from torch import nn
 from harness.condition import Outcome, Pack, Result
 from harness.models import models
 from harness.tasks import tasks
+from harness.training.compiled import build
 from harness.training.loop import train
 from tests.helpers import make_trial
+
+
+def engine() -> str:
+    """The faster one, where it can be had."""
+    try:
+        build.check()
+    except build.CannotBuild:
+        return "eager"
+    return "compiled"
+
+
+ENGINE = engine()
 
 
 def drops_after_convergence(optimizer: str) -> int:
@@ -27,7 +40,7 @@ def drops_after_convergence(optimizer: str) -> int:
         )
         for seed in range(2)
     )
-    results = train(Pack(trials))
+    results = train(Pack(trials), engine=ENGINE)
     assert all(r.outcome in (Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST) for r in results)
     assert all(r.summary["watched_steps"] >= 4_000 for r in results)
     return sum(r.summary["drops"] for r in results)
@@ -57,7 +70,7 @@ TORCH_RNN = "tests.test_phenomena:TorchRNN"
 def trained(task: str, seeds: int = 1, **changes) -> list[Result]:
     fields = dict(optimizer="adam", max_norm=1.0, hidden_size=64, batch_size=64, observe=0, options=())
     trials = tuple(make_trial(seed, task=task, **fields | changes) for seed in range(seeds))
-    return train(Pack(trials))
+    return train(Pack(trials), engine=ENGINE)
 
 
 @pytest.mark.slow
