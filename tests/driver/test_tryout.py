@@ -118,7 +118,9 @@ def test_what_a_class_prints_does_not_garble_the_verdict_and_a_thread_may_ask(na
     thread = threading.Thread(target=lambda: found.extend(tryout.try_out(space, "cpu")))
     thread.start()
     thread.join()
-    assert found == ["found: traps_Prints:Prints: replicas run one after the other; no steps; no recurrent weight"]
+    assert found == [
+        "found: traps_Prints:Prints: replicas run one after the other; no steps; no recurrent weight"
+    ]
 
 
 def test_a_space_of_built_in_classes_starts_no_process(monkeypatch):
