@@ -1,5 +1,7 @@
 """A finished run for all fuzzing, and a line after the tests that says how many inputs were tried."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,14 +19,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"fuzzed {part}: {count:,} inputs ({said})")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _nothing_is_drawn():
+@contextmanager
+def nothing_drawn() -> Iterator[None]:
     """Drawing a figure, or asking git for the commit, takes longer than all the rest."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("analysis.report.svg", lambda _figure: "", raising=False)
-        patch.setattr("analysis.report.draw_png", lambda _figure, _file: None, raising=False)
+        patch.setattr("analysis.report.svg", lambda _figure: "")
+        patch.setattr("analysis.report.draw_png", lambda _figure, _file: None)
         for home in ("harness.results.provenance", "analysis.sections.methods"):
             patch.setattr(f"{home}.git_commit", lambda *_: "0" * 40, raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_drawn():
+    with nothing_drawn():
         yield
 
 
@@ -36,9 +44,10 @@ def untrained(monkeypatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, _nothing_is_drawn) -> Path:
+def finished(tmp_path_factory) -> Path:
     """Results of a run with weights and samples: three packs, all trained."""
-    return finished_run(tmp_path_factory.mktemp("finished"))
+    with nothing_drawn():
+        return finished_run(tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture(scope="session")
