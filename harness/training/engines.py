@@ -10,7 +10,7 @@ from harness.optimizers import Optimizer
 from harness.tasks import Task
 from harness.training.compiled import build, net
 from harness.training.compiled.engine import Compiled
-from harness.training.compiled.trace import NotTraceable
+from harness.training.compiled.graph import NotTraceable
 from harness.training.replicas import Replicas
 from harness.training.step import Eager, Engine
 

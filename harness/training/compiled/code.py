@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from harness.training.compiled.emit import Loops, Place, Store, stages
+from harness.training.compiled.emit import Loops, Place, Store, padded, stages
 from harness.training.compiled.graph import Factor, Ref, number_of
-from harness.training.compiled.program import Program, padded
+from harness.training.compiled.program import Program
 
 TILE_ROWS = 8
 
@@ -62,27 +62,16 @@ class Code:
             return Place(f"tile{number}")
         return None
 
-    def forward_products(self) -> list[Work]:
-        """Products of the forward pass, by stage."""
-        stage = stages(self.graph)
-        nodes = range(self.program.forward_last + 1)
-        return sorted(
-            (Work(n, stage[n]) for n in nodes if self.graph.nodes[n].op == "product"), key=lambda w: w.stage
-        )
-
-    def backward_products(self) -> list[Work]:
-        """Products of the backward pass, by stage."""
-        stage = stages(self.graph, self.program.forward_last)
-        nodes = range(self.program.forward_last + 1, len(self.graph.nodes))
-        return sorted(
-            (Work(n, stage[n]) for n in nodes if self.graph.nodes[n].op == "product"), key=lambda w: w.stage
-        )
+    def _products(self, nodes: range, stage: list[int]) -> list[Work]:
+        """The products among these nodes, by stage."""
+        found = [Work(n, stage[n]) for n in nodes if self.graph.nodes[n].op == "product"]
+        return sorted(found, key=lambda work: work.stage)
 
     def forward(self) -> str:
         """The functions for a row, and that for a tile of rows."""
         stage = stages(self.graph)
         last = max(stage[: self.program.forward_last + 1], default=0)
-        works = self.forward_products()
+        works = self._products(range(self.program.forward_last + 1), stage)
         rows, calls = [], []
         for now in range(last + 1):
             always, saved = self._forward_stores(stage, now)
@@ -126,7 +115,7 @@ class Code:
     def backward(self) -> str:
         """The functions for a row, and that for a tile of rows."""
         stage = stages(self.graph, self.program.forward_last)
-        works = self.backward_products()
+        works = self._products(range(self.program.forward_last + 1, len(self.graph.nodes)), stage)
         rows, calls = [], []
         for now in range(max(stage[self.program.forward_last + 1 :], default=0) + 1):
             calls += [self._product(w.node, backward=True) for w in works if w.stage == now]
@@ -255,12 +244,14 @@ class Code:
         )
 
 
-def _filled(runs: Sequence[tuple[int, Ref]], width: int, const: object) -> list[tuple[int, Ref]]:
+def _filled(
+    runs: Sequence[tuple[int, Ref]], width: int, const: Callable[[float, int], Ref]
+) -> list[tuple[int, Ref]]:
     """Runs of columns, with 0 where there is none."""
     found, at = [], 0
     for first, ref in [*runs, (width, None)]:
         if first > at:
-            found.append((at, const(0.0, first - at)))  # type: ignore[operator]
+            found.append((at, const(0.0, first - at)))
         if ref is not None:
             found.append((first, ref))
             at = first + ref.width

@@ -1,8 +1,7 @@
 """C++ for derived weights: computed before any row of a replica, their derivatives carried back after all."""
 
-from harness.training.compiled.emit import Loops, Place, Store
-from harness.training.compiled.graph import Graph, Ref, differentiate
-from harness.training.compiled.program import padded
+from harness.training.compiled.emit import VECTOR, Loops, Place, Store, padded
+from harness.training.compiled.graph import REDUCTIONS, Graph, Ref, differentiate
 from harness.training.compiled.space import Derived, Space
 
 
@@ -19,12 +18,12 @@ def source(space: Space) -> str:
 
 
 def _temp(d: Derived) -> int:
-    return 2 * len(d.operands) * (padded(d.width) + 16)
+    return 2 * len(d.operands) * (padded(d.width) + VECTOR)
 
 
 def _code(d: Derived, backward: bool) -> str:
     """One derivation, line by line: operands that lie scattered are gathered first."""
-    step = padded(d.width) + 16
+    step = padded(d.width) + VECTOR
     graph, places, gather, scatter = Graph(), {}, [], []
     args: list[Ref] = []
     for i, operand in enumerate(d.operands):
@@ -42,7 +41,7 @@ def _code(d: Derived, backward: bool) -> str:
         places[leaf.node] = Place(source, exact=operand.kind == "run")
         scatter.append((leaf, f"temp + {(2 * i + 1) * step}", into))
     result = f"{d.at} + (long)l * {d.result}"
-    made = graph.reduce(d.op, args[0]) if d.op in ("sum", "max", "min") else graph.apply(d.op, *args)
+    made = graph.reduce(d.op, args[0]) if d.op in REDUCTIONS else graph.apply(d.op, *args)
     if backward:
         lines = _backward(graph, places, made, result, scatter, d)
     else:

@@ -4,7 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from harness.training.compiled.graph import DEAR, ELEMENTWISE, REDUCTIONS, Graph, Ref
+from harness.training.compiled.graph import DEAR, ELEMENTWISE, REDUCTIONS, Graph, Ref, below
+
+VECTOR = 16
+"""Numbers in a vector, whatever the processor: see kernels.hpp."""
 
 EXPRESSIONS = {
     "add": "({} + {})", "sub": "({} - {})", "mul": "({} * {})", "div": "({} / {})", "neg": "(-{})",
@@ -15,6 +18,11 @@ EXPRESSIONS = {
 }  # fmt: skip
 EMPTY = {"sum": "0", "max": "-INFINITY", "min": "INFINITY"}
 JOIN = {"sum": "{0} += {1};", "max": "{0} = larger({1}, {0});", "min": "{0} = smaller({1}, {0});"}
+
+
+def padded(width: int) -> int:
+    """Width in whole vectors."""
+    return -(-width // VECTOR) * VECTOR
 
 
 class Place(NamedTuple):
@@ -52,21 +60,13 @@ class Loops:
             self._loop_all([], [s for s in stores if self._phase_of(s.ref, phase) == late])
         return self.lines
 
+    def _lies(self, number: int) -> bool:
+        return self.place(number) is not None
+
     def _reductions(self, refs: Sequence[Ref]) -> list[int]:
         """Sums and extremes to be computed, in order."""
-        found: set[int] = set()
-        stack = [ref.node for ref in refs]
-        seen: set[int] = set()
-        while stack:
-            number = stack.pop()
-            if number in seen or self.place(number) is not None:
-                continue
-            seen.add(number)
-            node = self.graph.nodes[number]
-            if node.op in REDUCTIONS:
-                found.add(number)
-            stack += [arg.node for arg in node.args]
-        return sorted(found)
+        computed = (n for n in below(self.graph, refs, self._lies) if not self._lies(n))
+        return sorted(n for n in computed if self.graph.nodes[n].op in REDUCTIONS)
 
     def _phases(self, order: Sequence[int]) -> dict[int, int]:
         """In which loop each of them can be computed: after those that it needs."""
@@ -76,17 +76,8 @@ class Loops:
         return phase
 
     def _phase_of(self, ref: Ref, phase: dict[int, int]) -> int:
-        needed, stack, seen = -1, [ref.node], set()
-        while stack:
-            number = stack.pop()
-            if number in seen or self.place(number) is not None:
-                continue
-            seen.add(number)
-            if number in phase:
-                needed = max(needed, phase[number])
-                continue
-            stack += [arg.node for arg in self.graph.nodes[number].args]
-        return needed + 1
+        known = below(self.graph, [ref], lambda n: n in phase or self._lies(n))
+        return 1 + max((phase[n] for n in known if n in phase), default=-1)
 
     def _loop_all(self, reductions: Sequence[int], stores: Sequence[Store]) -> None:
         for number in reductions:
@@ -107,13 +98,13 @@ class Loops:
         for number in reductions:
             node = self.graph.nodes[number]
             value = body.of(node.args[0])
-            if width % 16:
+            if width % VECTOR:
                 value = body.named(f"firstn({value}, {width} - j, {EMPTY[node.op]})")
             body.lines.append(JOIN[node.op].format(f"r{number}", value))
         values = [body.of(store.ref) for store in stores]
         for store, value in zip(stores, values, strict=True):
             at = f"{store.pointer} + j"
-            if width % 16:
+            if width % VECTOR:
                 value = f"ldn({at}, {width} - j) + {value}" if store.add else value
                 body.lines.append(f"stn({at}, {value}, {width} - j);")
             else:
@@ -156,7 +147,7 @@ class Body:
             if ref.stride == 0 or node.width == 1:
                 return f"bc(({place.pointer})[{ref.first}])"
             at = f"{place.pointer} + {ref.first} + j"
-            return f"ldn({at}, {ref.width} - j)" if place.exact and ref.width % 16 else f"ld({at})"
+            return f"ldn({at}, {ref.width} - j)" if place.exact and ref.width % VECTOR else f"ld({at})"
         if node.op in REDUCTIONS:
             return f"r{ref.node}"
         args = [
@@ -168,20 +159,11 @@ class Body:
 
 def kept(graph: Graph, roots: Sequence[Ref], until: int) -> list[int]:
     """Nodes up to `until`, of the forward pass, that the roots read and that are worth keeping."""
-    found: set[int] = set()
-    stack = [ref.node for ref in roots]
-    seen: set[int] = set()
-    while stack:
-        number = stack.pop()
-        if number in seen:
-            continue
-        seen.add(number)
-        node = graph.nodes[number]
-        if number <= until and (node.op in DEAR or node.op in REDUCTIONS or node.op == "product"):
-            found.add(number)
-            continue
-        stack += [arg.node for arg in node.args]
-    return sorted(found)
+
+    def keep(number: int) -> bool:
+        return number <= until and graph.nodes[number].op in DEAR | REDUCTIONS | {"product"}
+
+    return sorted(filter(keep, below(graph, roots, keep)))
 
 
 def stages(graph: Graph, given: int = -1) -> list[int]:

@@ -14,8 +14,8 @@ from torch import Tensor
 from harness.clip_rules import ClipRule
 from harness.optimizers import Optimizer
 from harness.training.compiled import build, net, source, update
-from harness.training.compiled.functions import Functions, pointer
-from harness.training.compiled.trace import NotTraceable
+from harness.training.compiled.functions import Functions, either, pointer
+from harness.training.compiled.graph import NotTraceable
 from harness.training.replicas import Buffers, Replicas
 from harness.training.step import Batch, Block, Eager, States
 
@@ -100,12 +100,10 @@ class Compiled(Eager):
     ) -> tuple[Tensor, Tensor]:
         """Change weights and states in place; the scalars (R, 4, K), and the norms of updates (U, R, 2)."""
         steps, streams, batch, length = inputs_KSBTI.shape[:4]
-        digits = inputs_KSBTI.dtype == torch.int32
         replicas, each = len(weights_RP), targets_KSB[0, 0, 0].numel()
         scalars_R4K = weights_RP.new_empty(replicas, 4, steps)
         updates_UR2 = weights_RP.new_empty(int(measured_K.sum()), replicas, 2)
-        inputs = (None, inputs_KSBTI) if digits else (inputs_KSBTI, None)
-        data = (*inputs, targets_KSB, self._functions.constants, self._functions.table)
+        data = (*either(inputs_KSBTI), targets_KSB, self._functions.constants, self._functions.table)
         held = (stream_R, weights_RP, frozen_RF, *data, learning_rate_R1, max_norm_R1)
         assert self._update is not None
         self._library.block(

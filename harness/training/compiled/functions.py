@@ -65,17 +65,14 @@ class Functions:
             raise ValueError(
                 f"sequences have {steps} steps; the net was traced for {self._net.coefficients.shape[2]}"
             )
-        digits = inputs.dtype == torch.int32
         frozen_RF = self.frozen(buffers, weights_RP)
         inputs, targets = inputs.contiguous(), targets.to(self._dtype).contiguous()
         weights_RP = weights_RP.contiguous()
-        data = (None if digits else inputs, inputs if digits else None, targets)
-        held = (weights_RP, frozen_RF, *data, self.constants, self.table, *found)
-        wrong = [
-            t.dtype for t in (weights_RP, frozen_RF, *([] if digits else [inputs])) if t.dtype != self._dtype
-        ]
-        if wrong:
-            raise ValueError(f"tensors are {wrong[0]}; the functions were built for {self._dtype}")
+        rows_or_digits = either(inputs)
+        held = (weights_RP, frozen_RF, *rows_or_digits, targets, self.constants, self.table, *found)
+        for tensor in (weights_RP, frozen_RF, rows_or_digits[0]):
+            if tensor is not None and tensor.dtype != self._dtype:
+                raise ValueError(f"tensors are {tensor.dtype}; the functions were built for {self._dtype}")
         function(len(weights_RP), int(rows), int(steps), *(pointer(tensor) for tensor in held))
 
     def frozen(self, buffers: Buffers, weights_RP: Tensor) -> Tensor:
@@ -83,6 +80,11 @@ class Functions:
         if not self._net.frozen:
             return weights_RP.new_empty(len(weights_RP), 0)
         return torch.cat([buffers[name].flatten(1) for name in self._net.frozen], dim=1)
+
+
+def either(inputs: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Inputs as the functions take them: rows and no digits, or no rows and digits."""
+    return (None, inputs) if inputs.dtype == torch.int32 else (inputs, None)
 
 
 def pointer(tensor: Tensor | None) -> ctypes.c_void_p:

@@ -4,7 +4,7 @@ A node is a vector of some width. It is a leaf (an input, a state, weights), an 
 or an extreme of one vector, or a product of vectors with a weight matrix. Equal nodes are one node.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -266,19 +266,35 @@ def number_of(node: Node) -> int:
     return node.value
 
 
-def extract(graph: Graph, roots: Sequence[Ref]) -> tuple[Graph, list[Ref]]:
-    """A graph of what these roots need, and the roots in it."""
-    needed: set[int] = set()
-    stack = [ref.node for ref in roots]
+def below(
+    graph: Graph,
+    roots: Iterable[Ref],
+    stop: Callable[[int], bool] = lambda _: False,
+    *,
+    products: bool = False,
+) -> Iterator[int]:
+    """Nodes that the roots are computed of, these included, each once; nothing below one where it stops.
+
+    What a product multiplies counts with `products` only.
+    """
+    stack, seen = [ref.node for ref in roots], set()
     while stack:
         number = stack.pop()
-        if number not in needed:
-            needed.add(number)
+        if number in seen:
+            continue
+        seen.add(number)
+        yield number
+        if not stop(number):
             node = graph.nodes[number]
-            stack += [arg.node for arg in node.args] + [factor.a.node for factor in node.factors]
+            stack += [arg.node for arg in node.args]
+            stack += [factor.a.node for factor in node.factors] if products else []
+
+
+def extract(graph: Graph, roots: Sequence[Ref]) -> tuple[Graph, list[Ref]]:
+    """A graph of what these roots need, and the roots in it."""
     found = Graph()
     new: dict[int, int] = {}
-    for number in sorted(needed):
+    for number in sorted(below(graph, roots, products=True)):
         node = graph.nodes[number]
         args = tuple(arg._replace(node=new[arg.node]) for arg in node.args)
         factors = tuple(f._replace(a=f.a._replace(node=new[f.a.node])) for f in node.factors)

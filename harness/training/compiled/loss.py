@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from harness.training.compiled.graph import Graph, NotTraceable, Ref
+from harness.training.compiled.graph import Graph, NotTraceable, Ref, below
 from harness.training.compiled.symbols import Symbols, Vectors
 
 Terms = dict[Ref, Tensor]
@@ -55,7 +55,7 @@ class Reader:
         if node.op == "total":
             assert isinstance(node.value, tuple), "the steps that are summed"
             return self._term(node.args[0]._replace(stride=1), self._at(*node.value))
-        if not _reads_total(self._graph, ref.node):
+        if not _reads_total(self._graph, ref):
             return self._term(ref, self._at(self._step))
         a, b = ([arg.part(ref.first, 1)._replace(stride=1) for arg in node.args] + [ref, ref])[:2]
         numbers = [self._graph.number(a), self._graph.number(b)]
@@ -97,20 +97,11 @@ class Reader:
         return self._graph.number(ref)
 
 
-def _reads_total(graph: Graph, number: int) -> bool:
-    stack, seen = [number], set()
-    while stack:
-        n = stack.pop()
-        if graph.nodes[n].op == "total":
-            return True
-        if n not in seen:
-            seen.add(n)
-            stack += [arg.node for arg in graph.nodes[n].args]
-            stack += [factor.a.node for factor in graph.nodes[n].factors]
-    return False
+def _reads_total(graph: Graph, ref: Ref) -> bool:
+    return any(graph.nodes[n].op == "total" for n in below(graph, [ref], products=True))
 
 
 def check_steps(graph: Graph, refs: list[Ref]) -> None:
     """NotTraceable if a number of one step reads a sum over steps."""
-    if any(_reads_total(graph, ref.node) for ref in refs):
+    if any(_reads_total(graph, ref) for ref in refs):
         raise NotTraceable("its loss or score mixes time steps")

@@ -14,8 +14,8 @@ from harness.training.compiled.graph import Graph, NotTraceable, Ref, extract
 from harness.training.compiled.loss import Reader, Sum, check_steps
 from harness.training.compiled.program import Program
 from harness.training.compiled.space import Space, Weights
-from harness.training.compiled.symbols import COLUMN_BITS
-from harness.training.compiled.trace import ROWS, Tracer, Vectors
+from harness.training.compiled.symbols import COLUMN_BITS, ROWS, Vectors
+from harness.training.compiled.trace import Tracer
 from harness.training.compiled.walk import Walk, seen, walk_of
 from harness.training.replicas import trainable
 

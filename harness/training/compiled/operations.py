@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.training.compiled.graph import NotTraceable
-from harness.training.compiled.reductions import REDUCTIONS
+from harness.training.compiled.reductions import OF_SEVERAL
 from harness.training.compiled.space import Weights
 from harness.training.compiled.symbols import Symbols, Unknown, Vectors
 
@@ -228,7 +228,7 @@ def _tril(on: Symbols, a: Any, diagonal: int = 0) -> Any:
     return _masked(on, a, torch.tril, diagonal)
 
 
-OWN: dict[str, Callable[..., Any]] = REDUCTIONS | {
+OWN: dict[str, Callable[..., Any]] = OF_SEVERAL | {
     "mm": _mm, "addmm": _addmm, "bmm": _bmm, "ne": _ne, "bitwise_not": _not, "logical_not": _not,
     "bitwise_or": _or, "logical_or": _or, "rsub": _rsub, "reciprocal": _reciprocal, "rsqrt": _rsqrt,
     "masked_fill": _masked_fill, "pow": _pow, "abs": _abs, "clamp": _clamp, "hardtanh": _hardtanh,

@@ -5,15 +5,8 @@ One record per row holds this: new states, what the backward pass reads, and the
 
 from dataclasses import dataclass, field
 
-from harness.training.compiled.emit import kept, stages
+from harness.training.compiled.emit import VECTOR, kept, padded, stages
 from harness.training.compiled.graph import Factor, Gradients, Graph, Ref, differentiate, number_of
-
-VECTOR = 16
-
-
-def padded(width: int) -> int:
-    """Width in whole vectors."""
-    return -(-width // VECTOR) * VECTOR
 
 
 @dataclass

@@ -101,7 +101,7 @@ def _native_layer_norm(on: Symbols, a: Any, shape: Any, gain: Any, bias: Any, ep
     return (out if bias is None else on.apply("add", out, bias)), None, None
 
 
-REDUCTIONS: dict[str, Callable[..., Any]] = {
+OF_SEVERAL: dict[str, Callable[..., Any]] = {
     "linalg_vector_norm": _norm, "sum": _sum, "mean": _mean, "logsumexp": _logsumexp, "softmax": _softmax,
     "log_softmax": _log_softmax, "nll_loss_forward": _nll_loss, "nll_loss2d_forward": _nll_loss,
     "gather": _gather, "argmax": _argmax, "native_layer_norm": _native_layer_norm,

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from harness.training.compiled import derive
 from harness.training.compiled.code import Code
+from harness.training.compiled.emit import VECTOR, padded
 from harness.training.compiled.net import Net
-from harness.training.compiled.program import Program, WeightGradient, padded
+from harness.training.compiled.program import Program, WeightGradient
 
 CACHE_BYTES = 768 << 10
 """Records of a block of rows take at most this, so that they stay in the processor's cache."""
@@ -21,7 +22,7 @@ def source(net: Net) -> str:
     sizes = [_size(gradient) for gradient in gradients]
     values = {
         "I": net.input_size,
-        "IP": padded((1 + net.both_ways) * net.input_size) + 16,
+        "IP": padded((1 + net.both_ways) * net.input_size) + VECTOR,
         "BOTH": int(net.both_ways),
         "S": cell.state_width,
         "P": net.space.trained,
@@ -39,7 +40,7 @@ def source(net: Net) -> str:
         "TARGET": net.target_size,
         "START": -1 if net.start is None else net.start,
         "BY_STEP": int(net.target_by_step),
-        "GW": sum(sizes) + 16,
+        "GW": sum(sizes) + VECTOR,
         "CACHE": CACHE_BYTES,
         "code": "\n".join([derive.source(net.space), *(part.panels() for part in parts), *code]),
         "sum_cell": _sums(gradients, sizes, "cell"),

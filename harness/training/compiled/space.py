@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from harness.training.compiled.graph import REDUCTIONS
+
 
 class Weights:
     """A tensor of weights: every element is its position."""
@@ -85,7 +87,7 @@ class Space:
         """Positions of an operation's results, of flat operands: one after the other, or line by line."""
         count = next(len(o) for o in operands if isinstance(o, Tensor))
         key = (op, lines, *(tuple(o.tolist()) if isinstance(o, Tensor) else o for o in operands))
-        result = 1 if op in ("sum", "max", "min") else count // lines
+        result = 1 if op in REDUCTIONS else count // lines
         at = self._place(key, lines * result)
         if at is None:
             at = self._known[key]

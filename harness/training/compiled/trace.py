@@ -13,9 +13,7 @@ from torch.utils._pytree import tree_map
 
 from harness.training.compiled.graph import NotTraceable
 from harness.training.compiled.operations import call
-from harness.training.compiled.symbols import ROWS, Symbols, Unknown, Vectors
-
-__all__ = ["ROWS", "NotTraceable", "Tracer", "Vectors"]
+from harness.training.compiled.symbols import Symbols, Unknown
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -24,9 +22,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, call: Callable[..., Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._call = call
-        self._symbols: dict[
-            int, tuple[Tensor, Any]
-        ] = {}  # by id; the tensor is kept, so that its id is not reused
+        # By id. The tensor is kept, so that its id is not given to another.
+        self._symbols: dict[int, tuple[Tensor, Any]] = {}
 
     def know(self, example: Tensor, symbol: Any) -> None:
         """Let a symbol stand for a tensor."""

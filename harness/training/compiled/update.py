@@ -13,8 +13,9 @@ from torch import Tensor
 from harness.clip_rules import ClipRule
 from harness.optimizers import Optimizer
 from harness.training.compiled.emit import EMPTY, EXPRESSIONS, JOIN, Body, Place
-from harness.training.compiled.graph import REDUCTIONS, Graph, Ref
-from harness.training.compiled.trace import ROWS, NotTraceable, Tracer
+from harness.training.compiled.graph import REDUCTIONS, Graph, NotTraceable, Ref
+from harness.training.compiled.symbols import ROWS
+from harness.training.compiled.trace import Tracer
 
 WIDTH = 32
 """Parameters of the replica that is traced."""
