@@ -56,9 +56,9 @@ def drawing(figure: Figure) -> Iterator[None]:
 
     Where a font lacks a letter of a user's name, the figure has a box.
     """
-    axis: Any  # the hook for ticks has no public name
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        axis._update_ticks = placed_once(axis, axis._update_ticks)
+    every: list[Any] = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    for axis in every:
+        axis._update_ticks = placed_once(axis, axis._update_ticks)  # the hook has no public name
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -66,6 +66,8 @@ def drawing(figure: Figure) -> Iterator[None]:
             warnings.filterwarnings("ignore", message="Glyph")
             yield
     finally:
+        for axis in every:
+            del axis._update_ticks  # its class has it
         if collects:
             gc.enable()
 

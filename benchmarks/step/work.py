@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from harness.condition import Condition, Pack, Trial
+from harness.condition import Pack, Trial
+from harness.driver.rates import reference
 
 DIGITS = 10
 """Classes and kinds of inputs of the palindromes."""
@@ -57,15 +58,7 @@ class Work:
 
     def trials(self) -> Pack:
         """A pack that trains this: every replica has a seed, and so data, of its own."""
-        condition = Condition(
-            task="palindrome",
-            model=self.model,
-            optimizer="rmsprop",
-            length=self.length,
-            max_norm=1.0,
-            hidden_size=self.hidden,
-            batch_size=self.hidden,
-        )
+        condition = reference(self.model, self.length, self.hidden, self.hidden)
         budget = dict(learning_rate=1e-3, max_steps=100_000, observe=0, eval_every=100)
         return Pack(tuple(Trial(condition=condition, seed=seed, **budget) for seed in range(self.pack)))
 

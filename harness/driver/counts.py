@@ -235,11 +235,6 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Count from here."""
         self.operations = self.multiply_adds = self.numbers = 0
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """No: to skip torch._dynamo, torch would import it, which takes a second."""
-        return False
-
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         self.all += 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.condition import Condition
 from harness.driver.places import held_definition
+from harness.driver.tryout.child import is_own
 from harness.errors import UserError
 from harness.models import models
 from harness.planning.space import Space
@@ -30,15 +31,15 @@ def choose_engine(wanted: str, device: str, results: str | Path, space: Space) -
     held = held_definition(results, space)
     begun = None if held is None else str(held.get("engine", Eager.name))
     asked = begun if wanted == "auto" and begun in ENGINES else wanted
+    if device != "cpu" and asked == Compiled.name:
+        raise UserError(f"engine=compiled trains on a CPU; use device=cpu, or engine=eager on {device}")
     if device != "cpu" or asked == Eager.name:
-        if asked == Compiled.name:
-            raise UserError(f"engine=compiled trains on a CPU; use device=cpu, or engine=eager on {device}")
         return Eager.name, []
     try:
         build.check()
     except build.CannotBuild as error:
         if asked == Compiled.name:
-            why = "" if wanted == asked else f" {held and 'the results here were begun with it'};"
+            why = "" if wanted == asked else " the results here were begun with it;"
             raise UserError(f"engine=compiled:{why} {error}; {build.HOW}, or use engine=eager") from None
         return Eager.name, [f"engine: eager, since {error}; {build.HOW}: training is several times as fast"]
     return Compiled.name, eager_lines(space)
@@ -51,7 +52,7 @@ def eager_lines(space: Space) -> list[str]:
     """
     shortest: dict[tuple[object, ...], Condition] = {}
     for condition in sorted(space.conditions(), key=lambda c: c.length):
-        if not is_own(condition):
+        if not has_own(condition):
             shape = shape_of(condition)
             shortest.setdefault((shape.task, shape.model, shape.options), shape)
     reasons: dict[str, list[str]] = {}
@@ -65,7 +66,7 @@ def eager_lines(space: Space) -> list[str]:
 
 def engine_for(condition: Condition, engine: str) -> str:
     """The engine that trains a condition; a class of the user's own is not run here, and counts as eager."""
-    compiled = engine != Eager.name and not is_own(condition) and reason_of(shape_of(condition)) is None
+    compiled = engine != Eager.name and not has_own(condition) and reason_of(shape_of(condition)) is None
     return engine if compiled else Eager.name
 
 
@@ -74,9 +75,9 @@ def engines_of(space: Space, engine: str) -> list[str]:
     return list(dict.fromkeys([engine, *(engine_for(condition, engine) for condition in space.conditions())]))
 
 
-def is_own(condition: Condition) -> bool:
+def has_own(condition: Condition) -> bool:
     """Whether the model or the task is a class of the user's own."""
-    return ":" in condition.task + condition.model
+    return is_own(condition.model) or is_own(condition.task)
 
 
 def shape_of(condition: Condition) -> Condition:

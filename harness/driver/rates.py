@@ -11,6 +11,7 @@ from harness.condition import Condition
 from harness.driver.counts import Counts, counts_of
 from harness.optimizers import optimizers
 from harness.tasks import tasks
+from harness.training.compiled.engine import Compiled
 from harness.training.engines import make_engine
 from harness.training.replicas import EVAL_CHUNK, Replicas, build_model, stack
 from harness.training.step import Eager
@@ -24,25 +25,26 @@ DRAW_OPERATIONS = 4
 UPDATE_NUMBERS = 10
 """Numbers that they write for each parameter."""
 
-REFERENCES = (
-    ("rnn", 4, 8, 4, 1),
-    ("lstm", 16, 8, 4, 1),
-    ("rnn", 4, 16, 32, 10),
-    ("lstm", 10, 32, 32, 8),
-    ("lstm", 6, 128, 64, 2),
-    ("rnn", 8, 64, 64, 8),
-    ("transformer", 12, 32, 32, 4),
-)
-"""What is timed: model, length, units, batch, replicas. Some wait for operations, some for products."""
-
-COMPILED_REFERENCES = (
-    ("rnn", 4, 32, 32, 1),
-    ("rnn", 20, 32, 32, 8),
-    ("lstm", 10, 32, 32, 1),
-    ("lstm", 20, 32, 64, 4),
-    ("lstm", 6, 128, 64, 2),
-)
-"""The same of the compiled engine: few sizes, for each is built once."""
+REFERENCES = {
+    Eager.name: (
+        ("rnn", 4, 8, 4, 1),
+        ("lstm", 16, 8, 4, 1),
+        ("rnn", 4, 16, 32, 10),
+        ("lstm", 10, 32, 32, 8),
+        ("lstm", 6, 128, 64, 2),
+        ("rnn", 8, 64, 64, 8),
+        ("transformer", 12, 32, 32, 4),
+    ),
+    Compiled.name: (  # few sizes, for each is built once
+        ("rnn", 4, 32, 32, 1),
+        ("rnn", 20, 32, 32, 8),
+        ("lstm", 10, 32, 32, 1),
+        ("lstm", 20, 32, 64, 4),
+        ("lstm", 6, 128, 64, 2),
+    ),
+}
+"""What is timed of each engine: model, length, units, batch, replicas. Some wait for operations, some for
+products."""
 
 REPEATS = 12
 """Steps of each that are timed, after one that is not; the least counts, so that load does not."""
@@ -96,9 +98,7 @@ def measured_rates(device: str, engine: str) -> Rates:
     from scipy.optimize import nnls
 
     rows = []
-    for model, length, hidden_size, batch_size, replicas in (
-        REFERENCES if engine == Eager.name else COMPILED_REFERENCES
-    ):
+    for model, length, hidden_size, batch_size, replicas in REFERENCES[engine]:
         condition = reference(model, length, hidden_size, batch_size)
         counts = counts_of(condition, tasks.build("palindrome", {}, length=length))
         seconds = timed(condition, replicas, device, engine) / replicas

@@ -235,7 +235,9 @@ class Training:
     def _check(self) -> None:
         """Let the engine check itself on real batches, once per process for all packs of one shape."""
         first = self.pack.trials[0]
-        shape = (first.condition.siblings_key(), first.heldout_split, self.device, self.engine.name)
+        classes = type(self._replicas.model), type(self.task)  # a class that was edited is another one
+        how = first.heldout_split, self.device, self.engine.name
+        shape = (first.condition.siblings_key(), *classes, *how)
         if shape not in CHECKED:
             stream = self._stream(CHECKED_SEED)
             self.engine.check([stream.next() for _ in range(CHECKED_BATCHES)], self._heldout)

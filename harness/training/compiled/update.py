@@ -40,10 +40,9 @@ SCALAR = {
 
 @dataclass
 class Update:
-    """The graph of an update: leaves by name, what becomes of them, and the clip coefficient."""
+    """The graph of an update: what becomes of weights and states, and the clip coefficient."""
 
     graph: Graph
-    leaves: dict[str, Ref]
     outputs: dict[str, Ref]  # weights, coefficient, and each state
     states: list[tuple[str, str, bool]]  # name, C++ type, whether it has one value per parameter
 
@@ -54,7 +53,6 @@ def trace_update(clip_rule: ClipRule, optimizer: Optimizer) -> Update:
     clip_states, states = clip_rule.init(example, 4), optimizer.init(example)
     graph = Graph()
     tracer = Tracer(graph)
-    leaves: dict[str, Ref] = {}
     arguments: dict[str, tuple[Tensor, Any]] = {}
     kinds = []
     named = {"w": example, "g": example, "norm": example[:, :1].abs(), "max_norm": example[:, :1].abs()}
@@ -66,8 +64,8 @@ def trace_update(clip_rule: ClipRule, optimizer: Optimizer) -> Update:
         width = WIDTH if tensor.shape == (ROWS, WIDTH) else 1
         if tensor.shape != (ROWS, width) or tensor.dtype not in TYPES:
             raise NotTraceable(f"a state has shape {tuple(tensor.shape)} and type {tensor.dtype}")
-        leaves[name] = graph.leaf("flat" if width > 1 else "scalar", name, width)
-        arguments[name] = (tensor, tracer.vectors(leaves[name]))
+        leaf = graph.leaf("flat" if width > 1 else "scalar", name, width)
+        arguments[name] = (tensor, tracer.vectors(leaf))
         if name[0] in "co":
             kinds.append((name, TYPES[tensor.dtype], width > 1))
 
@@ -84,7 +82,7 @@ def trace_update(clip_rule: ClipRule, optimizer: Optimizer) -> Update:
             raise NotTraceable(f"{name} changes its shape")
         outputs[name] = refs[0]
     check_known(graph)
-    return Update(graph, leaves, outputs, kinds)
+    return Update(graph, outputs, kinds)
 
 
 def check_known(graph: Graph) -> None:
