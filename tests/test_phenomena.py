@@ -6,21 +6,12 @@ from torch import nn
 from harness.condition import Outcome, Pack, Result
 from harness.models import models
 from harness.tasks import tasks
-from harness.training.compiled import build
 from harness.training.loop import train
+from tests.compiler import can_build
 from tests.helpers import make_trial
 
-
-def engine() -> str:
-    """The faster one, where it can be had."""
-    try:
-        build.check()
-    except build.CannotBuild:
-        return "eager"
-    return "compiled"
-
-
-ENGINE = engine()
+ENGINE = "compiled" if can_build() else "eager"
+"""The faster one, where it can be had."""
 
 
 def drops_after_convergence(optimizer: str) -> int:

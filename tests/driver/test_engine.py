@@ -10,6 +10,7 @@ from harness.driver.preflight import check_job
 from harness.planning.fields import parse_settings
 from harness.planning.space import Space
 from harness.training.compiled import build
+from tests.compiler import needs_compiler
 from tests.helpers import TINY
 
 SPACE = load_space("smoke").override(parse_settings([f"{n}={v}" for n, v in TINY.items()]))
@@ -59,6 +60,7 @@ def test_a_folder_goes_on_with_its_engine_or_says_why_it_cannot(tmp_path, monkey
         check_job(SPACE, tmp_path, engine="compiled", **HOW)
 
 
+@needs_compiler
 def test_a_compiled_folder_is_not_gone_on_with_eagerly(tmp_path, monkeypatch):
     begin(tmp_path, "compiled")
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from harness.training.compiled import build
+from tests.compiler import needs_compiler
 
 SOURCE = 'extern "C" int number() { return 7; }\n#include "functions.hpp"\n'
 
@@ -24,17 +25,6 @@ def script(path, text: str) -> str:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return str(path)
-
-
-def can_build() -> bool:
-    try:
-        build.find_compiler()
-    except build.CannotBuild:
-        return False
-    return True
-
-
-needs_compiler = pytest.mark.skipif(not can_build(), reason="there is no C++ compiler")
 
 
 @needs_compiler

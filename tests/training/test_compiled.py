@@ -13,19 +13,16 @@ from harness.condition import Pack
 from harness.models import models
 from harness.optimizers import optimizers
 from harness.tasks import Stream, tasks
-from harness.training.compiled import build
 from harness.training.compiled.engine import Compiled
 from harness.training.engines import make_engine
 from harness.training.loop import Training
 from harness.training.replicas import Replicas, build_model, stack
 from harness.training.step import Eager, Engine
+from tests.compiler import needs_compiler
 from tests.helpers import make_condition, make_pack, make_trial, mostly_contract, same_numbers, trained
 from tests.training.test_training import finish, numbers, stored
 
-try:
-    build.check()
-except build.CannotBuild as reason:
-    pytest.skip(f"nothing can be compiled here: {reason}", allow_module_level=True)
+pytestmark = needs_compiler
 
 SIZES = dict(model="lstm", hidden_size=16, batch_size=9, length=6, optimizer="rmsprop")
 BUDGET = dict(max_steps=60, observe=20, eval_every=20)

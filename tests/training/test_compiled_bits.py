@@ -10,12 +10,10 @@ import pytest
 import torch
 
 from harness.training.compiled import build
+from tests.compiler import needs_compiler
 from tests.training.nets import built
 
-try:
-    build.find_compiler()
-except build.CannotBuild as missing:
-    pytest.skip(str(missing), allow_module_level=True)
+pytestmark = needs_compiler
 
 Floats = npt.NDArray[np.floating[Any]]
 

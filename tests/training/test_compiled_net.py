@@ -7,14 +7,12 @@ from torch import Tensor, nn
 from harness.models import models
 from harness.planning.fits import fits
 from harness.tasks import tasks
-from harness.training.compiled import build, net
+from harness.training.compiled import net
 from harness.training.compiled.graph import NotTraceable
+from tests.compiler import needs_compiler
 from tests.training.nets import OWN, Built, built
 
-try:
-    build.find_compiler()
-except build.CannotBuild as missing:
-    pytest.skip(str(missing), allow_module_level=True)
+pytestmark = needs_compiler
 
 DEEP = (("layer_norm", True), ("layers", 2))
 QUICK = [
