@@ -43,10 +43,10 @@ class Axes:
     hidden_size: tuple[int, ...] | int = (32,)
     batch_size: tuple[int, ...] | int = (32,)
     learning_rate: Mapping[str, float] | tuple[float, ...] | None = None
-    lr_trials: int = 8  # learning rates tried per condition
+    seeds: int = 8  # report seeds per condition; each is one tuning, then one run at the rate that it chose
+    lr_trials: int = 8  # learning rates that a tuning tries
     lr_batch: int = 5  # learning rates asked for at once
-    tuning_seeds: int = 2  # seeds per learning rate tried
-    seeds: int = 8  # report seeds per condition, at the chosen learning rate
+    tuning_seeds: int = 1  # seeds on which a tuning tries each rate
     max_steps: int = 1_000  # a trial not solved by then is unsolved
     observe: int = 800  # steps that a solved trial is watched for
     eval_every: int = 100  # steps between held-out evaluations
@@ -77,7 +77,7 @@ class Axes:
     @property
     def trials_per_condition(self) -> int:
         """Tuning and report trials of one condition."""
-        return self.seeds + (self.lr_trials * self.tuning_seeds if self.tuned else 0)
+        return self.seeds * (1 + (self.lr_trials * self.tuning_seeds if self.tuned else 0))
 
     def range_of(self, optimizer: str) -> Range:
         """The range over which the learning rate of this optimizer is tuned."""

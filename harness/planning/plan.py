@@ -1,7 +1,8 @@
 """What is left to train, asked for pack by pack and told as results come in.
 
 Conditions that differ only in max_norm, or in a fixed learning rate, are siblings. They go together, as one
-cohort: round by round through tuning, then the report seeds. A round is asked for and told as a whole. Which
+cohort: round by round through tuning, then the report seeds. A round is asked for and told as a whole. Every
+report seed has a study and tuning seeds of its own, so that the luck of a choice differs from seed to seed. Which
 trials share a pack depends on the space and on what is recorded, never on timing. Which pack is next depends
 on what trials have cost so far. The cohort that will take longest goes first, so that no worker is left with
 a long pack at the end.
@@ -63,7 +64,7 @@ class Cohort:
         if self.studies:
             for number in range(1 + len(later_rounds(space, self.conditions[0].optimizer))):
                 tries = [
-                    (study, rate, tuning_trials(space, study.condition, rate))
+                    (study, rate, tuning_trials(space, study, rate))
                     for study in self.studies
                     for rate in study.ask(number)
                 ]
@@ -71,17 +72,19 @@ class Cohort:
                 for study in self.studies:
                     mine = [(rate, trials) for owner, rate, trials in tries if owner is study]
                     study.tell({rate: mean_objective(trials, objectives) for rate, trials in mine})
-        yield [
-            make_trial(space, condition, rate, seed)
-            for condition, rate in self.chosen_rates().items()
+        yield self.report_trials()
+
+    def report_trials(self) -> Round:
+        """The trials whose numbers are reported: each seed at the rate that its own tuning chose."""
+        space = self.space
+        if self.studies:
+            return [make_trial(space, study.condition, study.best, study.seed) for study in self.studies]
+        return [
+            make_trial(space, condition, condition.learning_rate, seed)
+            for condition in self.conditions
+            if condition.learning_rate is not None
             for seed in range(space.seeds)
         ]
-
-    def chosen_rates(self) -> dict[Condition, float]:
-        """The learning rate at which each condition is reported; complete once tuning is over."""
-        if self.studies:
-            return {study.condition: study.best for study in self.studies}
-        return {c: c.learning_rate for c in self.conditions if c.learning_rate is not None}
 
 
 class Plan:
@@ -196,10 +199,11 @@ def make_pack(space: Space, trials: tuple[Trial, ...]) -> Pack:
     return Pack(trials, space.probes, space.checkpoints, sample_every)
 
 
-def tuning_trials(space: Space, condition: Condition, learning_rate: float) -> Round:
-    """The trials that judge one learning rate: one for each tuning seed."""
-    seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + space.tuning_seeds)
-    return [make_trial(space, condition, learning_rate, seed) for seed in seeds]
+def tuning_trials(space: Space, study: "Study", learning_rate: float) -> Round:
+    """The trials that judge one learning rate of a study: one for each tuning seed of its report seed."""
+    first = FIRST_TUNING_SEED + study.seed * space.tuning_seeds
+    seeds = range(first, first + space.tuning_seeds)
+    return [make_trial(space, study.condition, learning_rate, seed) for seed in seeds]
 
 
 def later_rounds(space: Space, optimizer: str) -> list[int]:
@@ -212,16 +216,17 @@ def round_sizes(space: Space, conditions: Sequence[Condition]) -> list[int]:
     """Trials of every round of siblings, the report seeds last."""
     optimizer = conditions[0].optimizer
     rates = [len(space.first_grid(optimizer)), *later_rounds(space, optimizer)] if space.tuned else []
-    return [*(len(conditions) * n * space.tuning_seeds for n in rates), len(conditions) * space.seeds]
+    reported = len(conditions) * space.seeds
+    return [*(reported * n * space.tuning_seeds for n in rates), reported]
 
 
 def make_studies(space: Space, conditions: Sequence[Condition]) -> "list[Study]":
-    """One study per condition. Optuna is imported here, so that fixed learning rates do without it."""
+    """A study per condition and report seed. Optuna is imported here: fixed learning rates do without it."""
     from harness.planning.study import Study
 
     optimizer = conditions[0].optimizer
     grid, rounds = space.first_grid(optimizer), later_rounds(space, optimizer)
-    return [Study(condition, grid, rounds) for condition in conditions]
+    return [Study(c, seed, grid, rounds) for c in conditions for seed in range(space.seeds)]
 
 
 def mean_objective(trials: Round, objectives: Objectives) -> float:

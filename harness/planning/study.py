@@ -1,4 +1,4 @@
-"""Tuning the learning rate of one condition: ask for a round, tell it whole. The only Optuna import."""
+"""Tuning the learning rate of one run: ask for a round, tell it whole. The only Optuna import."""
 
 import math
 import tempfile
@@ -10,8 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from harness.condition import Condition
-from harness.identity import content_hash, stream_seed
-from harness.planning.parts import REGISTRIES
+from harness.identity import stream_seed
 from harness.planning.rates import rounded
 from harness.results.folder import Folder
 
@@ -22,78 +21,34 @@ PARAMETER = "learning_rate"
 JOURNAL = "optuna.journal"
 """The export's name in a results folder."""
 
-SEEDED_FIELDS = frozenset({
-    "task", "model", "optimizer", "clip_rule", "length", "max_norm", "hidden_size", "batch_size",
-    "learning_rate",
-})  # fmt: skip
-"""Fields that enter the seed of proposals also at their default. Closed: no name is added."""
-
-SEEDED_OPTIONS: dict[str, str] = {
-    "digits": "order",
-    "graph_signal": "homophily nodes noise",
-    "palindrome": "encoding",
-    "recall": "pairs vocabulary",
-    "sbm": "homophily nodes noise",
-    "text": "corpus",
-    "gat": "init norm residual",
-    "gcn": "init norm residual",
-    "gcn_lstm": "forget_bias init use_graph use_memory",
-    "gcn_rnn": "init use_graph use_memory",
-    "gru": "bidirectional init layer_norm layers",
-    "irnn": "bidirectional layer_norm layers",
-    "lru": "max_phase r_max r_min",
-    "lstm": "bidirectional forget_bias init layer_norm layers",
-    "mgu": "bidirectional init layer_norm layers",
-    "min_gru": "init layers",
-    "min_lstm": "init layers",
-    "rnn": "bidirectional init layer_norm layers",
-    "transformer": "heads init layers",
-    "adam": "beta1 beta2 eps",
-    "momentum": "momentum",
-    "rmsprop": "alpha eps",
-    "autoclip": "percentile",
-    "value": "max_value",
-    "zclip": "z_threshold zclip_alpha zclip_warmup",
-}
-"""By built-in class, options that enter the seed of proposals also at their default. Closed likewise."""
+TOLERANCE = 0.1
+"""How far above the lowest objective a slower rate may lie and still be chosen: see `Study.best`."""
 
 
-def proposal_seed(condition: Condition, number: int) -> int:
-    """The seed of TPE's generator for round `number` of a condition's study.
+def proposal_seed(condition: Condition, seed: int, number: int) -> int:
+    """The seed of TPE's generator for round `number` of the study of a condition and report seed.
 
-    It is made from the condition's fields and options, not from its `condition_id`. What has its default does
-    not enter. So a field or an option added later changes no proposal of a study that leaves it alone.
-    SEEDED_FIELDS and SEEDED_OPTIONS enter all the same: they entered when the first studies were made, and
-    what was proposed then is proposed today. All options of a class named by its import path enter, too: if
-    they change, the hash of its source changes, and the results need another folder.
+    A field or an option at its default does not enter, so one added later changes no proposal.
     """
-    seeded = SEEDED_FIELDS.union(*(seeded_options(part, name) for part, name in condition.parts.items()))
-    left_out = condition.defaults_taken() - seeded
-    entering = {name: value for name, value in condition.fields().items() if name not in left_out}
-    return stream_seed("tpe", content_hash(entering), number)
-
-
-def seeded_options(part: str, name: str) -> Iterable[str]:
-    """The options of a class that enter the seed of proposals also at their default."""
-    return REGISTRIES[part].options(name) if ":" in name else SEEDED_OPTIONS.get(name, "").split()
+    return stream_seed("tpe", condition.condition_id, seed, number)
 
 
 class Study:
-    """The search for the learning rate of one condition, on a log scale, minimising the objective.
+    """The search for the learning rate of one condition and report seed, on a log scale.
 
     The first round is a log grid over the whole range, ends included. Later rounds are proposed by TPE, its
-    generator seeded by the condition and the number of the round: see `proposal_seed`. So the proposals are a
-    function of what was told, and a study rebuilt from recorded objectives goes on as the first one
-    would have. Proposals are rounded to six digits, so that they do not hang on the last bit of a
+    generator seeded by the condition, the report seed and the number of the round: see `proposal_seed`. So
+    the proposals are a function of what was told, and a study rebuilt from recorded objectives goes on as the
+    first one would have. Proposals are rounded to six digits, so that they do not hang on the last bit of a
     machine's arithmetic.
     """
 
-    def __init__(self, condition: Condition, grid: list[float], later_rounds: list[int]) -> None:
+    def __init__(self, condition: Condition, seed: int, grid: list[float], later_rounds: list[int]) -> None:
         """`grid` is the first round, over the whole range; `later_rounds` are the sizes of the others."""
         self.condition = condition
+        self.seed = seed
         self._grid = grid
         self._later_rounds = later_rounds
-        self._distribution = optuna.distributions.FloatDistribution(grid[0], grid[-1], log=True)
         self._told: dict[float, float] = {}
 
     def ask(self, number: int) -> list[float]:
@@ -101,14 +56,15 @@ class Study:
         if number == 0:
             return self._grid
         size = self._later_rounds[number - 1]
-        low, high = self._distribution.low, self._distribution.high
-        study = self.as_optuna()
+        low, high = self._grid[0], self._grid[-1]
+        study = optuna.create_study()
+        study.add_trials(self.trials())
         study.sampler = optuna.samplers.TPESampler(
-            seed=proposal_seed(self.condition, number) % 2**32,
+            seed=proposal_seed(self.condition, self.seed, number) % 2**32,
             n_startup_trials=len(self._grid),
             constant_liar=True,
         )
-        asked = [study.ask({PARAMETER: self._distribution}).params[PARAMETER] for _ in range(size)]
+        asked = [study.ask({PARAMETER: self._distribution()}).params[PARAMETER] for _ in range(size)]
         return [min(max(rounded(rate), low), high) for rate in asked]
 
     def tell(self, objectives: Mapping[float, float]) -> None:
@@ -120,40 +76,55 @@ class Study:
 
     @property
     def best(self) -> float:
-        """The learning rate with the lowest objective told; the lowest such rate if several tie."""
-        return min(self._told, key=lambda rate: (self._told[rate], rate))
+        """The lowest learning rate whose objective is at most TOLERANCE above the lowest told.
+
+        The objective rewards speed, and the fastest rate is often near the edge of stability. One run cannot
+        tell rates so close apart. docs/findings.md has what that changes.
+        """
+        bound = min(self._told.values()) + TOLERANCE
+        return min(rate for rate, value in self._told.items() if value <= bound)
 
     def table(self) -> dict[float, float]:
         """Objective by learning rate, in the order told."""
         return dict(self._told)
 
-    def as_optuna(self, storage: JournalStorage | None = None) -> optuna.Study:
-        """An Optuna study of what was told, named by the condition."""
-        name = f"{self.condition} ({self.condition.condition_id})"
-        study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
-        study.add_trials(
-            [
-                optuna.trial.create_trial(
-                    params={PARAMETER: rate}, distributions={PARAMETER: self._distribution}, value=value
-                )
-                for rate, value in self._told.items()
-            ]
-        )
-        return study
+    def trials(self) -> list[optuna.trial.FrozenTrial]:
+        """What was told, as Optuna has it; each trial names its report seed."""
+        return [
+            optuna.trial.create_trial(
+                params={PARAMETER: rate},
+                distributions={PARAMETER: self._distribution()},
+                user_attrs={"seed": self.seed},
+                value=value,
+            )
+            for rate, value in self._told.items()
+        ]
+
+    def _distribution(self) -> optuna.distributions.FloatDistribution:
+        return optuna.distributions.FloatDistribution(self._grid[0], self._grid[-1], log=True)
+
+
+def by_condition(studies: Iterable[Study]) -> dict[Condition, list[optuna.trial.FrozenTrial]]:
+    """What was told of each condition, in the order of the studies."""
+    found: dict[Condition, list[optuna.trial.FrozenTrial]] = {}
+    for study in studies:
+        if study.table():
+            found.setdefault(study.condition, []).extend(study.trials())
+    return found
 
 
 def export(studies: Iterable[Study], folder: Folder | Path | str) -> None:
     """Write the studies into a results folder, as a journal file that Optuna Dashboard opens.
 
-    Rewritten whole, and never read back: the Parquet tables are the truth. Optuna writes elsewhere,
+    The studies of one condition are one study there: each of its trials names the report seed. Rewritten whole, and never read back: the Parquet tables are the truth. Optuna writes elsewhere,
     because a lock that it left here when killed would stop the next run.
     """
     with tempfile.TemporaryDirectory(prefix="stability-optuna-") as scratch:
         written = Path(scratch) / "journal"
         storage = JournalStorage(JournalFileBackend(str(written)))
-        for study in studies:
-            if study.table():
-                study.as_optuna(storage)
+        for condition, trials in by_condition(studies).items():
+            name = f"{condition} ({condition.condition_id})"
+            optuna.create_study(storage=storage, study_name=name).add_trials(trials)
         if written.exists():
             content = written.read_bytes()
             Folder.of(folder).write_whole(JOURNAL, lambda file: file.write(content))

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from harness.condition import Outcome, Pack, Result
+from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
 from harness.planning.plan import Plan, later_rounds
 from harness.planning.space import Space
 
@@ -63,11 +63,30 @@ def test_every_condition_gets_the_same_budget():
         budgets.setdefault(trial.condition, {"tune": [], "report": []})[trial.phase].append(trial)
     assert len(budgets) == len(space().conditions())
     for condition, phases in budgets.items():
-        assert len(phases["tune"]) == 7 * 2
-        assert len({t.learning_rate for t in phases["tune"]}) == 7
-        assert len(phases["report"]) == 3
-        (chosen,) = {t.learning_rate for t in phases["report"]}
-        assert chosen in {t.learning_rate for t in phases["tune"]}, condition
+        assert [t.seed for t in sorted(phases["report"], key=lambda t: t.seed)] == [0, 1, 2]
+        for run in phases["report"]:
+            first = FIRST_TUNING_SEED + 2 * run.seed
+            tuning = [t for t in phases["tune"] if t.seed in (first, first + 1)]
+            assert len(tuning) == 7 * 2, condition
+            assert len({t.learning_rate for t in tuning}) == 7
+            assert run.learning_rate in {t.learning_rate for t in tuning}
+        assert len(phases["tune"]) == 3 * 7 * 2
+
+
+def test_every_report_seed_runs_at_the_rate_that_its_own_tuning_chose():
+    """The tuning of seed 1 finds high rates best, the others low ones."""
+    plan = Plan(space(lr_trials=5), {})
+    rates: dict = {}
+    while (pack := plan.ask()) is not None:
+        results = fake_results(pack)
+        for result in results:
+            t = result.trial
+            of = (t.seed - FIRST_TUNING_SEED) // 2
+            result.summary["objective"] = float((t.learning_rate < 2e-3) == (of == 1))
+            if t.phase == "report" and t.condition.optimizer == "rmsprop":
+                rates.setdefault(t.seed, set()).add(t.learning_rate)
+        plan.tell(pack, results)
+    assert rates == {0: {1e-5}, 1: {1e-2}, 2: {1e-5}}
 
 
 @pytest.mark.parametrize("workers", [2, 5])
