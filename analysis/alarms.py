@@ -43,7 +43,7 @@ def planned_tuning(results: Results) -> int:
 
 def alarms(results: Results) -> list[str]:
     """What a reader must know before reading on: failures, missing trials, optima at the edge."""
-    checks = (failed, missing, different_code, several_rates, at_an_edge)
+    checks = (failed, missing, different_code, several_rates, one_tuning, at_an_edge)
     return [*results.notes, *(said for check in checks if (said := check(results)))]
 
 
@@ -80,13 +80,25 @@ def different_code(results: Results) -> str:
 
 
 def several_rates(results: Results) -> str:
-    """How many conditions have report trials at several learning rates; empty if none has."""
-    rates = results.report_trials.groupby("condition_id")["learning_rate"].nunique()
+    """How many seeds have report trials at several learning rates; empty if none has."""
+    rates = results.report_trials.groupby(["condition_id", "seed"])["learning_rate"].nunique()
     if not (rates > 1).any():
         return ""
     return (
-        f"{int((rates > 1).sum())} conditions have report trials at several learning rates: they were "
-        f"tuned under versions or on machines that proposed different rates. Each row counts one rate."
+        f"{int((rates > 1).sum())} report seeds have trials at several learning rates: they were tuned "
+        f"under versions or on machines that chose different rates. The lowest of them counts."
+    )
+
+
+def one_tuning(results: Results) -> str:
+    """How many folders tuned once for all report seeds; empty if none did."""
+    once = [d for d in results.definitions if d.get("learning_rate") is None and "tuned_by" not in d]
+    tuned = [d for d in once if d.get("first_grids")]
+    if not tuned:
+        return ""
+    return (
+        f"{len(tuned)} of {len(results.definitions)} folders chose one learning rate for all report seeds of "
+        f"a condition: what luck that choice had is in no interval and in no p."
     )
 
 

@@ -20,6 +20,9 @@ FIELDS = tuple(CONDITION_COLUMNS)
 ALWAYS = ("model", "optimizer", RULE, "length", THRESHOLD, "hidden_size", "batch_size")
 """Fields that are keys of every table; any other field is one where it varies."""
 
+RATES = ("learning_rate", "learning_rate_low", "learning_rate_high")
+"""Columns of the learning rates of a condition's seeds: their median, the lowest, the highest."""
+
 NOT_MEASURED = (Outcome.FAILED, Outcome.PRUNED)
 """Outcomes that are not measurements: they leave n."""
 
@@ -61,7 +64,9 @@ def conditions_table(results: Results) -> Table:
     The columns are the keys and:
 
     - arm: how gradients were clipped, in words.
-    - learning_rate: chosen or fixed, NaN before it is chosen. at_edge: it is the lowest or highest tried.
+    - learning_rate: the median of the rates that the tunings of its seeds chose, or the fixed one; NaN before
+      there is one. learning_rate_low and _high: the lowest and highest chosen. at_edge: most seeds chose the
+      lowest or the highest rate tried.
     - n: report trials recorded. missing: report trials asked for but not recorded, failures among them.
     - stable, recovered, lost, unsolved, diverged: counts. solved is stable + recovered + lost.
     - p_stable and p_solved, NaN if n is 0, with Wilson 95 % limits _low and _high.
@@ -79,11 +84,11 @@ def conditions_table(results: Results) -> Table:
         trials = reported.get(condition_id, none)
         row: dict[str, Any] = {"condition_id": condition_id, **{key: condition[key] for key in keys}}
         row["arm"] = arm(condition, rules)
-        row |= chosen_rate(condition, trials, tuned.get(condition_id, none))
+        row |= chosen_rates(condition, trials, tuned.get(condition_id, none))
         row |= {"n": len(trials), "missing": max(0, condition["planned"] - len(trials))}
         rows.append(row | shares(trials) | drop_rate(trials) | speed_and_scores(trials))
     frame = pd.DataFrame(rows).sort_values(keys, ignore_index=True)
-    frame["learning_rate"] = frame["learning_rate"].astype("float64")
+    frame = frame.astype(dict.fromkeys(RATES, "float64"))
     return Table(frame=frame, keys=keys, clip_keys=clip_keys(results))
 
 
@@ -93,11 +98,15 @@ def recorded_conditions(results: Results) -> Table:
     return conditions.where(conditions.frame["n"] > 0)
 
 
-def chosen_rate(condition: Mapping[Any, Any], trials: pd.DataFrame, tuned: pd.DataFrame) -> dict[str, Any]:
-    """The learning rate of the report trials, and whether it is the lowest or highest tried."""
-    rate = trials["learning_rate"].iloc[0] if len(trials) else condition["learning_rate"]
-    tried = tuned["learning_rate"]
-    return {"learning_rate": rate, "at_edge": len(tried) > 0 and rate in (min(tried), max(tried))}
+def chosen_rates(condition: Mapping[Any, Any], trials: pd.DataFrame, tuned: pd.DataFrame) -> dict[str, Any]:
+    """The learning rates of the report trials, and whether most are the lowest or highest tried."""
+    chosen, tried = trials["learning_rate"].sort_values(), tuned["learning_rate"]
+    if chosen.empty:
+        rates = dict.fromkeys(RATES, condition["learning_rate"])
+    else:
+        rates = dict(zip(RATES, chosen.iloc[[(len(chosen) - 1) // 2, 0, -1]], strict=True))
+    edges = (tried.min(), tried.max())
+    return {**rates, "at_edge": bool(chosen.isin(edges).sum() > len(chosen) / 2)}
 
 
 def shares(trials: pd.DataFrame) -> dict[str, Any]:
@@ -138,7 +147,7 @@ def readable(table: Table) -> pd.DataFrame:
     frame = table.frame
     shown = shown_keys(table)
     shown.pop("learning_rate", None)  # it has a column of its own
-    shown["learning rate"] = frame["learning_rate"].map(two_digits) + star(frame["at_edge"])
+    shown["learning rate"] = rates(frame) + star(frame["at_edge"])
     for name in ("stable", "solved"):
         shown[name] = k_of_n(frame, name)
         shown[f"P({name})"] = interval(frame, f"p_{name}")
@@ -152,6 +161,12 @@ def readable(table: Table) -> pd.DataFrame:
     shown["control score"] = frame["control_score"].map(lambda score: text(round(score, 3)))
     shown["clipped %"] = frame["clipped_share"].map(lambda share: text(round(100 * share, 1)))
     return pd.DataFrame(shown)
+
+
+def rates(frame: pd.DataFrame) -> "pd.Series[str]":
+    """The median learning rate and, where seeds differ, the lowest and highest."""
+    low, high = frame["learning_rate_low"].map(two_digits), frame["learning_rate_high"].map(two_digits)
+    return frame["learning_rate"].map(two_digits) + (" (" + low + " to " + high + ")").where(low != high, "")
 
 
 def star(flags: "pd.Series[bool]") -> "pd.Series[str]":

@@ -11,17 +11,19 @@ import pandas as pd
 from analysis.arms import arms, reference_arm
 from analysis.conditions import conditions_table, recorded_conditions
 from analysis.load import Results
-from analysis.paired import cluster_sums, holm, paired_difference, sign_flip_p
+from analysis.paired import drops_ratio, flip_p, holm, paired_difference
 from analysis.trials import reported_trials, solved, strata
 from harness.condition import Outcome
 
-MEASURES = ("solved", "stable")
+SHARES = ("solved", "stable", "kept")
+"""Measures that are shares of runs."""
 
-ENDS = ("difference", "low", "high", "p", "p_conditions")
+MEASURES = (*SHARES, "drops")
 
 COLUMNS = (
-    "factor", "level", "other", "conditions", "pairs",
-    *(f"{measure}_{end}" for measure in MEASURES for end in ENDS),
+    "factor", "level", "other", "conditions", "clusters", "pairs", "both_solved",
+    *(f"{share}_{end}" for share in SHARES for end in ("difference", "low", "high", "p")),
+    *(f"drops_{end}" for end in ("ratio", "low", "high", "p")),
 )  # fmt: skip
 
 STRATUM = ("task", "length")
@@ -38,12 +40,15 @@ def contrasts(results: Results) -> pd.DataFrame:
 
     The columns are factor, level, other, and:
 
-    - conditions: how many matched, of the side that has fewer. pairs: how many runs matched.
+    - conditions: how many matched, of the side that has fewer. pairs: how many runs matched. clusters: the
+      seeds of each task and length that they are of.
+    - both_solved: in how many pairs both runs solved their task.
     - solved_difference, stable_difference: level - other, of shares, with 95 % limits _low and _high.
-    - solved_p, stable_p: exact. Units are the seeds of each task and length, at the learning rates as tuned.
-    - solved_p_conditions, stable_p_conditions: the same with matched conditions as units, each with the rate
-      that tuning happened to choose.
-    - each p with _holm: adjusted for both measures and all pairs of levels of the factor.
+    - kept_difference: the same of the runs that ended stable, where both solved; NaN without such a pair.
+    - drops_ratio: drops per watched step, level / other, where both were watched, with limits: see
+      `analysis.paired.drops_ratio`. NaN where neither dropped.
+    - solved_p, stable_p, kept_p, drops_p: exact. Units are the seeds of each task and length.
+    - each p with _holm: adjusted for all measures and all pairs of levels of the factor.
 
     `analysis.paired` has the tests and intervals.
     """
@@ -60,12 +65,11 @@ def contrasts(results: Results) -> pd.DataFrame:
 
 
 def adjusted(table: pd.DataFrame) -> pd.DataFrame:
-    """The contrasts with every p adjusted for both measures and all rows of its factor."""
-    for p in ("p", "p_conditions"):
-        long = table[["factor", *(f"{measure}_{p}" for measure in MEASURES)]].melt("factor", var_name="name")
-        by_factor = long.groupby("factor")["value"].transform(lambda values: holm(values.tolist()))
-        for measure in MEASURES:
-            table[f"{measure}_{p}_holm"] = by_factor[long["name"] == f"{measure}_{p}"].to_numpy()
+    """The contrasts with every p adjusted for all measures and all rows of its factor."""
+    long = table[["factor", *(f"{measure}_p" for measure in MEASURES)]].melt("factor", var_name="name")
+    by_factor = long.groupby("factor")["value"].transform(lambda values: holm(values.tolist()))
+    for measure in MEASURES:
+        table[f"{measure}_p_holm"] = by_factor[long["name"] == f"{measure}_p"].to_numpy()
     return table
 
 
@@ -90,11 +94,11 @@ def factors_of(results: Results) -> dict[str, list[tuple[Any, Any]]]:
 def matched_runs(results: Results) -> pd.DataFrame:
     """One row per report trial that counts.
 
-    Columns: condition_id, task, the keys, clipping (the arm), seed, solved, stable.
+    Columns: condition_id, task, the keys, clipping (the arm), seed, solved, stable, drops, watched_steps.
     """
     conditions = conditions_table(results)
     trials = reported_trials(results)
-    own = trials[["condition_id", "task", "seed"]].assign(
+    own = trials[["condition_id", "task", "seed", "drops", "watched_steps"]].assign(
         solved=solved(trials), stable=trials["outcome"] == Outcome.STABLE
     )
     keys = [key for key in conditions.keys if key != "task"]
@@ -117,13 +121,31 @@ def match(runs: pd.DataFrame, factor: str, level: Any, other: Any, others: list[
 
 def difference(pairs: pd.DataFrame) -> dict[str, Any]:
     """The differences of matched runs, under the names of the columns of `contrasts`."""
-    seeds, stratum = pairs["seed"].tolist(), strata(pairs)
     sides = [pairs["condition_id"], pairs["condition_id_other"]]
-    units = min(sides, key=lambda side: side.nunique()).tolist()  # an option of one side only: of the other
-    found: dict[str, Any] = {"conditions": len(set(units)), "pairs": len(pairs)}
-    for measure in MEASURES:
-        change = pairs[measure].to_numpy(dtype=float) - pairs[f"{measure}_other"].to_numpy(dtype=float)
-        p_values = (sign_flip_p(cluster_sums(change, unit, stratum)[0]) for unit in (seeds, units))
-        values = (*paired_difference(change, seeds, stratum), *p_values)
-        found |= {f"{measure}_{end}": value for end, value in zip(ENDS, values, strict=True)}
-    return found
+    units = min(sides, key=lambda side: side.nunique())  # an option of one side only: of the other
+    both = pairs[pairs["solved"] & pairs["solved_other"]]
+    found: dict[str, Any] = {
+        "conditions": units.nunique(),
+        "clusters": len(set(zip(strata(pairs), pairs["seed"], strict=True))),
+        "pairs": len(pairs),
+        "both_solved": len(both),
+    }
+    for name, column, rows in (
+        ("solved", "solved", pairs),
+        ("stable", "stable", pairs),
+        ("kept", "stable", both),
+    ):
+        seeds, stratum = rows["seed"].tolist(), strata(rows)
+        change = rows[column].to_numpy(dtype=float) - rows[f"{column}_other"].to_numpy(dtype=float)
+        values = (*paired_difference(change, seeds, stratum), flip_p(change, seeds, stratum))
+        ends = ("difference", "low", "high", "p")
+        found |= {f"{name}_{end}": value for end, value in zip(ends, values, strict=True)}
+    return found | drops(pairs[(pairs["watched_steps"] > 0) & (pairs["watched_steps_other"] > 0)])
+
+
+def drops(pairs: pd.DataFrame) -> dict[str, float]:
+    """The ratio of the drop rates of runs that were both watched."""
+    columns = ("drops", "watched_steps", "drops_other", "watched_steps_other")
+    counts = [pairs[name].to_numpy(dtype=float) for name in columns]
+    values = drops_ratio(*counts, pairs["seed"].tolist(), strata(pairs))
+    return {f"drops_{end}": value for end, value in zip(("ratio", "low", "high", "p"), values, strict=True)}

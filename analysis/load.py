@@ -35,7 +35,7 @@ class Results:
     `conditions` has condition_id, the fields and options of each condition, and:
 
     - space: the name of its space.
-    - planned: report seeds asked for. planned_tuning: tuning seeds per learning rate.
+    - planned: report seeds asked for. planned_tuning: tuning seeds at each learning rate, of all tunings.
     - grid: the learning rates tried first, as a tuple; empty if they were fixed.
     """
 
@@ -188,8 +188,11 @@ def _conditions(folder: str, definition: dict[str, Any]) -> pd.DataFrame:
     """The conditions of a folder with what was planned for them."""
     frame = reader.read_conditions(folder).rename(columns=apart)
     grids = [tuple(definition["first_grids"].get(name, ())) for name in frame["optimizer"]]
+    tunings = definition["seeds"] if definition.get("tuned_by") == "seed" else 1
     planned = frame.assign(
-        space=definition["name"], planned=definition["seeds"], planned_tuning=definition["tuning_seeds"]
+        space=definition["name"],
+        planned=definition["seeds"],
+        planned_tuning=tunings * definition["tuning_seeds"],
     )
     planned["grid"] = pd.Series(grids, index=frame.index, dtype=object)
     return planned

@@ -5,7 +5,8 @@ _NAMES = """
     complete conditions decades depth diverged drops_per_1000 drops_per_1000_high drops_per_1000_low
     end_step extreme failed folder grad_norm grad_state_rate grad_state_rate_high grad_state_rate_low
     grad_state_reach grad_state_reach_high grad_state_reach_low gradient gradient_high gradient_low grid
-    high hours k kind largest_stable longest loss lost low lyapunov_1 lyapunov_1_high lyapunov_1_low matched
+    high hours k kept_difference kept_high kept_low kept_p kept_p_holm kind largest_stable learning_rate_high
+    learning_rate_low longest loss lost low lyapunov_1 lyapunov_1_high lyapunov_1_low matched
     median_depth median_recovery median_steps_to_solve missing moment mostly_active n name never_active of
     p_logrank p_solved p_solved_high p_solved_low p_stable p_stable_high p_stable_low planned planned_tuning
     rate rates rates_high rates_low recorded recovered restricted_mean same score sensitivity shortest

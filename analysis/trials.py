@@ -27,30 +27,15 @@ def strata(trials: pd.DataFrame) -> list[tuple[str, int]]:
 
 @functools.lru_cache(maxsize=4)
 def reported_trials(results: Results) -> pd.DataFrame:
-    """The report trials that count: of each condition, at one learning rate (see `at_one_rate`)."""
-    trials = results.report_trials
-    tuned = by_condition(results.tuning_trials)
-    fixed = set(results.conditions.loc[results.conditions["learning_rate"].notna(), "condition_id"])
-    kept = [
-        group if condition_id in fixed else at_one_rate(group, tuned.get(str(condition_id)))
-        for condition_id, group in trials.groupby("condition_id", sort=False)
-    ]
-    return pd.concat(kept) if kept else trials
+    """The report trials that count: one of each condition and seed.
 
-
-def at_one_rate(trials: pd.DataFrame, tuned: pd.DataFrame | None) -> pd.DataFrame:
-    """The report trials of one condition at one learning rate, so that a seed counts once.
-
-    There is only one rate unless a folder was tuned again under versions that propose other rates. Then the
-    rate with the lowest mean objective in tuning counts.
+    A seed has only one unless folders were tuned under versions that choose other rates. Then the lowest
+    rate counts.
     """
-    rates = trials["learning_rate"].unique()
-    if len(rates) < 2 or tuned is None:
-        return trials
-    objective = tuned.groupby("learning_rate")["objective"].mean()
-    best = min(rates, key=lambda rate: (objective.get(rate, np.inf), rate))
-    chosen: pd.DataFrame = trials[trials["learning_rate"] == best]
-    return chosen
+    trials = results.report_trials
+    counted = trials.sort_values("learning_rate", kind="stable").drop_duplicates(["condition_id", "seed"])
+    found: pd.DataFrame = counted.sort_index()
+    return found
 
 
 def median_steps_to_solve(trials: pd.DataFrame) -> float:

@@ -44,7 +44,7 @@ def _check(name: str, value: float, low: float, high: float) -> None:
 class SGD:
     """Gradient descent: w - lr g."""
 
-    learning_rates: ClassVar[tuple[float, float]] = (1e-3, 10.0)
+    learning_rates: ClassVar[tuple[float, float]] = (1e-2, 10.0)
 
     def init(self, weights_RP: Tensor) -> State:
         return ()
@@ -61,7 +61,7 @@ class Momentum:
     """Heavy-ball momentum (Polyak 1964): v = momentum v + g; w - lr v."""
 
     momentum: float = 0.9
-    learning_rates: ClassVar[tuple[float, float]] = (1e-4, 1.0)
+    learning_rates: ClassVar[tuple[float, float]] = (1e-3, 1.0)
 
     def __post_init__(self) -> None:
         _check("momentum", self.momentum, 0, 1)
@@ -84,7 +84,7 @@ class RMSprop:
 
     alpha: float = 0.99
     eps: float = 1e-8
-    learning_rates: ClassVar[tuple[float, float]] = (1e-5, 1e-1)
+    learning_rates: ClassVar[tuple[float, float]] = (1e-4, 1e-1)
 
     def __post_init__(self) -> None:
         _check("alpha", self.alpha, 0, 1)
@@ -110,7 +110,7 @@ class Adam:
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
-    learning_rates: ClassVar[tuple[float, float]] = (1e-5, 1e-1)
+    learning_rates: ClassVar[tuple[float, float]] = (1e-4, 1e-1)
 
     def __post_init__(self) -> None:
         _check("beta1", self.beta1, 0, 1)

@@ -13,7 +13,6 @@ SPACE = Space(
     hidden_size=64,
     batch_size=32,
     lr_trials=5,
-    tuning_seeds=2,
     seeds=6,
     max_steps=2_000,
     observe=500,

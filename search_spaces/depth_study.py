@@ -13,8 +13,6 @@ SPACE = Space(
     batch_size=4,
     learning_rate=dict(low=1e-3, high=1e-1),
     lr_trials=4,
-    lr_batch=4,
-    tuning_seeds=1,
     seeds=8,
     max_steps=200,
     observe=40,
@@ -24,8 +22,6 @@ SPACE = Space(
     paper=dict(  # 16 units, 200 steps of Adam: Kipf & Welling 2017; up to 64 layers: Chen et al. 2020 (GCNII)
         lengths=(2, 4, 8, 16, 32, 64),
         batch_size=16,
-        lr_trials=8,
-        tuning_seeds=2,
         seeds=20,
         observe=200,
         norm=("none", "layer", "pair"),

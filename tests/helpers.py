@@ -255,7 +255,7 @@ ENDS_BY_RATE = {
 
 def grid_folder(tmp_path: Path, ends: dict[float, list[tuple[Outcome, float]]]) -> Path:
     """A condition whose grid of learning rates ended like this: outcome and last loss of each tuning seed."""
-    space = Space(**TUNED, tuning_seeds=2, seeds=1)
+    space = Space(**TUNED, learning_rate={"low": 1e-3, "high": 10.0}, lr_trials=5, tuning_seeds=2, seeds=1)
     assert list(ends) == space.first_grid("sgd") == [1e-3, 1e-2, 1e-1, 1.0, 10.0]
     results = [
         a_result(make_trial(FIRST_TUNING_SEED + seed, rate), outcome, initial_loss=2.4, final_loss=loss)

@@ -26,9 +26,9 @@ DESIGN = {
     "hidden_size": "hidden units",
     "batch_size": "batch size",
     "learning_rate": "learning rate",
-    "lr_trials": "learning rates tried per condition",
-    "tuning_seeds": "tuning seeds per learning rate",
     "seeds": "report seeds per condition",
+    "lr_trials": "learning rates tried in a tuning",
+    "tuning_seeds": "tuning seeds per learning rate",
     "max_steps": "steps to solve within",
     "observe": "steps watched after solving",
     "eval_every": "steps between held-out evaluations",
@@ -85,8 +85,7 @@ def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
         if name not in DESIGN and isinstance(value, (list, tuple)) and len(value) > 1
     }
     if definition.get("learning_rate") is None:
-        tried = [f"{worded(grid)} first ({name})" for name, grid in definition["first_grids"].items()]
-        found["learning rate"] = f"tuned per condition: {'; '.join(tried)}; then by TPE"
+        found["learning rate"] = tuning(definition)
     for component, options in definition.get("options", {}).items():
         for name, values in options.items():
             found[f"{name} ({component})"] = worded(values)
@@ -100,6 +99,15 @@ def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
     return found | {
         "packages": ", ".join(f"{text(name)} {text(version)}" for name, version in versions.items())
     }
+
+
+def tuning(definition: Mapping[str, Any]) -> str:
+    """How learning rates were chosen: for whom, of which rates, and what proposed more."""
+    per = "condition and report seed" if "tuned_by" in definition else "condition"
+    grids = definition["first_grids"]
+    tried = "; ".join(f"{worded(grid)} ({name})" for name, grid in grids.items())
+    more = any(len(grid) < definition["lr_trials"] for grid in grids.values())
+    return f"tuned per {per}: {tried}{'; then by TPE' if more else ''}"
 
 
 def worded(value: Any) -> str:

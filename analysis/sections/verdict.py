@@ -1,5 +1,6 @@
 """What do these results say: which model trains to which length, and what does each choice change?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.arms import reference_arm
 from analysis.conditions import conditions_table, recorded_conditions
-from analysis.contrasts import MEASURES, contrasts
+from analysis.contrasts import MEASURES, SHARES, contrasts
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
 from analysis.load import Results
@@ -17,11 +18,14 @@ from analysis.sections import critical_length
 from analysis.sections.base import Section
 from analysis.standings import standings
 from analysis.table import Table, panel_keys, panel_title
-from analysis.words import difference, signed_interval, text, two_digits
+from analysis.words import between, difference, interval, signed_interval, text, two_digits
 from harness.condition import Outcome
 
 SHOWN_AT = 0.05
 """Adjusted p below which a difference counts as shown."""
+
+WORDS = {"solved": "P(solved)", "stable": "P(stable)", "kept": "P(stable | solved)"}
+"""What sentences, tables and figures call the shares."""
 
 NAMED = 6
 """Contrasts of one factor that sentences name, at most."""
@@ -132,38 +136,63 @@ def changes(contrasted: pd.DataFrame) -> list[str]:
     """Of each factor: the differences that are shown, the largest first, then the others."""
     said = []
     for factor, rows in contrasted.groupby("factor", sort=False):
-        shown = (rows[[f"{m}_p_holm" for m in MEASURES]] < SHOWN_AT).any(axis=1)
-        size = rows[[f"{m}_difference" for m in MEASURES]].abs().max(axis=1)
-        ordered = rows.loc[size.sort_values(ascending=False, kind="stable").index]
         name = str(factor).capitalize().replace("_", " ")
+        shown = (rows[[f"{m}_p_holm" for m in MEASURES]] < SHOWN_AT).any(axis=1)
+        size = rows[[f"{m}_difference" for m in SHARES]].abs().max(axis=1)
+        ordered = rows.loc[size.sort_values(ascending=False, kind="stable").index]
         differing, rest = ordered[shown[ordered.index]], ordered[~shown[ordered.index]]
-        tests = len(MEASURES) * len(rows)
-        said += [f"{name}: {sentence(row, tests)}." for row in differing.head(NAMED).to_dict("records")]
+        said += [f"{name}: {sentence(row, is_shown)}." for row in differing.head(NAMED).to_dict("records")]
         if len(differing) > NAMED:
             said.append(f"{name}: {len(differing) - NAMED} smaller differences are shown too, see the table.")
-        if len(rest):
-            least = min(rest[f"{m}_p_holm"].min() for m in MEASURES)
-            hidden = ". ".join(sentence(row) for row in rest.head(NAMED).to_dict("records"))
-            more = f" And {len(rest) - NAMED} more, see the table." if len(rest) > NAMED else ""
-            said.append(
-                f"{name}, no difference shown (adjusted p {two_digits(least)} or more): {hidden}.{more}"
-            )
+        said += not_shown(name, rest, tests=int(rows[[f"{m}_p" for m in MEASURES]].notna().sum().sum()))
     return said
 
 
-def sentence(row: dict[Any, Any], tests: int = 0) -> str:
-    """One contrast in words: both differences with their intervals and, of so many tests, adjusted p."""
-    parts = [
-        f"P({m}) {difference(row, m)}" + (significance(row, m, tests) if tests else "") for m in MEASURES
-    ]
+def not_shown(name: str, rows: pd.DataFrame, tests: int) -> list[str]:
+    """What is said of contrasts without a difference that is shown: of some, that none could be."""
+    if rows.empty:
+        return []
+    decidable = tests * 2.0 ** (1 - rows["clusters"]) < SHOWN_AT
+    found = []
+    for group, verdict in (
+        (rows[decidable], "no difference shown"),
+        (rows[~decidable], "not decidable with so few seeds"),
+    ):
+        if len(group):
+            named = ". ".join(sentence(row, is_counted) for row in group.head(NAMED).to_dict("records"))
+            more = f" And {len(group) - NAMED} more, see the table." if len(group) > NAMED else ""
+            found.append(f"{name}, {verdict}: {named}.{more}")
+    return found
+
+
+def is_shown(row: dict[Any, Any], measure: str) -> bool:
+    """Whether a difference of this measure is shown."""
+    return bool(row[f"{measure}_p_holm"] < SHOWN_AT)
+
+
+def is_counted(row: dict[Any, Any], measure: str) -> bool:
+    """Whether there is anything to say of this measure."""
+    return bool(row[f"{measure}_p"] == row[f"{measure}_p"])
+
+
+def sentence(row: dict[Any, Any], said: Callable[[dict[Any, Any], str], bool]) -> str:
+    """One contrast in words: the measures that `said` lets through, with intervals, and p where shown."""
+    parts = [worded(row, m) for m in MEASURES if said(row, m)]
     return f"{text(row['level'])} against {text(row['other'])}: {'; '.join(parts)}"
 
 
-def significance(row: dict[Any, Any], measure: str, tests: int) -> str:
-    """Adjusted p, and p over conditions unless they are too few for it ever to be below SHOWN_AT."""
-    said = f", p = {two_digits(row[f'{measure}_p_holm'])}"
-    enough = tests * 2.0 ** (1 - row["conditions"]) < SHOWN_AT
-    return said + (f" ({two_digits(row[f'{measure}_p_conditions_holm'])} over conditions)" if enough else "")
+def worded(row: dict[Any, Any], measure: str) -> str:
+    """The difference of one measure with its interval, and adjusted p if it is shown."""
+    p = f", p = {two_digits(row[f'{measure}_p_holm'])}" if is_shown(row, measure) else ""
+    if measure == "drops":
+        ends = (row["drops_ratio"], row["drops_low"], row["drops_high"])
+        return f"drops {between(*map(rounded, ends), 'g')} times as often{p}"
+    return f"{WORDS[measure]} {difference(row, measure)}{p}"
+
+
+def rounded(value: float) -> float:
+    """To two significant digits."""
+    return float(f"{value:.2g}")
 
 
 def readable(found: Verdict) -> pd.DataFrame:
@@ -174,16 +203,21 @@ def readable(found: Verdict) -> pd.DataFrame:
         f"{text(a)} - {text(b)}" for a, b in zip(frame["level"], frame["other"], strict=True)
     ]
     shown["conditions"], shown["pairs of runs"] = frame["conditions"].map(text), frame["pairs"].map(text)
+    for m in SHARES:
+        shown[WORDS[m]] = signed_interval(frame, m, digits="+.3f")
+    ratio = frame[["drops_ratio", "drops_low", "drops_high"]].map(rounded)
+    shown["drops, ratio of rates"] = interval(ratio.rename(columns=RATIO), "drops", "g")
     for m in MEASURES:
-        shown[f"P({m})"] = signed_interval(frame, m, digits="+.3f")
-        shown[f"p ({m})"] = frame[f"{m}_p"].map(two_digits)
-        both = zip(frame[f"{m}_p_holm"], frame[f"{m}_p_conditions_holm"], strict=True)
-        shown[f"adjusted p ({m})"] = [f"{two_digits(p)} ({two_digits(over)})" for p, over in both]
+        shown[f"adjusted p ({m})"] = frame[f"{m}_p_holm"].map(two_digits)
     return pd.DataFrame(shown)
 
 
+RATIO = {"drops_ratio": "drops"}
+"""So that a column and its limits are named as everywhere."""
+
+
 def render(found: Verdict) -> Figure:
-    """Differences of P(solved) and P(stable) with their intervals, a row per contrast."""
+    """Differences of shares with their intervals, a row per contrast."""
     frame = found.frame
     if frame.empty:
         return nothing("Nothing to draw: no axis but the length has two levels with matching runs.")
@@ -192,7 +226,7 @@ def render(found: Verdict) -> Figure:
     figure = Figure(figsize=(8.4, 1.3 + 0.36 * len(frame)), layout="constrained")
     axis = figure.subplots()
     at = np.arange(len(frame))
-    for number, (m, shift) in enumerate(zip(MEASURES, (-0.15, 0.15), strict=True)):
+    for number, (m, shift) in enumerate(zip(SHARES, (-0.2, 0, 0.2), strict=True)):
         difference, low, high = (frame[f"{m}_{end}"].to_numpy() for end in ("difference", "low", "high"))
         axis.errorbar(
             difference,
@@ -200,7 +234,7 @@ def render(found: Verdict) -> Figure:
             xerr=[np.maximum(0, difference - low), np.maximum(0, high - difference)],
             fmt=marker(number),
             color=color(2 * number),
-            label=f"P({m})",
+            label=WORDS[m],
             markersize=4,
             linewidth=1.2,
         )
@@ -228,13 +262,13 @@ SECTION = Section(
     findings=findings,
     note=(
         "Each row compares two levels of one axis over all runs that are equal in everything else and share "
-        "the seed. Intervals (95 %, not adjusted for their number) and p take runs of one length and seed as "
-        "one observation, at the learning rates that tuning chose. p: exact sign-flip test, adjusted for "
-        f"both measures and all pairs of levels of its axis (Holm); below {SHOWN_AT:g} a difference is "
-        "called shown. Over conditions: the same test with conditions as observations, each with its tuned "
-        "rate, left out of the sentences where they are too few for it to be small. Where only the first is "
-        "small, the difference may come from the rates that tuning happened to choose. Differences are "
-        "averages over the conditions tried: the figures below show where they arise."
+        "the seed. Each seed brings its own tuning, so that the luck of a tuned rate is in every interval. "
+        "P(stable | solved): the share that never dropped, where both runs solved the task. Drops: per "
+        "watched step, where both runs were watched. Intervals (95 %, not adjusted for their number) and p "
+        "take runs of one length and seed as one observation. p: exact sign-flip test, adjusted for all "
+        f"measures and all pairs of levels of its axis (Holm); below {SHOWN_AT:g} a difference is called "
+        "shown. Not decidable: no outcome of so few seeds could have been. Differences are averages over the "
+        "conditions tried: the figures below show where they arise."
     ),
     if_empty="Nothing to compare: no axis but the length has two levels with matching runs.",
 )

@@ -93,8 +93,8 @@ def replicas_of(space: Space, condition: Condition) -> int:
     """Trials in the larger packs of a condition and its siblings."""
     rates = len(space.learning_rate) if isinstance(space.learning_rate, tuple) else 1
     siblings = len(thresholds(space, condition.clip_rule)) * rates
-    tuned = space.lr_batch * space.tuning_seeds if space.tuned else 0
-    return min(space.pack_size, siblings * max(space.seeds, tuned))
+    runs = len(space.first_grid(condition.optimizer)) * space.tuning_seeds if space.tuned else 1
+    return min(space.pack_size, siblings * space.seeds * runs)
 
 
 def seconds_of(space: Space, condition: Condition, rates: Rates) -> float:

@@ -44,8 +44,8 @@ class Axes:
     batch_size: tuple[int, ...] | int = (32,)
     learning_rate: Mapping[str, float] | tuple[float, ...] | None = None
     seeds: int = 8  # report seeds per condition; each is one tuning, then one run at the rate that it chose
-    lr_trials: int = 8  # learning rates that a tuning tries
-    lr_batch: int = 5  # learning rates asked for at once
+    lr_trials: int = 7  # learning rates that a tuning tries
+    lr_batch: int = 7  # learning rates asked for at once: first a grid, then proposals
     tuning_seeds: int = 1  # seeds on which a tuning tries each rate
     max_steps: int = 1_000  # a trial not solved by then is unsolved
     observe: int = 800  # steps that a solved trial is watched for

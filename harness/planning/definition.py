@@ -35,6 +35,8 @@ def definition_of(space: Axes) -> dict[str, Any]:
     }
     tuned = space.optimizers if space.tuned else ()
     values["first_grids"] = {name: tuple(space.first_grid(name)) for name in tuned}
+    if space.tuned:  # before, one tuning chose the rate of all report seeds
+        values["tuned_by"] = "seed"
     values["sources"] = {name: source_hash(name) for _, name in chosen if ":" in name}
     typed: dict[str, Any] = _json(values)
     return typed

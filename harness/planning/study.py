@@ -21,8 +21,8 @@ PARAMETER = "learning_rate"
 JOURNAL = "optuna.journal"
 """The export's name in a results folder."""
 
-TOLERANCE = 0.1
-"""How far above the lowest objective a slower rate may lie and still be chosen: see `Study.best`."""
+ENOUGH = 0.85
+"""The share of the best rate's gain, 1 - objective, from which a slower rate is chosen: see `Study.best`."""
 
 
 def proposal_seed(condition: Condition, seed: int, number: int) -> int:
@@ -76,13 +76,13 @@ class Study:
 
     @property
     def best(self) -> float:
-        """The lowest learning rate whose objective is at most TOLERANCE above the lowest told.
+        """The lowest learning rate that gained at least ENOUGH of what the best one did.
 
-        The objective rewards speed, and the fastest rate is often near the edge of stability. One run cannot
-        tell rates so close apart. docs/findings.md has what that changes.
+        The gain is 1 - objective. The lowest objective rewards speed, and the fastest rate is often near the
+        edge of stability. `python benchmarks/tuning.py FOLDER` compares rules like this one.
         """
-        bound = min(self._told.values()) + TOLERANCE
-        return min(rate for rate, value in self._told.items() if value <= bound)
+        gain = ENOUGH * (1 - min(self._told.values()))
+        return min(rate for rate, value in self._told.items() if 1 - value >= gain)
 
     def table(self) -> dict[float, float]:
         """Objective by learning rate, in the order told."""

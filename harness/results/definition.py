@@ -112,7 +112,7 @@ LIST = (is_list, "list")
 LISTS = (is_named(is_list), "object of lists")
 
 FIELDS: dict[str, tuple[Check, str]] = {
-    **dict.fromkeys(("name", "scale", "device", "engine"), TEXT),
+    **dict.fromkeys(("name", "scale", "device", "engine", "tuned_by"), TEXT),
     **dict.fromkeys(("seeds", "tuning_seeds", "lr_trials", "lr_batch", "pack_size", "sample_every"), WHOLE),
     **dict.fromkeys(("max_steps", "observe", "eval_every"), WHOLE),
     **dict.fromkeys(("tasks", "models", "optimizers", "clip_rules", "probes"), LIST),
@@ -125,5 +125,7 @@ FIELDS: dict[str, tuple[Check, str]] = {
 }
 """By field: what it must be, and what to call that. Fields that are not here may be anything."""
 
-OPTIONAL = ("device", "engine", "scale", "clip_rules", "probes", "checkpoints", "sample_every", "sources")
+OPTIONAL = (
+    "device", "engine", "scale", "clip_rules", "probes", "checkpoints", "sample_every", "sources", "tuned_by",
+)  # fmt: skip
 """Fields that folders of this version may lack: they were added later, or have a default."""

@@ -128,7 +128,8 @@ def test_methods_print_the_commands_that_make_the_page_again(tmp_path, monkeypat
     facts = dict(zip(found.frame["what"], found.frame["x"], strict=True))
     assert facts["Python"] == "3.11.9"
     assert facts["max_norm"] == "1, inf"
-    assert facts["learning rate"].startswith("tuned per condition: 0.001, 0.01, 0.1, 1, 10 first (sgd)")
+    grid = "0.01, 0.0316228, 0.1, 0.316228, 1, 3.16228, 10"
+    assert facts["learning rate"] == f"tuned per condition and report seed: {grid} (sgd)"
     assert facts["encoding (task palindrome)"] == "one_hot"
 
 

@@ -6,6 +6,7 @@ from scipy.stats import mannwhitneyu, norm, permutation_test
 from scipy.stats import t as student
 
 from analysis.paired import (
+    drops_ratio,
     holm,
     interquartile_mean,
     mcnemar_p,
@@ -153,3 +154,58 @@ def test_the_interval_of_the_interquartile_mean_covers_as_often_as_it_says():
         _, low, high = stratified_bootstrap(strata, interquartile_mean, generator, 300)
         covered += low <= 0.5 <= high
     assert 0.92 <= covered / 600 <= 0.97
+
+
+def a_ratio(drops, watched, other_drops, other_watched, cluster=None):
+    counts = [np.array(x, dtype=float) for x in (drops, watched, other_drops, other_watched)]
+    cluster = list(range(len(drops))) if cluster is None else cluster
+    return drops_ratio(*counts, cluster, [0] * len(drops))
+
+
+def test_drops_ratio_by_hand():
+    """Equal watches weigh drops equally: 6 against 2. Unequal ones by d w' / (w + w'): 2 against 3."""
+    ratio, low, high, p = a_ratio([3, 2, 1], [100] * 3, [1, 1, 0], [100] * 3)
+    assert ratio == 3 and low < 3 < high
+    assert p == 2 / 8, "all three clusters lean one way"
+    assert a_ratio([4], [100], [3], [100])[0] == pytest.approx(4 / 3)
+    assert a_ratio([4], [100], [3], [50])[0] == pytest.approx((4 * 50) / (3 * 100))
+
+
+def test_drops_ratio_of_exchanged_sides_is_the_inverse():
+    one, other = ([3, 0, 2, 5], [90, 80, 100, 70]), ([1, 1, 0, 2], [100, 100, 60, 100])
+    ratio, low, high, p = a_ratio(*one, *other)
+    back, low_back, high_back, p_back = a_ratio(*other, *one)
+    assert (back, low_back, high_back) == pytest.approx((1 / ratio, 1 / high, 1 / low))
+    assert p == p_back
+
+
+def test_drops_ratio_where_one_side_or_both_never_dropped():
+    ratio, low, high, p = a_ratio([2, 3, 1, 2, 2, 2], [100] * 6, [0] * 6, [100] * 6)
+    assert ratio == math.inf and 1 < low < high < math.inf and p == 2 / 2**6
+    assert np.isnan(a_ratio([0], [100], [0], [100])).all()
+
+
+def test_drops_that_come_together_widen_the_interval():
+    """The same 12 against 6 drops, spread evenly or in two of six clusters."""
+    even = a_ratio([2] * 6, [100] * 6, [1] * 6, [100] * 6)
+    lumped = a_ratio([6, 6, 0, 0, 0, 0], [100] * 6, [0, 0, 3, 3, 0, 0], [100] * 6)
+    assert even[0] == lumped[0] == 2
+    assert lumped[2] / lumped[1] > 2 * even[2] / even[1]
+    assert even[3] == 2 / 2**6 and lumped[3] > 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rate", "factor", "clusters"), [(0.5, 1, 8), (3.0, 3, 8), (1.0, 8, 24)])
+def test_the_interval_of_the_drops_ratio_covers_and_p_holds_its_level(rate, factor, clusters):
+    """Drops of a run are Poisson given a gamma rate of shape 1: over-dispersed, as in recorded runs."""
+    generator = np.random.default_rng(0)
+    covered, small, runs = 0, 0, 1_000
+    for _ in range(runs):
+        means = rate * generator.gamma(1, size=(2, clusters)) * np.array([[1], [factor]])
+        d, other = generator.poisson(means)
+        found = a_ratio(other, [100] * clusters, d, [100] * clusters)
+        covered += bool(np.isnan(found[0]) or found[1] <= factor <= found[2])
+        small += bool(found[3] < 0.05)
+    assert covered / runs > 0.93
+    if factor == 1:
+        assert small / runs < 0.065

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import re
 
@@ -203,14 +204,32 @@ def test_a_failure_made_good_in_another_pack_is_no_alarm(tmp_path):
 
 
 def test_a_seed_counts_once_when_a_folder_holds_two_chosen_rates(tmp_path):
-    """As after a change of versions that propose other rates: the one that tuned better is reported."""
+    """As after a change of versions that choose other rates: the lower one is reported."""
     space = Space(name="two", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), seeds=2)
     report = [(make_trial(s, learning_rate=r), Outcome.STABLE) for r in (0.1, 0.2) for s in (0, 1)]
-    tune = [
-        (make_trial(FIRST_TUNING_SEED, learning_rate=0.1), Outcome.DIVERGED),
-        (make_trial(FIRST_TUNING_SEED, learning_rate=0.2), Outcome.STABLE),
-    ]
-    results = load(make_folder(tmp_path / "two", space, report + tune, []))
+    results = load(make_folder(tmp_path / "two", space, report, []))
     (row,) = stability.table(results).frame.to_dict("records")
-    assert (row["n"], row["missing"], row["learning_rate"]) == (2, 0, 0.2)
-    assert any("several learning rates" in alarm for alarm in alarms(results))
+    assert (row["n"], row["missing"], row["learning_rate"]) == (2, 0, 0.1)
+    assert any("2 report seeds have trials at several" in alarm for alarm in alarms(results))
+
+
+def test_the_rates_of_a_condition_are_those_that_its_seeds_chose(tmp_path):
+    """Seeds 0 to 2 chose 1, .01 and .1 of a grid from .01 to 1: two of three are at an edge."""
+    space = Space(name="own", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), seeds=3)
+    report = [(make_trial(s, learning_rate=r), Outcome.STABLE) for s, r in enumerate((1.0, 0.01, 0.1))]
+    tune = [(make_trial(FIRST_TUNING_SEED, learning_rate=r), Outcome.STABLE) for r in (0.01, 0.1, 1.0)]
+    results = load(make_folder(tmp_path / "own", space, report + tune, []))
+    table = stability.table(results)
+    (row,) = table.frame.to_dict("records")
+    assert (row["learning_rate"], row["learning_rate_low"], row["learning_rate_high"]) == (0.1, 0.01, 1.0)
+    assert row["at_edge"]
+    assert stability.readable(table)["learning rate"].tolist() == ["0.1 (0.01 to 1)*"]
+
+
+def test_a_folder_that_tuned_once_for_all_seeds_is_marked(tmp_path):
+    space = Space(name="once", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), seeds=1)
+    results = load(make_folder(tmp_path / "once", space, [(make_trial(0), Outcome.STABLE)], []))
+    assert not any("one learning rate for all" in alarm for alarm in alarms(results))
+    before = {name: value for name, value in results.definitions[0].items() if name != "tuned_by"}
+    old = dataclasses.replace(results, definitions=(before,))
+    assert any(alarm.startswith("1 of 1 folders chose one learning rate for all") for alarm in alarms(old))

@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from harness.planning.space import Space
-from harness.planning.study import TOLERANCE, Study, export, proposal_seed
+from harness.planning.study import Study, export, proposal_seed
 from tests.helpers import make_condition
 
 GRID = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
@@ -60,18 +60,18 @@ def test_proposals_gather_where_the_objective_is_low():
 @pytest.mark.parametrize(
     ("objectives", "best"),
     [
-        ([1.0, 0.9, 0.5, 0.3, 1.0], 1e-2),
-        ([1.0, 0.9, 0.4, 0.3, 1.0], 1e-3),  # not further from the lowest than one run can tell
-        ([1.0, 0.39, 0.5, 0.3, 1.0], 1e-4),
+        ([1.0, 0.9, 0.42, 0.3, 1.0], 1e-2),
+        ([1.0, 0.9, 0.4, 0.3, 1.0], 1e-3),  # it gained .6, and 85 % of .7 is .595
+        ([1.0, 0.4, 0.5, 0.3, 1.0], 1e-4),
+        ([1.0, 0.99, 0.97, 0.95, 0.96], 1e-2),  # where nothing is solved, the best
         ([1.0, 1.0, 1.0, 1.0, 0.0], 1e-1),
         ([1.0] * 5, 1e-5),
     ],
 )
-def test_the_slowest_rate_near_the_lowest_objective_is_best(objectives, best):
+def test_the_slowest_rate_that_gains_enough_is_best(objectives, best):
     study = Study(make_condition(), 0, GRID, [])
     study.tell(dict(zip(GRID, objectives, strict=True)))
     assert study.best == best
-    assert study.table()[best] <= min(objectives) + TOLERANCE
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
