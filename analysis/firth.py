@@ -2,14 +2,17 @@
 
 P(success | T) = 1 / (1 + exp(-(a - b log T))). Plain maximum likelihood is infinite when successes and
 failures are separated, which is the rule for a model that trains up to some length and not beyond. Firth's
-(1993) penalty keeps the fit finite (Heinze & Schemper 2002). Letters: B data sets, L lengths, P coefficients.
+(1993) penalty keeps the fit finite (Heinze & Schemper 2002). Letters: B data sets, L lengths, P coefficients,
+C candidate lengths, S slopes.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 Floats = NDArray[np.float64]
 
@@ -18,17 +21,23 @@ ITERATIONS = 100
 STEP_LIMIT = 5.0
 """A Newton step changes no coefficient by more than this (as R's logistf)."""
 
-RESAMPLES = 2_000
+REACH, CANDIDATES = 2.0, 401
+"""Critical lengths between which limits are sought: so many, up to e^REACH beyond the lengths tried."""
+
+SLOPES = np.geomspace(0.05, 60, 120)
+"""Slopes b over which a profile is maximised: from nearly flat to a step."""
+
+PENALTY = 0.25
+"""Of log |X' W X| in the profile: half of Firth's. With all of it, limits of steep slopes miss the truth."""
 
 
 @dataclass(frozen=True)
 class CriticalLength:
     """The length at which success has a given probability.
 
-    `length` and its 95 % limits `low`, `high` are of the Firth fit. Where the fit does not fall, they are inf
-    if it lies above that probability and 0 if it lies below. With a single length they are NaN. If every run
-    succeeded, nothing is fitted: the length is inf, and at least the longest. If none succeeded, the length
-    is 0, and at most the shortest.
+    `length` is of the Firth fit. Where the fit does not fall, it is inf if it lies above that probability
+    and 0 if it lies below. If every run succeeded it is inf, and 0 if none did. `low` and `high` are 95 %
+    limits, 0 and inf where the data give none. With a single length all three are NaN.
 
     `all_succeed` is the longest length up to which every run succeeded, 0 if there is none. `none_succeed` is
     the shortest length from which no run succeeded, inf if there is none. `separated` says that every success
@@ -44,37 +53,60 @@ class CriticalLength:
 
 
 def critical_lengths(
-    lengths: Sequence[int],
-    successes: Sequence[int],
-    runs: Sequence[int],
-    probabilities: Sequence[float],
-    generator: np.random.Generator,
+    lengths: Sequence[int], successes: Sequence[int], runs: Sequence[int], probabilities: Sequence[float]
 ) -> list[CriticalLength]:
     """The length at which P(success) is each of these, from the successes among the runs at each length.
 
-    The interval is a percentile bootstrap of 2,000 resamples. It draws the runs of each length by themselves.
+    The limits are of the profile likelihood: see `limits`.
     """
     length_L, success_L, runs_L = (np.asarray(x) for x in (lengths, successes, runs))
-    share_L = success_L / runs_L
-    known = bracket(length_L, share_L)
+    known = bracket(length_L, success_L / runs_L)
     if len(length_L) < 2:
         return [known for _ in probabilities]
-    if (share_L == 1).all():
-        always = replace(known, length=float("inf"), low=float(length_L.max()), high=float("inf"))
-        return [always for _ in probabilities]
-    if (share_L == 0).all():
-        never = replace(known, length=0.0, low=0.0, high=float(length_L.min()))
-        return [never for _ in probabilities]
-    drawn_BL = generator.binomial(runs_L, share_L, (RESAMPLES, len(length_L)))
-    distinct_BL, which = np.unique(np.vstack([success_L, drawn_BL]), axis=0, return_inverse=True)
-    fits_BP, centre = fit(length_L, distinct_BL, runs_L)
-    fits_BP = fits_BP[which.reshape(-1)]
+    beta_BP, centre = fit(length_L, success_L[None], runs_L)
     found = []
     for probability in probabilities:
-        crossing_B = crossings(fits_BP, centre, probability)
-        low, high = np.quantile(crossing_B[1:], [0.025, 0.975], method="inverted_cdf")
-        found.append(replace(known, length=float(crossing_B[0]), low=float(low), high=float(high)))
+        if len(np.unique(success_L / runs_L)) == 1 and success_L[0] in (0, runs_L[0]):
+            length = float("inf") if success_L[0] else 0.0
+        else:
+            length = float(crossings(beta_BP, centre, probability)[0])
+        low, high = limits(length_L, success_L, runs_L, probability)
+        found.append(replace(known, length=length, low=min(low, length), high=max(high, length)))
     return found
+
+
+def limits(
+    length_L: NDArray[np.int64], success_L: Floats, runs_L: Floats, probability: float
+) -> tuple[float, float]:
+    """95 % limits of the length at which P(success) is this, from its profile likelihood.
+
+    At each candidate length the likelihood, times |X' W X|^PENALTY, is maximised over falling slopes. The
+    limits enclose the candidates that a likelihood-ratio test does not reject. 0 or inf where it rejects
+    none out to the end of the candidates. A resampling of the runs would take 8 successes of 8 for certain.
+    """
+    candidate_C, logs, penalty_CS = candidates(tuple(length_L), tuple(runs_L), probability)
+    value_CS = logs[0] @ success_L + logs[1] @ (runs_L - success_L) + penalty_CS
+    profile_C = value_CS.max(axis=1)
+    kept = np.flatnonzero(2 * (profile_C.max() - profile_C) <= chi2.ppf(0.95, 1))
+    low = float(candidate_C[kept[0]]) if kept[0] > 0 else 0.0
+    return low, float(candidate_C[kept[-1]]) if kept[-1] < CANDIDATES - 1 else float("inf")
+
+
+@functools.lru_cache(maxsize=64)
+def candidates(
+    lengths: tuple[int, ...], runs: tuple[int, ...], probability: float
+) -> tuple[Floats, tuple[Floats, Floats], Floats]:
+    """Candidate lengths (C,); log P(success) and log P(failure) at the lengths (C, S, L); penalties (C, S)."""
+    log_L, runs_L = np.log(lengths), np.asarray(runs)
+    log_C = np.linspace(log_L.min() - REACH, log_L.max() + REACH, CANDIDATES)
+    at = np.log(probability / (1 - probability))
+    x_CSL = at - SLOPES[:, None] * (log_L - log_C[:, None, None])
+    weight_CSL = runs_L * _logistic(x_CSL) * _logistic(-x_CSL)
+    centred_L = log_L - np.average(log_L, weights=runs_L)
+    sums = [(weight_CSL * centred_L**power).sum(axis=-1) for power in range(3)]
+    information_CS = np.maximum(sums[0] * sums[2] - sums[1] ** 2, 1e-300)
+    logs = (-np.logaddexp(0, -x_CSL), -np.logaddexp(0, x_CSL))
+    return np.exp(log_C), logs, PENALTY * np.log(information_CS)
 
 
 def bracket(length_L: NDArray[np.int64], share_L: Floats) -> CriticalLength:

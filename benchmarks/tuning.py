@@ -52,7 +52,7 @@ RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True)
 class Grid:
-    """One condition: by learning rate and tuning seed, the objective, and whether the run was stable, solved."""
+    """One condition: by learning rate and tuning seed, the objective, and whether a run was stable, solved."""
 
     objective: Floats
     stable: Floats
@@ -66,9 +66,7 @@ def grids_of(results: Results, every: int) -> list[Grid]:
     for condition in results.conditions.to_dict("records"):
         own = trials[trials["condition_id"] == condition["condition_id"]]
         own = own[own["learning_rate"].isin(condition["grid"][::every])]
-        marked = own.assign(
-            stable=own["outcome"] == Outcome.STABLE, solved=own["outcome"].isin(list(SOLVED))
-        )
+        marked = own.assign(stable=own["outcome"] == Outcome.STABLE, solved=own["outcome"].isin(list(SOLVED)))
         columns = (
             marked.pivot(index="learning_rate", columns="seed", values=name).to_numpy(dtype=float)
             for name in ("objective", "stable", "solved")

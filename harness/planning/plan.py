@@ -2,7 +2,7 @@
 
 Conditions that differ only in max_norm, or in a fixed learning rate, are siblings. They go together, as one
 cohort: round by round through tuning, then the report seeds. A round is asked for and told as a whole. Every
-report seed has a study and tuning seeds of its own, so that the luck of a choice differs from seed to seed. Which
+report seed has a study and tuning seeds of its own: the luck of a choice differs from seed to seed. Which
 trials share a pack depends on the space and on what is recorded, never on timing. Which pack is next depends
 on what trials have cost so far. The cohort that will take longest goes first, so that no worker is left with
 a long pack at the end.

@@ -116,8 +116,9 @@ def by_condition(studies: Iterable[Study]) -> dict[Condition, list[optuna.trial.
 def export(studies: Iterable[Study], folder: Folder | Path | str) -> None:
     """Write the studies into a results folder, as a journal file that Optuna Dashboard opens.
 
-    The studies of one condition are one study there: each of its trials names the report seed. Rewritten whole, and never read back: the Parquet tables are the truth. Optuna writes elsewhere,
-    because a lock that it left here when killed would stop the next run.
+    The studies of one condition are one study there: each of its trials names the report seed. The file is
+    rewritten whole, and never read back: the Parquet tables are the truth. Optuna writes elsewhere, because a
+    lock that it left here when killed would stop the next run.
     """
     with tempfile.TemporaryDirectory(prefix="stability-optuna-") as scratch:
         written = Path(scratch) / "journal"

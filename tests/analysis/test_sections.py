@@ -2,7 +2,6 @@ import dataclasses
 import math
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -282,7 +281,7 @@ def test_critical_lengths_of_separated_and_overlapping_arms(tmp_path):
 
 def test_critical_lengths_where_all_or_none_succeed():
     def words(*solved):
-        found = critical_lengths([4, 8], list(solved), [5, 5], [0.5, 0.9], np.random.default_rng(0))
+        found = critical_lengths([4, 8], list(solved), [5, 5], [0.5, 0.9])
         row = critical_length.columns_of("solved", found) | {"shortest": 4, "longest": 8}
         return critical_length.worded(row, "solved", "T90")
 
