@@ -166,7 +166,7 @@ SECTION = Section(
     readable=readable,
     note=(
         "T50 and T90: the lengths at which half, and 90 %, of the seeds succeed by a logistic fit on log "
-        "length with Firth's penalty, with 95 % bootstrap intervals that resample the seeds of each length. "
+        "length with Firth's penalty, with 95 % intervals by profile likelihood. "
         "Beyond, below: outside of the lengths that were tried, where a fit extrapolates (arrows at the "
         "edge). Where all succeed up to a length and none beyond, the data give no more than these two: "
         "from - to. Not determined: success does not fall with length. All / none: the longest length up to "

@@ -154,15 +154,20 @@ def not_shown(name: str, rows: pd.DataFrame, tests: int) -> list[str]:
         return []
     decidable = tests * 2.0 ** (1 - rows["clusters"]) < SHOWN_AT
     found = []
-    for group, verdict in (
-        (rows[decidable], "no difference shown"),
-        (rows[~decidable], "not decidable with so few seeds"),
+    for group, verdict, worded in (
+        (rows[decidable], "no difference shown", lambda row: sentence(row, is_counted)),
+        (rows[~decidable], "not decidable with so few seeds", compared),
     ):
         if len(group):
-            named = ". ".join(sentence(row, is_counted) for row in group.head(NAMED).to_dict("records"))
+            named = ". ".join(map(worded, group.head(NAMED).to_dict("records")))
             more = f" And {len(group) - NAMED} more, see the table." if len(group) > NAMED else ""
             found.append(f"{name}, {verdict}: {named}.{more}")
     return found
+
+
+def compared(row: dict[Any, Any]) -> str:
+    """The two levels of a contrast."""
+    return f"{text(row['level'])} against {text(row['other'])}"
 
 
 def is_shown(row: dict[Any, Any], measure: str) -> bool:
@@ -178,7 +183,7 @@ def is_counted(row: dict[Any, Any], measure: str) -> bool:
 def sentence(row: dict[Any, Any], said: Callable[[dict[Any, Any], str], bool]) -> str:
     """One contrast in words: the measures that `said` lets through, with intervals, and p where shown."""
     parts = [worded(row, m) for m in MEASURES if said(row, m)]
-    return f"{text(row['level'])} against {text(row['other'])}: {'; '.join(parts)}"
+    return f"{compared(row)}: {'; '.join(parts)}"
 
 
 def worded(row: dict[Any, Any], measure: str) -> str:
