@@ -71,9 +71,9 @@ SPACE_DEFAULTS = {
     "hidden_size": [32],
     "batch_size": [32],
     "learning_rate": None,
-    "lr_trials": 8,
-    "lr_batch": 5,
-    "tuning_seeds": 2,
+    "lr_trials": 7,
+    "lr_batch": 7,
+    "tuning_seeds": 1,
     "seeds": 8,
     "max_steps": 1_000,
     "observe": 800,
@@ -109,7 +109,7 @@ def test_the_defaults_of_conditions_and_spaces_never_change():
     bare = Condition(**required).fields()
     assert {name: bare[name] for name in bare.keys() - required.keys()} == CONDITION_DEFAULTS, WHY
     definition = space().definition()
-    derived = ("name", "schema_version", "options", "first_grids", "sources")
+    derived = ("name", "schema_version", "options", "first_grids", "tuned_by", "sources")
     assert {name: definition[name] for name in definition if name not in derived} == SPACE_DEFAULTS, WHY
 
 
@@ -153,7 +153,7 @@ def test_a_keyword_with_a_default_renames_nothing_and_changes_no_proposal(part, 
     def made() -> tuple[list[Condition], list[tuple[str, str, int]]]:
         this = space(models=("reservoir",), clip_rules=("zclip",))
         trials = [make_trial(this, condition, 0.1, 0) for condition in this.conditions()]
-        identities = [(t.condition.condition_id, t.trial_id, proposal_seed(t.condition, 1)) for t in trials]
+        identities = [(t.condition.condition_id, t.trial_id, proposal_seed(t.condition, t.seed, 1)) for t in trials]
         return this.conditions(), identities
 
     _, before = made()

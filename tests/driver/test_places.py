@@ -231,7 +231,7 @@ def test_results_removed_while_running_end_the_run_and_the_same_call_trains_them
 
 @pytest.mark.parametrize("code", [*REMEDIES, errno.EFBIG], ids=errno.errorcode.get)
 @pytest.mark.parametrize(
-    ("at", "recorded"), [("space.json", "No trial is recorded"), ("report.html", "10 of 10 trials are")]
+    ("at", "recorded"), [("space.json", "No trial is recorded"), ("report.html", "16 of 16 trials are")]
 )
 def test_a_fault_of_the_disk_says_what_where_how_much_is_recorded_and_what_to_do(
     code, at, recorded, tmp_path
@@ -246,7 +246,7 @@ def test_a_fault_of_the_disk_says_what_where_how_much_is_recorded_and_what_to_do
 @pytest.mark.contract
 @pytest.mark.parametrize(
     ("at", "said", "status"),
-    [(".lock", "Nothing was started", 2), ("trials/", "No trial is recorded", 1), ("report", "10 of 10", 1)],
+    [(".lock", "Nothing was started", 2), ("trials/", "No trial is recorded", 1), ("report", "16 of 16", 1)],
 )
 def test_a_full_disk_is_one_true_line_and_freed_the_same_command_does_the_rest(
     at, said, status, tmp_path, monkeypatch, capsys
@@ -278,7 +278,7 @@ def test_interrupted_before_the_start_nothing_is_promised(more, tmp_path, monkey
 
 ENDS = {
     "harness.executors.base.train": "No trial is recorded; the same command starts again",
-    "harness.driver.summary.write_report": "10 of 10 trials are recorded; the same command writes the report",
+    "harness.driver.summary.write_report": "16 of 16 trials are recorded; the same command writes the report",
 }
 
 
