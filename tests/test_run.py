@@ -48,7 +48,7 @@ def test_a_run_leaves_tables_studies_a_report_and_its_definition(whole):
         "report.html", "space.json", "steps", "trials",
     }  # fmt: skip
     trials = read(whole, "trials")
-    assert len(trials) == 2 * (3 * 1 + 2)
+    assert len(trials) == 2 * 2 * (3 * 1 + 1)
     assert trials["trial_id"].is_unique
     assert set(read(whole, "steps")["trial_id"]) == set(trials["trial_id"])
 
@@ -148,12 +148,12 @@ def test_the_list_gives_every_space_its_summary():
 def test_dry_run_says_what_is_to_be_done_and_starts_nothing(whole, tmp_path, capsys):
     assert run_tiny(tmp_path, "--dry-run", "--format", "json") == 0
     plan = json.loads(capsys.readouterr().out)
-    assert (plan["conditions"], plan["trials"], plan["done"]) == (2, 10, 0)
+    assert (plan["conditions"], plan["trials"], plan["done"]) == (2, 16, 0)
     assert 0 < plan["core_minutes"] < plan["core_minutes_at_most"]
     assert list(tmp_path.iterdir()) == []
     assert run_tiny(whole.parent, "--dry-run", "--format", "json") == 0
     plan = json.loads(capsys.readouterr().out)
-    assert (plan["done"], plan["core_minutes"]) == (10, 0)
+    assert (plan["done"], plan["core_minutes"]) == (16, 0)
 
 
 @pytest.mark.contract

@@ -1,4 +1,4 @@
-"""Two conditions of ten trials in all, which take a second to train: space smoke, made tiny."""
+"""Two conditions of 16 trials in all, which take a second to train: space smoke, made tiny."""
 
 import dataclasses
 

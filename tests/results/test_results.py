@@ -237,8 +237,8 @@ def test_axes_and_report_seeds_may_grow(grown, tmp_path):
     [
         ({"seeds": 7}, "seeds: 8 here, 7 asked for"),
         ({"probes": ("spectrum",)}, "probes: .*here, spectrum asked for"),
-        ({"tuning_seeds": 3}, "tuning_seeds: 2 here, 3 asked for"),
-        ({"lr_trials": 9}, "lr_trials: 8 here, 9"),
+        ({"tuning_seeds": 3}, "tuning_seeds: 1 here, 3 asked for"),
+        ({"lr_trials": 9}, "lr_trials: 7 here, 9"),
         ({"max_steps": 999}, "max_steps: 1000 here, 999"),
         ({"lengths": (5, 10)}, "lengths: 5,10,20 here, 5,10 asked for"),
         ({"learning_rate": (0.1,)}, "learning_rate: none here, 0.1 asked for"),

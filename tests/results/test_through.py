@@ -206,7 +206,7 @@ def test_pictures_of_markdown_follow_links_too_and_a_pipe_gets_none(tmp_path, sh
 
 def test_the_export_for_optuna_follows_a_link(tmp_path):
     target = to_a_file(tmp_path / JOURNAL)
-    study = Study(make_condition(), [0.01, 0.1], [])
+    study = Study(make_condition(), 0, [0.01, 0.1], [])
     study.tell({0.01: 0.5, 0.1: 0.2})
     export([study], tmp_path)
     assert (tmp_path / JOURNAL).is_symlink()
