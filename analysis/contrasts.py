@@ -146,6 +146,6 @@ def difference(pairs: pd.DataFrame) -> dict[str, Any]:
 def drops(pairs: pd.DataFrame) -> dict[str, float]:
     """The ratio of the drop rates of runs that were both watched."""
     columns = ("drops", "watched_steps", "drops_other", "watched_steps_other")
-    counts = [pairs[name].to_numpy(dtype=float) for name in columns]
-    values = drops_ratio(*counts, pairs["seed"].tolist(), strata(pairs))
+    d, watched, other, other_watched = (pairs[name].to_numpy(dtype=float) for name in columns)
+    values = drops_ratio(d, watched, other, other_watched, pairs["seed"].tolist(), strata(pairs))
     return {f"drops_{end}": value for end, value in zip(("ratio", "low", "high", "p"), values, strict=True)}

@@ -96,7 +96,7 @@ def limits(
 def candidates(
     lengths: tuple[int, ...], runs: tuple[int, ...], probability: float
 ) -> tuple[Floats, tuple[Floats, Floats], Floats]:
-    """Candidate lengths (C,); log P(success) and log P(failure) at the lengths (C, S, L); penalties (C, S)."""
+    """Candidate lengths (C,); log P(success), log P(failure) at the lengths (C, S, L); penalties (C, S)."""
     log_L, runs_L = np.log(lengths), np.asarray(runs)
     log_C = np.linspace(log_L.min() - REACH, log_L.max() + REACH, CANDIDATES)
     at = np.log(probability / (1 - probability))

@@ -5,9 +5,9 @@
 Runs are drawn, not trained. A run solves its task with a probability of its length; one that solved it keeps
 it, or drops. A tuning moves the logits of both probabilities, with standard deviation `LUCK`. Either one
 tuning serves all seeds of a condition, or every seed has its own, as in the harness. Two models are compared
-by the functions of the report. *wrong* is the share of studies in which a difference is shown between models that
-are equal: at most 5 %. *found* is that share where one model solves and keeps more. *cover* is how often the
-interval of P(solved) holds the true difference, and that of one condition's P(solved) the true share.
+by the functions of the report. *wrong* is the share of studies in which a difference is shown between models
+that are equal: at most 5 %. *found* is that share where one model solves and keeps more. *cover* is how often
+the interval of P(solved) holds the true difference, and that of one condition's P(solved) the true share.
 """
 
 import argparse

@@ -52,7 +52,7 @@ RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True)
 class Grid:
-    """One condition: by learning rate and tuning seed, the objective, and whether a run was stable, solved."""
+    """One condition: by learning rate and tuning seed, the objective, whether a run was stable, solved."""
 
     objective: Floats
     stable: Floats

@@ -153,7 +153,9 @@ def test_a_keyword_with_a_default_renames_nothing_and_changes_no_proposal(part, 
     def made() -> tuple[list[Condition], list[tuple[str, str, int]]]:
         this = space(models=("reservoir",), clip_rules=("zclip",))
         trials = [make_trial(this, condition, 0.1, 0) for condition in this.conditions()]
-        identities = [(t.condition.condition_id, t.trial_id, proposal_seed(t.condition, t.seed, 1)) for t in trials]
+        identities = [
+            (t.condition.condition_id, t.trial_id, proposal_seed(t.condition, t.seed, 1)) for t in trials
+        ]
         return this.conditions(), identities
 
     _, before = made()

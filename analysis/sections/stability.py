@@ -58,8 +58,8 @@ SECTION = Section(
     readable=readable,
     note=(
         "Points are shares of report seeds; bars are Wilson 95 % intervals. A trial that diverged counts as "
-        "neither solved nor stable and stays in n. Learning rate: where rates were tuned, each seed has the one "
-        "that it chose on other seeds; the median of them, and the lowest to the highest. * most seeds chose "
-        "the lowest or highest rate tried. Median steps to solve: inf where half or more did not solve."
+        "neither solved nor stable and stays in n. Learning rate: where rates were tuned, each seed has the "
+        "one that it chose on other seeds; the median of them, and the lowest to the highest. * most seeds "
+        "chose the lowest or highest rate tried. Median steps to solve: inf where half or more did not solve."
     ),
 )

@@ -190,8 +190,8 @@ def worded(row: dict[Any, Any], measure: str) -> str:
     """The difference of one measure with its interval, and adjusted p if it is shown."""
     p = f", p = {two_digits(row[f'{measure}_p_holm'])}" if is_shown(row, measure) else ""
     if measure == "drops":
-        ends = (row["drops_ratio"], row["drops_low"], row["drops_high"])
-        return f"drops {between(*map(rounded, ends), 'g')} times as often{p}"
+        ratio, low, high = (rounded(row[f"drops_{end}"]) for end in ("ratio", "low", "high"))
+        return f"drops {between(ratio, low, high, 'g')} times as often{p}"
     return f"{WORDS[measure]} {difference(row, measure)}{p}"
 
 
