@@ -48,18 +48,21 @@ def nothing(reason: str) -> Figure:
 
 
 def panels(
-    table: pd.DataFrame, keys: list[str], sharex: bool = True
+    table: pd.DataFrame, keys: list[str], sharex: bool = True, sharey: bool = True
 ) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
     """A figure with a titled panel per value of `keys`, and each panel with its rows of the table.
 
-    At most six panels stand in a row, and all share their axes. Axes left over are hidden.
+    At most six panels stand in a row; they share the axes that are said to be shared. Axes left over are
+    hidden.
     """
     groups = list(table.groupby(keys, dropna=False))
     count = len(groups)
     columns = min(count, PANELS_IN_A_ROW)
     rows = math.ceil(count / columns)
     figure = Figure(figsize=(2.9 * max(2, columns) + 0.6, 2.8 * rows + 0.6), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(rows, columns, sharex=sharex, sharey=True, squeeze=False)).flatten()
+    axes = np.atleast_1d(
+        figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
+    ).flatten()
     for axis in axes[count:]:
         axis.set_visible(False)
     for axis, (names, _) in zip(axes, groups, strict=False):

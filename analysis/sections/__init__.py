@@ -12,6 +12,7 @@ from analysis.sections.gradient_flow import SECTION as GRADIENT_FLOW
 from analysis.sections.learning_rates import SECTION as LEARNING_RATES
 from analysis.sections.methods import SECTION as METHODS
 from analysis.sections.stability import SECTION as STABILITY
+from analysis.sections.stability_map import SECTION as STABILITY_MAP
 from analysis.sections.steps_to_solve import SECTION as STEPS_TO_SOLVE
 from analysis.sections.verdict import SECTION as VERDICT
 
@@ -19,6 +20,7 @@ SECTIONS: list[Section[Any]] = [
     VERDICT,
     STABILITY,
     CRITICAL_LENGTH,
+    STABILITY_MAP,
     STEPS_TO_SOLVE,
     DROPS,
     CLIPPING,

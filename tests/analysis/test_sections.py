@@ -15,8 +15,10 @@ from analysis.sections import (
     gradient_flow,
     learning_rates,
     stability,
+    stability_map,
     steps_to_solve,
 )
+from analysis.statistics import wilson
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.planning.space import Space
 from tests.helpers import (
@@ -68,6 +70,31 @@ def test_a_grid_that_is_not_recorded_whole_is_not_read(tmp_path):
     lost = Pack((make_trial(FIRST_TUNING_SEED, 1e-3),)).pack_id
     (folder / "trials" / f"{lost}.parquet").unlink()
     assert learning_rates.table(load(folder)).frame.empty
+
+
+def test_the_stability_map_of_a_hand_made_grid(tmp_path):
+    """Of two seeds at rates .001 to 10: stable 0, 1, 1, 2, 1; solved 0, 1, 2, 2, 1; one diverged at 10."""
+    found = stability_map.table(load(grid_folder(tmp_path, ENDS_BY_RATE)))
+    frame = found.frame
+    assert frame["rate"].tolist() == list(ENDS_BY_RATE), "a rate off the grid is left out"
+    assert frame["n"].tolist() == [2] * 5
+    assert frame["stable"].tolist() == [0, 1, 1, 2, 1]
+    assert frame["solved"].tolist() == [0, 1, 2, 2, 1]
+    assert frame["diverged"].tolist() == [0, 0, 0, 0, 1]
+    assert frame["p_stable_low"].tolist() == pytest.approx([wilson(k, 2)[0] for k in (0, 1, 1, 2, 1)])
+    (row,) = stability_map.readable(found).to_dict("records")
+    assert (row["learning rates"], row["stable"]) == ("0.001 0.01 0.1 1 10", "0 1 1 2 1")
+    (axis, *_) = stability_map.render(found).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["0.001", "0.01", "0.1", "1", "10"]
+    assert sorted(label.get_text() for label in axis.texts) == ["0/2", "1/2", "1/2", "1/2", "2/2"]
+
+
+def test_the_outline_surrounds_the_cells_where_half_the_runs_are_stable(tmp_path):
+    """The four highest of five rates: a box of four cells has ten unit edges."""
+    figure = stability_map.render(stability_map.table(load(grid_folder(tmp_path, ENDS_BY_RATE))))
+    edges = {tuple(map(tuple, line.get_xydata())) for line in figure.axes[0].lines}
+    sides = {((x, y), (x, y + 1)) for x in (0, 1) for y in (1, 2, 3, 4)}
+    assert edges == sides | {((0, 1), (1, 1)), ((0, 5), (1, 5))}
 
 
 def test_drops_of_hand_made_trials(tmp_path):

@@ -1,0 +1,155 @@
+"""At which learning rates and lengths does training succeed? The question that needs no tuned rate."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.arms import reference_arm
+from analysis.conditions import conditions_table
+from analysis.figures import nothing, panels
+from analysis.load import Results
+from analysis.sections.base import Section
+from analysis.statistics import wilson
+from analysis.table import Table, panel_keys, shown_keys
+from analysis.trials import solved
+from analysis.words import text, two_digits
+from harness.condition import Outcome
+
+COUNTED_CELLS = 80
+"""Cells of a panel in which counts are written, at most."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Map(Table):
+    """A row per condition and learning rate; `reference` is the arm that is drawn."""
+
+    reference: str
+
+
+def table(results: Results) -> Map:
+    """One row per condition and learning rate of its grid, over the tuning seeds that tried it.
+
+    The columns are the keys, arm, and:
+
+    - rate: the learning rate. n: tuning trials at it. stable, solved, diverged: how many of them ended so.
+    - p_stable and p_solved, with Wilson 95 % limits _low and _high.
+    """
+    conditions = conditions_table(results)
+    keys = [key for key in conditions.keys if key != "learning_rate"]
+    grids = results.conditions.set_index("condition_id")["grid"]
+    known = conditions.frame.set_index("condition_id")
+    rows: list[dict[str, Any]] = []
+    for (condition_id, rate), trials in results.tuning_trials.groupby(["condition_id", "learning_rate"]):
+        if rate in grids.get(condition_id, ()):
+            own = {key: known.loc[condition_id, key] for key in [*keys, "arm"]}
+            rows.append(own | {"rate": rate} | counts(trials))
+    frame = pd.DataFrame(rows, columns=[*keys, "arm", "rate", *COLUMNS])
+    return Map(
+        frame=frame.sort_values([*keys, "rate"], ignore_index=True),
+        keys=keys,
+        clip_keys=conditions.clip_keys,
+        reference=reference_arm(conditions.where(known["arm"].isin(frame["arm"]).to_numpy())),
+    )
+
+
+COLUMNS = (
+    "n", "stable", "solved", "diverged",
+    *(f"p_{name}{end}" for name in ("stable", "solved") for end in ("", "_low", "_high")),
+)  # fmt: skip
+
+
+def counts(trials: pd.DataFrame) -> dict[str, Any]:
+    """How the trials of one condition at one rate ended."""
+    row: dict[str, Any] = {
+        "n": len(trials),
+        "stable": int((trials["outcome"] == Outcome.STABLE).sum()),
+        "solved": int(solved(trials).sum()),
+        "diverged": int((trials["outcome"] == Outcome.DIVERGED).sum()),
+    }
+    for name in ("stable", "solved"):
+        row[f"p_{name}"] = row[name] / row["n"]
+        row[f"p_{name}_low"], row[f"p_{name}_high"] = wilson(row[name], row["n"])
+    return row
+
+
+def readable(found: Map) -> pd.DataFrame:
+    """A row per condition: of each rate, how many trials ended stable, and how many solved the task."""
+    if found.frame.empty:
+        return pd.DataFrame()
+    groups = [group for _, group in found.frame.groupby([*found.keys, "arm"], dropna=False, sort=False)]
+    first = pd.concat([group.head(1) for group in groups], ignore_index=True)
+    shown = shown_keys(Table(frame=first, keys=found.keys, clip_keys=found.clip_keys))
+    shown["learning rates"] = [" ".join(map(two_digits, group["rate"])) for group in groups]
+    shown["runs at each"] = [spoken_range(group["n"]) for group in groups]
+    for name in ("stable", "solved"):
+        shown[name] = [" ".join(map(str, group[name])) for group in groups]
+    return pd.DataFrame(shown)
+
+
+def spoken_range(values: "pd.Series[int]") -> str:
+    """A number, or the lowest and the highest."""
+    low, high = values.min(), values.max()
+    return text(low) if low == high else f"{text(low)} to {text(high)}"
+
+
+def render(found: Map) -> Figure:
+    """P(stable) by learning rate and length at the reference arm: a panel per model, optimizer and option."""
+    drawn = found.frame[found.frame["arm"] == found.reference]
+    if drawn.empty:
+        return nothing("Nothing to draw: learning rates were fixed, or none has been tried yet.")
+    figure, drawn_panels = panels(drawn, panel_keys(found), sharex=False, sharey=False)
+    for axis, group in drawn_panels:
+        shades = draw(axis, group)
+    figure.axes[0].set_ylabel("learning rate")
+    bar = figure.colorbar(shades, ax=figure.axes, shrink=0.8, aspect=30)
+    bar.set_label(f"P(stable), {found.reference}")
+    return figure
+
+
+def draw(axis: Axes, group: pd.DataFrame) -> Any:
+    """One panel: cells shaded by P(stable), with counts, and a line around those where half or more are."""
+    share = group.pivot_table(index="rate", columns="length", values="p_stable")
+    shades = axis.pcolormesh(share.to_numpy(), cmap="viridis", vmin=0, vmax=1)
+    axis.set_xticks(np.arange(share.shape[1]) + 0.5, [str(length) for length in share.columns])
+    axis.set_yticks(np.arange(share.shape[0]) + 0.5, [two_digits(rate) for rate in share.index])
+    axis.tick_params(labelleft=True, labelsize=8)
+    axis.set_xlabel("length T")
+    axis.grid(visible=False)
+    outline(axis, share.to_numpy() >= 0.5)
+    if share.size <= COUNTED_CELLS:
+        for row in group.itertuples():
+            at = share.columns.get_loc(row.length) + 0.5, share.index.get_loc(row.rate) + 0.5
+            shade = "white" if row.p_stable < 0.6 else "black"
+            axis.text(*at, f"{row.stable}/{row.n}", ha="center", va="center", fontsize=7, color=shade)
+    return shades
+
+
+def outline(axis: Axes, inside: np.ndarray) -> None:
+    """A line along the edges between the cells inside and the others."""
+    padded = np.pad(inside, 1)
+    style: dict[str, Any] = {"color": "#e07a1f", "linewidth": 1.6, "clip_on": False}
+    for y, x in np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1]):
+        axis.plot([x, x + 1], [y, y], **style)
+    for y, x in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1]):
+        axis.plot([x, x], [y, y + 1], **style)
+
+
+SECTION = Section(
+    title="Stability map",
+    question="At which learning rates does training succeed as sequences get longer?",
+    table=table,
+    render=render,
+    readable=readable,
+    note=(
+        "From the tuning trials at the grid of learning rates: every seed tried every rate of it, so nothing "
+        "here hangs on a rate that was chosen. Drawn without clipping, or at the highest threshold there is. "
+        "In a cell: how many of how many runs solved the task and never dropped. A line surrounds the cells "
+        "where at least half did. The table has, rate by rate, how many runs ended stable, and how many "
+        "solved the task."
+    ),
+    if_empty="Learning rates were fixed, or none has been tried yet.",
+)
