@@ -15,7 +15,7 @@ from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.statistics import wilson
 from analysis.table import Table, panel_keys, shown_keys
-from analysis.trials import solved
+from analysis.trials import by_condition, solved
 from analysis.words import text, two_digits
 from harness.condition import Outcome
 
@@ -38,21 +38,23 @@ def table(results: Results) -> Map:
     - rate: the learning rate. n: tuning trials at it. stable, solved, diverged: how many of them ended so.
     - p_stable and p_solved, with Wilson 95 % limits _low and _high.
     """
-    conditions = conditions_table(results)
+    conditions, no_trials = conditions_table(results), results.trials.iloc[:0]
     keys = [key for key in conditions.keys if key != "learning_rate"]
     grids = results.conditions.set_index("condition_id")["grid"]
-    known = conditions.frame.set_index("condition_id")
+    tried = by_condition(results.tuning_trials)
     rows: list[dict[str, Any]] = []
-    for (condition_id, rate), trials in results.tuning_trials.groupby(["condition_id", "learning_rate"]):
-        if rate in grids.get(condition_id, ()):
-            own = {key: known.loc[condition_id, key] for key in [*keys, "arm"]}
-            rows.append(own | {"rate": rate} | counts(trials))
+    for condition in conditions.frame.to_dict("records"):
+        own = {key: condition[key] for key in [*keys, "arm"]}
+        grid = grids[condition["condition_id"]]
+        for rate, trials in tried.get(condition["condition_id"], no_trials).groupby("learning_rate"):
+            if rate in grid:
+                rows.append(own | {"rate": rate} | counts(trials))
     frame = pd.DataFrame(rows, columns=[*keys, "arm", "rate", *COLUMNS])
     return Map(
         frame=frame.sort_values([*keys, "rate"], ignore_index=True),
         keys=keys,
         clip_keys=conditions.clip_keys,
-        reference=reference_arm(conditions.where(known["arm"].isin(frame["arm"]).to_numpy())),
+        reference=reference_arm(conditions.where(conditions.frame["arm"].isin(frame["arm"]))),
     )
 
 
@@ -121,10 +123,11 @@ def draw(axis: Axes, group: pd.DataFrame) -> Any:
     axis.grid(visible=False)
     outline(axis, share.to_numpy() >= 0.5)
     if share.size <= COUNTED_CELLS:
-        for row in group.itertuples():
-            at = share.columns.get_loc(row.length) + 0.5, share.index.get_loc(row.rate) + 0.5
-            shade = "white" if row.p_stable < 0.6 else "black"
-            axis.text(*at, f"{row.stable}/{row.n}", ha="center", va="center", fontsize=7, color=shade)
+        lengths, rates = list(share.columns), list(share.index)
+        for row in group.to_dict("records"):
+            x, y = lengths.index(row["length"]) + 0.5, rates.index(row["rate"]) + 0.5
+            said, shade = f"{row['stable']}/{row['n']}", "white" if row["p_stable"] < 0.6 else "black"
+            axis.text(x, y, said, ha="center", va="center", fontsize=7, color=shade)
     return shades
 
 
