@@ -1,6 +1,7 @@
-"""`ray up cluster-aws.yaml` against an EC2 of this machine, as far as the first ssh; writes what was launched as JSON.
+"""`ray up cluster-aws.yaml` against an EC2 of this machine, as far as the first ssh.
 
-Run it in a network namespace: the addresses that such an EC2 invents lead nowhere there.
+What was launched is written as JSON. Run it in a network namespace: the addresses that such an EC2
+invents lead nowhere there.
 """
 
 import json
@@ -10,6 +11,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import click
+import pytest
 
 PORT = 5000
 
@@ -40,11 +44,8 @@ def launch(file: Path) -> None:
     from ray.autoscaler.tags import NODE_KIND_WORKER, TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
 
     aws.time = SimpleNamespace(sleep=lambda _seconds: None)  # it waits for AWS to spread news of a role
-    try:
+    with pytest.raises(click.ClickException, match="Failed to setup head node"):
         create_or_update_cluster(str(file), no_config_cache=True)
-    except (SystemExit, Exception) as error:  # the first ssh
-        print(f"ray up ended: {type(error).__name__} {error}")
-
     config = commands._bootstrap_config(yaml.safe_load(file.read_text()), no_config_cache=True)
     provider = commands._get_node_provider(config["provider"], config["cluster_name"])
     tags = {TAG_RAY_NODE_KIND: NODE_KIND_WORKER, TAG_RAY_USER_NODE_TYPE: "gpu"}

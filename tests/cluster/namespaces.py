@@ -34,7 +34,7 @@ stage() {  # folder, home: show the home there, and within it what the tests nee
 """
 """Bash: how a namespace gets folders of its own."""
 
-LAB = """
+LAB = f"""{PRIVATE}
 stage /root "$FOLDER/root"
 stage /tmp "$FOLDER/tmp"
 mount -t tmpfs none /run; mount -t tmpfs none /dev/shm
@@ -44,7 +44,7 @@ echo ready
 exec cat > /dev/null
 """
 
-HOST = """
+HOST = f"""{PRIVATE}
 stage /root "$FOLDER/root"
 stage /tmp "$FOLDER/tmp"
 mount -t tmpfs none /run; mount -t tmpfs none /dev/shm
@@ -101,7 +101,7 @@ class Machine:
         environment |= {"KEEP": " ".join(kept), "HOSTS": str(folder.parent), "FOLDER": str(folder)}
         self.root = folder / "root"
         self._process = subprocess.Popen(
-            [*command, "unshare", "-m", "-p", "--fork", "--mount-proc", "--kill-child", "bash", "-c", PRIVATE + script],
+            [*command, "unshare", "-m", "-p", "--fork", "--mount-proc", "--kill-child", "bash", "-c", script],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | environment,
         )  # fmt: skip
         assert self._process.stdout is not None
@@ -143,8 +143,10 @@ class Lab(Machine):
 
     def ssh(self, address: str, command: str, check: bool = True, timeout: float = 120) -> str:
         """What a command on a host writes."""
-        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-        return self.run("ssh", *options, "-i", str(self.key), f"root@{address}", command, check=check, timeout=timeout)
+        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
+        known = [word for option in options for word in ("-o", option)]
+        words = ["ssh", *known, "-i", str(self.key), f"root@{address}", command]
+        return self.run(*words, check=check, timeout=timeout)
 
     def add(self, number: int, cpus: int) -> str:
         """Plug in a host with so many logical CPUs, and boot it; its address."""
@@ -200,8 +202,9 @@ class Lab(Machine):
 
     def processes(self, address: str) -> list[str]:
         """The command lines of what runs on a host, without sshd and what looks."""
-        lines = self.ssh(address, "ps -ww -eo args=").splitlines()
-        return [line for line in lines if not line.startswith(("sshd", "/usr/sbin/sshd", "ps ", "cat", "bash -c"))]
+        lines = [line.split(maxsplit=1) for line in self.ssh(address, "ps -ww -eo pid=,args=").splitlines()]
+        own = ("sshd", "/usr/sbin/sshd", "cat", "ps -ww", "bash -c ps -ww")
+        return [command for process, command in lines if process != "1" and not command.startswith(own)]
 
     def off(self) -> None:
         for machine in self.hosts.values():

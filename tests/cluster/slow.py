@@ -1,4 +1,4 @@
-"""A cell and a space for hosts that share two cores: on a worker of Ray's it mostly sleeps, and keeps a record."""
+"""A cell and a space for hosts that share two cores: on a worker of Ray's it sleeps, and keeps a record."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""`ray up cluster-aws.yaml` against an EC2 of this machine (moto): what is launched, as far as the first ssh."""
+"""`ray up cluster-aws.yaml` against an EC2 of this machine (moto), as far as the first ssh."""
 
 import json
 import subprocess
