@@ -1,6 +1,5 @@
 """A cell and a space for hosts that share two cores: on a worker of Ray's it sleeps, and keeps a record."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -10,8 +9,8 @@ from torch import nn
 
 from harness import Space
 
-NAP = float(os.environ.get("NAP", 0))
-"""Seconds that a step takes on a worker of Ray's."""
+PACE = Path.home() / "pace"
+"""Says how many seconds a step takes on a worker of Ray's, while it is there."""
 
 RECORD = Path.home() / "trained"
 """Lists when this host trained: a line for each step, seconds since the epoch."""
@@ -29,8 +28,8 @@ class Slow(nn.Module):
 
     def forward(self, inputs_BTI: torch.Tensor) -> torch.Tensor:
         """Logits (B, C)."""
-        if NAP and ON_WORKER:
-            time.sleep(NAP)
+        if ON_WORKER and PACE.exists():
+            time.sleep(float(PACE.read_text()))
             with RECORD.open("a") as record:
                 record.write(f"{time.time()}\n")
         hidden_BH = inputs_BTI.new_zeros(inputs_BTI.shape[0], self.out.in_features)
