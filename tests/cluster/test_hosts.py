@@ -137,7 +137,7 @@ def test_a_study_over_two_hosts_outlives_its_terminal_and_a_host(lab, tmp_path):
 
     ray(lab, "down", "-y", "cluster.yaml")
     assert lab.processes(HEAD) == []
-    wait_for("the end of every process", lambda: lab.processes(WORKER) == [], 40)
+    wait_for("the end of every process", lambda: lab.processes(WORKER) == [], 60)
 
 
 def submit_and_close_the_terminal(lab: Lab) -> str:
