@@ -61,6 +61,13 @@ def test_the_files_for_a_lab_and_for_aws_share_what_is_not_about_the_provider():
     assert {name: lab[name] for name in common} == {name: aws[name] for name in common}
 
 
+def test_a_run_on_gpus_finds_one():
+    """Without one, it is refused (harness/executors/cluster.py)."""
+    (workers,) = contents("cluster-kubernetes.yaml")["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    assert workers["minReplicas"] > 0
+    assert contents("cluster-aws.yaml")["available_node_types"]["gpu"]["min_workers"] > 0
+
+
 @pytest.mark.parametrize(("name", "lines"), [(FILES[0], 3), (FILES[1], 5), (FILES[2], 5)])
 def test_so_many_lines_are_to_be_filled_in(name, lines):
     text = (ROOT / name).read_text()
