@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from harness.errors import RecordsError
-from harness.results.folder import READERS, Folder, said_of
+from harness.results.folder import AT_A_TIME, Folder, said_of
 from harness.results.schema import ALWAYS, HISTORIES, TABLES
 from harness.results.seal import Broken, decoded
 
@@ -118,7 +118,7 @@ def inspected(folder: Folder, *, every_byte: bool = False) -> tuple[dict[str, Fo
         except Broken as broken:
             return pack, str(broken)
 
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
         found = dict(zip(packs, pool.map(one, packs), strict=True))
     footers = {pack: what for pack, what in found.items() if isinstance(what, dict)}
     return footers, {pack: what for pack, what in found.items() if isinstance(what, tuple)}

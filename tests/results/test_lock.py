@@ -17,7 +17,7 @@ def test_without_locks_a_file_stands_for_the_lock_and_says_whose_it_is(code, tmp
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     folder = Folder.of(tmp_path / "r")
-    said = rf"process {os.getpid()} on .* has no locks .* or remove the file"
+    said = rf"process {os.getpid()} on .* since .*; wait for it, or add --take-over if it is dead"
     with folder.exclusive(), pytest.raises(RecordsError, match=said):
         folder.exclusive()
     folder.exclusive().close()
@@ -25,6 +25,9 @@ def test_without_locks_a_file_stands_for_the_lock_and_says_whose_it_is(code, tmp
     (tmp_path / "r" / ".running").write_text("")  # killed as it began
     with pytest.raises(RecordsError, match="it does not say which"):
         folder.exclusive()
+    with folder.exclusive(take_over=True):
+        pass
+    assert not (tmp_path / "r" / ".running").exists()
 
 
 @pytest.mark.parametrize(
