@@ -148,10 +148,17 @@ class Remote:
         """Move a file or folder; if the target is taken, to a numbered name beside it."""
         others = (f"{target}.{number}" for number in itertools.count(2))
         free = next(each for each in itertools.chain([target], others) if self.kind(each) is None)
+        names = self._ask(path, lambda: self._files.find(path)) or [path]
+        for name in names:
+            self._copy(name, free + name[len(path) :])
+        self.remove(names)
+
+    def _copy(self, path: str, target: str) -> None:
+        """Copy a file to where none lies yet."""
         if self.leaves_parts:
-            self._must(path, lambda: self._files.makedirs(str(PurePosixPath(free).parent), exist_ok=True))
-        recursive = self.kind(path) == "folder"
-        self._must(path, lambda: self._files.mv(path, free, recursive=recursive))
+            parent = str(PurePosixPath(target).parent)
+            self._must(target, lambda: self._files.makedirs(parent, exist_ok=True))
+        self._must(path, lambda: self._files.cp_file(path, target))
 
     def _must(self, path: str, call: Callable[[], object]) -> None:
         """Ask for something that must be possible; raises FileNotFoundError if a bucket or folder is gone."""

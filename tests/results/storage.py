@@ -13,6 +13,9 @@ from harness.results import remote
 
 SECONDS_TO_START = 60
 
+SECRET = "never-to-be-seen"
+"""The password to the server."""
+
 
 def forget_storages() -> None:
     """Have storages opened again: what was opened keeps the address that the environment named then."""
@@ -24,7 +27,7 @@ def environment(port: int) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test-secret",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
@@ -62,5 +65,6 @@ def answers(port: int) -> bool:
 
 def send(method: str, path: str, content: bytes = b"") -> None:
     """Ask the server for something, without signing it."""
-    request = urllib.request.Request(f"{os.environ['AWS_ENDPOINT_URL']}/{path}", content, method=method)
+    where, kind = f"{os.environ['AWS_ENDPOINT_URL']}/{path}", {"Content-Type": "text/plain"}
+    request = urllib.request.Request(where, content, kind, method=method)
     urllib.request.urlopen(request, timeout=30).close()
