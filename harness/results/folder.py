@@ -110,6 +110,12 @@ class Folder:
         found = self.store.entries(self._at(below))
         return {f"{below}/{name}": size for name, size in found if size is not None and name[0] != "."}
 
+    def listed(self, below: str) -> tuple[list[str], list[str]]:
+        """Names of the files and of the folders directly in the folder `below`, but of those with a dot."""
+        found = [entry for entry in self.store.entries(self._at(below)) if entry.name[0] != "."]
+        files = [f"{below}/{entry.name}" for entry in found if entry.size is not None]
+        return files, [f"{below}/{entry.name}" for entry in found if entry.size is None]
+
     def exists(self, name: str) -> bool:
         """Whether there is a file or folder of this name in it."""
         return self.store.kind(self._at(name)) is not None
@@ -172,7 +178,7 @@ class Folder:
             for name in files:
                 one(name)
         else:
-            self._several(one, list(files))
+            self.several(one, list(files))
 
     def create(self, name: str, content: bytes) -> bool:
         """Make a file unless there is one; whether it was made. Of several processes, one makes it."""
@@ -223,9 +229,9 @@ class Folder:
             except Broken as broken:
                 raise RecordsError(said_of(self, name, str(broken))) from None
 
-        return self._several(one, names)
+        return self.several(one, names)
 
-    def _several(self, work: Callable[[str], Found], names: Sequence[str]) -> list[Found]:
+    def several(self, work: Callable[[str], Found], names: Sequence[str]) -> list[Found]:
         """What comes of the work on each name, several at a time."""
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             return list(pool.map(work, names))

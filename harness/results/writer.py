@@ -12,6 +12,7 @@ from safetensors.numpy import save
 
 from harness.condition import Condition, Pack, Result
 from harness.errors import RecordsError
+from harness.results import compaction
 from harness.results.check import FILES_KEY, digest
 from harness.results.definition import written
 from harness.results.folder import Folder
@@ -95,6 +96,8 @@ class Writer:
             self.close()
             raise
         self.repaired: tuple[str, ...] = ()
+        self._recorded = 0
+        self._bundles: dict[str, str] = {}  # by trials file of a pack, that of the bundle which it is in now
 
     def check_lock(self) -> None:
         """Raise RecordsError if another process has taken the folder over."""
@@ -113,6 +116,7 @@ class Writer:
         """
         self.repaired = (*repair(self.folder), *self._repair_conditions())
         self._failures = set(self.folder.sizes("failures"))
+        self._bundle()
 
     def write_pack(self, pack: Pack, results: Sequence[Result]) -> None:
         """Add the results of a whole pack: its trials last.
@@ -138,6 +142,9 @@ class Writer:
         self.check_lock()
         self._write(f"trials/{name}", trials)
         self._forget_failure(f"failures/{name}")
+        self._recorded += 1
+        if self._recorded % compaction.PACKS == 0:
+            self._bundle()
 
     def write_failure(self, pack: Pack, error: str, traceback: str | None = None) -> None:
         """Note that the trials of this pack failed, and why, on one line; attempts count over runs.
@@ -163,11 +170,16 @@ class Writer:
         self._failures.add(name)
 
     def missing(self, names: Sequence[str]) -> list[str]:
-        """Those of these files that are gone; they lie in one folder, such as trials/x.parquet."""
+        """Those of these trials files that are gone, and in no bundle that this run made."""
+        places = {name: self._bundles.get(name, name) for name in names}
         if len(names) < 2:
-            return [name for name in names if not self.folder.exists(name)]
+            return [name for name, place in places.items() if not self.folder.exists(place)]
         there = self.folder.sizes("trials")
-        return [name for name in names if name not in there]
+        return [name for name, place in places.items() if place not in there]
+
+    def _bundle(self) -> None:
+        """Put packs together, if there are many."""
+        self._bundles |= compaction.compact(self.folder, self.check_lock)
 
     def _forget_failure(self, name: str) -> None:
         """Remove the failure of a pack that has ended well."""
