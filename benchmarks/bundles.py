@@ -7,7 +7,6 @@ each as a run does that goes on, and reads all trials. Nothing is trained.
 """
 
 import argparse
-import itertools
 import tempfile
 import time
 from collections.abc import Callable
@@ -44,8 +43,9 @@ def make(folder: Path, packs: int, steps: int, at_least: int) -> None:
     generator = np.random.default_rng(0)
     with patch.object(compaction, "PACKS", at_least):
         writer = writer_of(folder)
-        pairs = itertools.product(itertools.count(), SPACE.conditions())
-        for seed, condition in itertools.islice(pairs, packs):
+        conditions = SPACE.conditions()
+        for number in range(packs):
+            seed, condition = number // len(conditions), conditions[number % len(conditions)]
             budget = dict(max_steps=SPACE.max_steps, observe=SPACE.observe, eval_every=SPACE.eval_every)
             trial = Trial(condition=condition, learning_rate=0.1, seed=FIRST_TUNING_SEED + seed, **budget)
             writer.write_pack(Pack((trial,)), [made_up(trial, steps, generator)])

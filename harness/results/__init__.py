@@ -19,8 +19,8 @@ together in bundles, packs-<hash>.parquet.
     <folder>/set_aside/            what a run found damaged, doubled or foreign, under the names that it had
 
 `schema` has the columns, `reader` reads, `writer` writes, and `folder` alone touches the disk, or the storage
-behind a URI. `seal` makes a file tell whether it is as it was written, `check` finds what is not, and `repair`
-sets it aside before a run. `bundles` are what `compaction` makes of many packs.
+behind a URI. `seal` makes a file tell whether it is as it was written, `check` finds what is not, and
+`repair` sets it aside before a run. `bundles` are what `compaction` makes of many packs.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.numpy import save
 from harness.condition import Condition, Pack, Result
 from harness.errors import RecordsError
 from harness.results import compaction
+from harness.results.bundles import bundled, committed, is_bundle, stem
 from harness.results.check import FILES_KEY, digest
 from harness.results.definition import written
 from harness.results.folder import Folder
@@ -84,6 +86,9 @@ class Writer:
             METADATA_KEY: json.dumps(provenance).encode(),
             b"schema_version": str(SCHEMA_VERSION).encode(),
         }
+        self._aside = ThreadPoolExecutor(1, "bundling")
+        self._bundling: Future[dict[str, str]] | None = None
+        self._recorded = 0
         self._lock = self.folder.exclusive(take_over)
         try:
             self._held = read_definition(self.folder)
@@ -96,15 +101,14 @@ class Writer:
             self.close()
             raise
         self.repaired: tuple[str, ...] = ()
-        self._recorded = 0
-        self._bundles: dict[str, str] = {}  # by trials file of a pack, that of the bundle which it is in now
 
     def check_lock(self) -> None:
         """Raise RecordsError if another process has taken the folder over."""
         self._lock.check()
 
     def close(self) -> None:
-        """Let other processes write to the folder."""
+        """Let other processes write to the folder, once packs that are being bundled are."""
+        self._aside.shutdown()
         self._lock.close()
 
     def repair(self) -> None:
@@ -116,7 +120,7 @@ class Writer:
         """
         self.repaired = (*repair(self.folder), *self._repair_conditions())
         self._failures = set(self.folder.sizes("failures"))
-        self._bundle()
+        compaction.compact(self.folder, self.check_lock)
 
     def write_pack(self, pack: Pack, results: Sequence[Result]) -> None:
         """Add the results of a whole pack: its trials last.
@@ -144,7 +148,7 @@ class Writer:
         self._forget_failure(f"failures/{name}")
         self._recorded += 1
         if self._recorded % compaction.PACKS == 0:
-            self._bundle()
+            self._bundle_aside()
 
     def write_failure(self, pack: Pack, error: str, traceback: str | None = None) -> None:
         """Note that the trials of this pack failed, and why, on one line; attempts count over runs.
@@ -170,16 +174,20 @@ class Writer:
         self._failures.add(name)
 
     def missing(self, names: Sequence[str]) -> list[str]:
-        """Those of these trials files that are gone, and in no bundle that this run made."""
-        places = {name: self._bundles.get(name, name) for name in names}
-        if len(names) < 2:
-            return [name for name, place in places.items() if not self.folder.exists(place)]
-        there = self.folder.sizes("trials")
-        return [name for name, place in places.items() if place not in there]
+        """Those of these trials files that are gone, and whose packs are in no bundle."""
+        if len(names) == 1 and self.folder.exists(names[0]):
+            return []
+        there = committed(self.folder)
+        packs = {*map(stem, there), *bundled(self.folder, list(filter(is_bundle, there)))}
+        return [name for name in names if stem(name) not in packs]
 
-    def _bundle(self) -> None:
-        """Put packs together, if there are many."""
-        self._bundles |= compaction.compact(self.folder, self.check_lock)
+    def _bundle_aside(self) -> None:
+        """Put packs together, if there are many, while others are recorded: it takes seconds.
+
+        Nothing depends on it: where it fails, the packs stay as they are until the next run.
+        """
+        if self._bundling is None or self._bundling.done():
+            self._bundling = self._aside.submit(compaction.compact, self.folder, self.check_lock)
 
     def _forget_failure(self, name: str) -> None:
         """Remove the failure of a pack that has ended well."""

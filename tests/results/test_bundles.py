@@ -190,6 +190,7 @@ def few(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_readers_see_each_trial_once_at_every_step_of_the_bundling(few, tmp_path, monkeypatch):
     copy = Path(shutil.copytree(few, tmp_path / "x"))
     expected, looks = everything(few), []
@@ -208,7 +209,7 @@ def tables_of(folder: Path) -> list[object]:
 
 LOOKS = [
     pytest.param(tables_of, marks=pytest.mark.slow),
-    faults,
+    pytest.param(faults, marks=pytest.mark.slow),
     reader.objectives,
     reader.checkpoints,
     reader.provenance,
@@ -239,6 +240,7 @@ class Killed(BaseException):
     """Nothing happens any more."""
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_step_of_the_bundling_loses_nothing_and_the_next_one_ends_it(few, tmp_path):
     number, expected = 0, everything(few)
     while number < 6 + 3 * 6:
