@@ -201,7 +201,7 @@ class Folder:
         if not self.store.leaves_parts:
             return []
         found = []
-        for below in ("", *TABLES, "checkpoints"):
+        for below in ("", *TABLES, "checkpoints", "progress"):
             names = (entry.name for entry in self.store.entries(self._at(below)) if entry.size is not None)
             parts = [name for name in names if name[0] == "." and name.endswith(PART)]
             found += [f"{below}/{name}" if below else name for name in parts]

@@ -89,6 +89,11 @@ class Writer:
         self._aside = ThreadPoolExecutor(1, "bundling")
         self._bundling: Future[dict[str, str]] | None = None
         self._recorded = 0
+        self.repaired: tuple[str, ...] = ()
+        self._open(take_over)
+
+    def _open(self, take_over: bool) -> None:
+        """Lock the folder, and read what it holds."""
         self._lock = self.folder.exclusive(take_over)
         try:
             self._held = read_definition(self.folder)
@@ -100,7 +105,6 @@ class Writer:
         except BaseException:
             self.close()
             raise
-        self.repaired: tuple[str, ...] = ()
 
     def check_lock(self) -> None:
         """Raise RecordsError if another process has taken the folder over."""
