@@ -23,6 +23,9 @@ BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "oci", "oss"}
 WHOLE = {*BUCKETS, "memory"}
 """Protocols that need no second name for a file that is being written."""
 
+OPTIONS = {scheme: {"max_concurrency": 1} for scheme in ("s3", "s3a")}
+"""What fsspec is told of a protocol: s3fs would ask for the size of every file before it reads it."""
+
 PAUSES = (1.0, 4.0, 16.0)
 """Seconds to wait before a storage that has answered before is asked again."""
 
@@ -51,7 +54,7 @@ def _store(uri: str, _process: int) -> "Remote":
     from fsspec.core import url_to_fs
     from fsspec.dircache import DirCache
 
-    files, _ = url_to_fs(uri, skip_instance_cache=True)
+    files, _ = url_to_fs(uri, skip_instance_cache=True, **OPTIONS.get(protocol(uri), {}))
     files.dircache = DirCache(use_listings_cache=False)  # others write there too
     return Remote(files, protocol(uri))
 
