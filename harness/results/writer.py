@@ -88,7 +88,7 @@ class Writer:
         }
         self._aside = ThreadPoolExecutor(1, "bundling")
         self._bundling: Future[dict[str, str]] | None = None
-        self._recorded = 0
+        self._recorded = 0  # packs since the last were bundled
         self.repaired: tuple[str, ...] = ()
         self._open(take_over)
 
@@ -151,7 +151,7 @@ class Writer:
         self._write(f"trials/{name}", trials)
         self._forget_failure(f"failures/{name}")
         self._recorded += 1
-        if self._recorded % compaction.PACKS == 0:
+        if self._recorded >= compaction.PACKS:
             self._bundle_aside()
 
     def write_failure(self, pack: Pack, error: str, traceback: str | None = None) -> None:
@@ -191,6 +191,7 @@ class Writer:
         Nothing depends on it: where it fails, the packs stay as they are until the next run.
         """
         if self._bundling is None or self._bundling.done():
+            self._recorded = 0
             self._bundling = self._aside.submit(compaction.compact, self.folder, self.check_lock)
 
     def _forget_failure(self, name: str) -> None:

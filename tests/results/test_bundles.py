@@ -15,6 +15,7 @@ from harness.condition import Pack
 from harness.errors import RecordsError
 from harness.planning.space import Space
 from harness.results import compaction, reader
+from harness.results import writer as writer_module
 from harness.results.bundles import committed, is_bundle, superseded
 from harness.results.check import check_whole, faults
 from harness.results.folder import Folder
@@ -22,6 +23,7 @@ from harness.results.local import Local
 from harness.results.schema import ALWAYS
 from harness.results.writer import Writer
 from tests.helpers import TUNED
+from tests.results.storage import AtOnce
 from tests.results.test_damage import everything, flip, result, same
 
 SPACE = Space(**TUNED, learning_rate=(0.1,), seeds=9)
@@ -95,6 +97,7 @@ def test_a_bundle_is_read_as_its_packs_were_by_us_and_by_others(single, folder):
 
 def test_new_packs_lie_beside_bundles_and_are_bundled_in_their_turn(single, folder, monkeypatch):
     monkeypatch.setattr(compaction, "PACKS", 3)
+    monkeypatch.setattr(writer_module, "ThreadPoolExecutor", AtOnce)
     more = [result(seed) for seed in range(5, 9)]
     writer = record(folder, more)
     assert len(files(folder)) == 1 + 6 * (2 + 1), "two bundles, and one pack that is in none"
@@ -103,6 +106,14 @@ def test_new_packs_lie_beside_bundles_and_are_bundled_in_their_turn(single, fold
     for path in folder.glob("trials/packs-*"):
         path.unlink()
     assert writer.missing(names) == names[:3] and writer.missing(names[:1]) == names[:1]
+
+
+def test_packs_are_bundled_while_others_are_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(compaction, "PACKS", 2)
+    results = [result(seed) for seed in range(9)]
+    record(tmp_path, results)
+    assert faults(tmp_path) == {} and any(map(is_bundle, committed(Folder.of(tmp_path))))
+    assert len(reader.read(tmp_path, "trials")) == 9 and len(reader.read(tmp_path, "steps")) == 27
 
 
 def test_small_folders_stay_as_they_are(single):

@@ -26,6 +26,7 @@ from harness.results.local import PART, Local
 from harness.results.lock import OWNER
 from harness.results.remote import Remote
 from tests.helpers import assert_same_tables, tables
+from tests.results.storage import AtOnce
 from tests.tiny_space import SPACE as TINY
 
 SPACE = dataclasses.replace(TINY, pack_size=4)
@@ -75,17 +76,6 @@ class Storage:
             for kind, name in itertools.product((Local, Remote), CALLS):
                 patch.setattr(kind, name, self.around(name, getattr(kind, name)))
             yield self
-
-
-class AtOnce:
-    """Does what it is asked in this thread, so that calls come in one order."""
-
-    def __init__(self, *_: object) -> None: ...
-
-    def submit(self, work, *arguments):
-        work(*arguments)
-
-    def shutdown(self) -> None: ...
 
 
 def leave_half(path: Path) -> None:
