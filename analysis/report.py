@@ -16,17 +16,16 @@ from harness.arguments import Parser
 from harness.errors import UserError
 from harness.pipes import with_streams
 from harness.results.folder import Folder
-from harness.results.through import is_stream, replaceable
+from harness.results.through import is_stream
 
 FORMATS = ("html", "md", "json")
 
 
-def write_report(results: Results, out: Path | None = None, style: str = "html") -> Path:
+def write_report(results: Results, out: Path | str | None = None, style: str = "html") -> Path | str:
     """Write the report of loaded results; return its path, by default report.STYLE in the first folder.
 
-    Where that folder is a URI, the default is NAME.STYLE in the current folder. A symbolic link, a pipe or a
-    device at `out` stays what it is, and is written through. Raises RecordsError if a folder is there. The
-    styles are:
+    Where that folder is a URI, so is what is returned, as a str. A symbolic link, a pipe or a device at `out`
+    stays what it is, and is written through. Raises RecordsError if a folder is there. The styles are:
 
     - html: one file that opens offline.
     - md: Markdown; its figures lie beside it as PNG files named after it. Written to a pipe or a device, it
@@ -34,12 +33,10 @@ def write_report(results: Results, out: Path | None = None, style: str = "html")
     - json: every number, see `as_json`.
     """
     folder, name = destination(results, out, style)
-    path = Path(f"{folder}/{name}")
-    if not is_stream(path):
-        replaceable(path)  # before the work, not after it
+    folder.check_place(name)  # before the work, not after it
     content = (json_text(results) if style == "json" else page(results, folder, name, style)).encode()
     folder.write_whole(name, lambda file: file.write(content))
-    return path
+    return Path(f"{folder}/{name}") if folder.local else f"{folder}/{name}"
 
 
 def page(results: Results, folder: Folder, name: str, style: str) -> str:
@@ -49,24 +46,24 @@ def page(results: Results, folder: Folder, name: str, style: str) -> str:
     if style == "html":
         for _, section in drawn:
             section["svg"] = svg(section["figure"])
-    elif not is_stream(Path(f"{folder}/{name}")):
+    elif not folder.is_stream(name):
         for number, section in drawn:
             section["picture"] = f"{Path(name).stem}-{number + 1}.png"
             folder.write_whole(section["picture"], partial(draw_png, section["figure"]))
     return render(results, views, style)
 
 
-def destination(results: Results, out: Path | None, style: str) -> tuple[Folder, str]:
-    """The folder and the name of the report's file: `out`, or beside the tables, or in the current folder.
+def destination(results: Results, out: Path | str | None, style: str) -> tuple[Folder, str]:
+    """The folder and the name of the report's file: `out`, or beside the tables.
 
     Raises UserError if `out` cannot be a file.
     """
     if out is not None:
+        out = Path(out)
         if out.name in ("", ".."):
             raise UserError(f"--out {out} is a folder, not a file; give a file, such as {out}/report.{style}")
         return Folder.to_write(out.parent, "--out"), out.name
-    first = Folder.of(results.folders[0])
-    return (first, f"report.{style}") if first.local else (Folder.of("."), f"{results.name}.{style}")
+    return Folder.of(results.folders[0]), f"report.{style}"
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -94,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def write() -> int:
         results = load(*arguments.folders, mixed=arguments.mixed)
         path = write_report(results, arguments.out, arguments.format)
-        if not is_stream(path):  # standard output may be what the report went to
+        if not (isinstance(path, Path) and is_stream(path)):  # standard output may be what the report went to
             say(f"report: {path}")
         return 0
 

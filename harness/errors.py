@@ -38,7 +38,7 @@ class FailedTrials(RuntimeError):
     message names the first error. The same call tries these trials again.
     """
 
-    def __init__(self, folder: Path, count: int, first: str) -> None:
+    def __init__(self, folder: Path | str, count: int, first: str) -> None:
         super().__init__(f"{count} trials failed, the first {first}; all errors: {folder}/failures")
         self.folder = folder
         self.count = count

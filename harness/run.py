@@ -77,7 +77,7 @@ def follow(
     space = chosen_space(arguments)
     how = {
         name: getattr(arguments, name)
-        for name in ("executor", "workers", "address", "device", "engine", "yes")
+        for name in ("executor", "workers", "address", "device", "engine", "yes", "take_over")
     }
     if arguments.dry_run:
         from harness.driver.dry_run import print_dry_run
@@ -115,7 +115,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="FIELD=VALUE[,VALUE...]",
         help="replace a field of the space, such as lengths=5,10 or max_norms=0.5,inf; may be repeated",
     )
-    parser.add_argument("--results", default="results", metavar="DIR", help="default: results")
+    parser.add_argument(
+        "--results", default="results", metavar="DIR", help="folder or URI, s3://bucket/x (default: results)"
+    )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="take the results folder over from a run that is dead and left its lock, .running",
+    )
     parser.add_argument("--scale", choices=("laptop", "paper"), default="laptop")
     parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="default: ray")
     parser.add_argument("--address", help="join a running Ray cluster: auto or host:port")

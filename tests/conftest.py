@@ -25,6 +25,15 @@ def _no_waiting_for_the_disk():
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_storage_elsewhere():
+    """No test asks another machine: object storage is looked for at a closed port of this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
 @pytest.fixture(scope="module")
 def few_heldout():
     """Held-out sets of 300 sequences, a chunk and what is left: 2,000 take longer than a tiny training."""

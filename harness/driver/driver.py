@@ -12,7 +12,7 @@ from harness.condition import Pack, Result
 from harness.driver.interrupts import terminated_as_interrupted, uninterrupted
 from harness.driver.listeners import Audience, Listener, Start
 from harness.driver.preflight import Job, check_job
-from harness.errors import FailedTrials
+from harness.errors import FailedTrials, RecordsError
 from harness.executors.base import Failure, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.growth import check_growth
@@ -35,10 +35,14 @@ def run_space(
     device: str = "auto",
     engine: str = "auto",
     yes: bool = False,
+    take_over: bool = False,
     listeners: Iterable[Listener] = (),
     argv: Sequence[str] | None = None,
-) -> Path:
+) -> Path | str:
     """Train what is missing of a space, and return the folder of its results, below `results`.
+
+    `results` is a path, or a URI such as s3://bucket/results; then the folder is a URI too, as a str.
+    `take_over` takes such a folder from a run that is dead and left its lock; see docs/results.md.
 
     `executor` is "ray" or "serial". Ray trains `workers` packs at a time, by default one per core; `address`
     "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
@@ -53,7 +57,8 @@ def run_space(
 
     Raises UserError or RecordsError, in one line, for what you can mend: nothing was started. Raises
     KeyboardInterrupt after Ctrl-C, FailedTrials if trials failed, and ExecutorError if Ray broke down; what
-    was finished is recorded by then. OSError comes from the disk, any other exception from a listener.
+    was finished is recorded by then. OSError comes from the disk or the storage, any other exception from a
+    listener.
     """
     with one_thread():
         job = check_job(
@@ -65,11 +70,12 @@ def run_space(
             device=device,
             engine=engine,
             yes=yes,
+            take_over=take_over,
         )
         return carry_out(job, Audience(listeners), argv)
 
 
-def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
+def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path | str:
     """Train what a checked job lacks; see `run_space`."""
     with closing(open_records(job, argv)) as recorder:
         plan = Plan(job.space, reader.objectives(job.folder))
@@ -88,7 +94,8 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
                     execute(driver, job)
                 driver.check_kept()
             except BaseException:
-                with suppress(OSError):  # what ended the run says more
+                with suppress(OSError, RecordsError):  # what ended the run says more
+                    recorder.check_lock()
                     write_studies(plan, job.folder)
                 raise
             write_studies(plan, job.folder)
@@ -114,6 +121,7 @@ def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
         provenance=where,
         probe_columns=probe_columns(space.probes),
         levels=levels(space),
+        take_over=job.take_over,
     )
     try:
         check_again(job, recorder)
@@ -201,15 +209,12 @@ class Driver:
 
     def check_kept(self, last: int = 0) -> None:
         """Raise FileNotFoundError if a pack that this run recorded is gone; look at the `last`, 0 for all."""
-        for name in self._recorded[-last:]:
-            if not self._recorder.folder.exists(name):
-                where = f"{self._recorder.folder}/{name}"
-                raise FileNotFoundError(
-                    errno.ENOENT, "What this run had recorded was removed or moved", where
-                )
+        for name in self._recorder.missing(self._recorded[-last:]):
+            where = f"{self._recorder.folder}/{name}"
+            raise FileNotFoundError(errno.ENOENT, "What this run had recorded was removed or moved", where)
 
 
-def write_studies(plan: Plan, folder: Path) -> None:
+def write_studies(plan: Plan, folder: Path | str) -> None:
     """Export the Optuna studies, if there are any, for Optuna Dashboard."""
     if not plan.space.tuned:
         return

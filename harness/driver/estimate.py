@@ -105,7 +105,7 @@ def seconds_of(space: Space, condition: Condition, rates: Rates) -> float:
     return step_seconds(counts, replicas, rates) + evaluation / space.eval_every
 
 
-def recorded_in(folder: Path, space: Space, rates_of: RatesOf) -> Recorded:
+def recorded_in(folder: Path | str, space: Space, rates_of: RatesOf) -> Recorded:
     """What the recorded trials of this space say of its estimates."""
     table = reader.read(folder, "trials", columns=COLUMNS)
     if table.empty:

@@ -21,6 +21,7 @@ REMEDIES = {
     errno.ENAMETOOLONG: "use a shorter --results",
     errno.ELOOP: "mend the link",
     errno.EIO: "see to the disk",
+    errno.EHOSTUNREACH: "see to the storage or the network",
     errno.ENOENT: "leave the folder in place while a run goes on",
 }
 """By error number, what lets the same command go on."""

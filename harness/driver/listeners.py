@@ -28,7 +28,7 @@ class Start:
     """
 
     space: Space
-    folder: Path
+    folder: Path | str
     recorded: int
     left: Mapping[Workload, int]
     notes: tuple[str, ...] = ()

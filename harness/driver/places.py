@@ -12,6 +12,7 @@ from harness.planning.space import Space
 from harness.results import reader
 from harness.results.folder import Folder
 from harness.results.schema import DEFINITION, TABLES
+from harness.results.uris import check_no_credentials, is_uri, joined, proper
 
 FOLDERS = (*TABLES, "checkpoints", "set_aside")
 FILES = (DEFINITION, "conditions.parquet", "optuna.journal", "report.html", ".lock", ".running")
@@ -27,19 +28,19 @@ LONGEST_PATH = 4_000
 """Bytes of the path to a folder of results, so that the files in it are within Linux's 4,096."""
 
 
-def folder_of(results: str | Path, space: Space, definition: Mapping[str, Any]) -> Path:
-    """The folder of a space below `results`, known to be usable, whether it exists or not.
+def folder_of(results: str | Path, space: Space, definition: Mapping[str, Any]) -> Path | str:
+    """The folder of a space below `results`, known to be usable, whether it exists or not; a URI is a str.
 
     A variant whose results already lie in the folder of the plain space goes on there. Raises UserError if
     the path cannot hold results, RecordsError if something else is in the way, or if what the folder holds is
-    damaged or of another definition.
+    damaged or of another definition, OSError if the storage behind a URI does not answer or refuses.
     """
-    if not Folder.is_uri(os.fspath(results)):
-        check_path(Path(results, space.folder_name))
-    root = Path(str(Folder.to_write(results)))
-    folder = root / space.folder_name
-    plain = root / space.plain_folder_name
-    if folder != plain and not folder.exists() and holds(plain, definition):
+    if is_uri(os.fspath(results)):
+        check_no_credentials(os.fspath(results))
+    check_path(proper(os.fspath(results)), space.folder_name)
+    root = str(Folder.to_write(results))
+    folder, plain = (below(root, name) for name in (space.folder_name, space.plain_folder_name))
+    if folder != plain and not Folder.of(folder).exists("") and holds(plain, definition):
         folder = plain
     check_held(folder, definition)
     return folder
@@ -49,13 +50,19 @@ def held_definition(results: str | Path, space: Space) -> dict[str, Any] | None:
     """The definition in the folder of a space below `results`; None if there is none that can be read."""
     for name in (space.folder_name, space.plain_folder_name):
         with suppress(UserError, RecordsError, OSError, ValueError):
-            held = reader.read_definition(Path(results, name))
+            held = reader.read_definition(below(results, name))
             if held is not None:
                 return held
     return None
 
 
-def holds(folder: Path, definition: Mapping[str, Any]) -> bool:
+def below(results: str | Path, name: str) -> Path | str:
+    """A folder in another one: a path, or a URI as a str."""
+    where = joined(os.fspath(results), name)
+    return where if is_uri(where) else Path(where)
+
+
+def holds(folder: Path | str, definition: Mapping[str, Any]) -> bool:
     """Whether a folder holds this definition, or one that it may grow from."""
     try:
         return check_held(folder, definition)
@@ -63,31 +70,33 @@ def holds(folder: Path, definition: Mapping[str, Any]) -> bool:
         return False
 
 
-def check_held(folder: Path, definition: Mapping[str, Any]) -> bool:
+def check_held(folder: Path | str, definition: Mapping[str, Any]) -> bool:
     """Whether a folder holds a definition; RecordsError if it can hold neither that one nor this one."""
-    check_layout(folder)
+    if isinstance(folder, Path):
+        check_layout(folder)
     held = reader.read_definition(folder)
     if held is not None:
         check_growth(held, definition, folder)
     return held is not None
 
 
-def check_path(folder: Path) -> None:
-    """Raise UserError unless all names on the way can be written, and are read as they stand."""
+def check_path(results: str, name: str) -> None:
+    """Raise UserError unless all names on the way to a folder can be written, and are read as they stand."""
+    folder = Path(results, name)
     for pattern in PATTERNS:
         if pattern in str(folder):
             raise UserError(
-                f"--results {folder.parent}: DuckDB and Polars read {pattern!r} in a path as a pattern "
+                f"--results {results}: DuckDB and Polars read {pattern!r} in a path as a pattern "
                 f"that other folders match too; give a name without {PATTERNS}"
             )
-    whole = folder.absolute()
-    for name in whole.parts:
-        if "=" in name:
+    whole = folder if is_uri(results) else folder.absolute()
+    for part in whole.parts:
+        if "=" in part:
             raise UserError(
-                f"--results: DuckDB, Polars and pyarrow read a column out of a folder named {name} "
+                f"--results: DuckDB, Polars and pyarrow read a column out of a folder named {part} "
                 f"({whole.parent}); give or work in a folder without '='"
             )
-    longest = max(len(os.fsencode(name)) for name in whole.parts)
+    longest = max(len(os.fsencode(part)) for part in whole.parts)
     length = len(os.fsencode(whole))
     if longest > LONGEST_NAME or length > LONGEST_PATH:
         raise UserError(

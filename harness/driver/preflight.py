@@ -30,7 +30,7 @@ class Job:
     """
 
     space: Space
-    folder: Path
+    folder: Path | str
     definition: dict[str, Any]
     executor: str
     workers: int | None
@@ -38,6 +38,7 @@ class Job:
     device: str
     engine: str
     notes: tuple[str, ...]
+    take_over: bool = False
 
 
 def check_job(
@@ -50,6 +51,7 @@ def check_job(
     device: str,
     engine: str = "auto",
     yes: bool = False,
+    take_over: bool = False,
 ) -> Job:
     """The job as it will be done, with its device and engine; UserError or RecordsError if it cannot be.
 
@@ -72,6 +74,7 @@ def check_job(
         device=device,
         engine=engine,
         notes=tuple(notes),
+        take_over=take_over,
     )
 
 

@@ -14,10 +14,11 @@ from harness.driver.columns import print_columns
 from harness.driver.progress import duration
 from harness.errors import RecordsError, UserError
 from harness.planning.space import Space
+from harness.results.folder import Folder
 from harness.results.schema import TABLES
 
 
-def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> None:
+def summarise(space: Space, folder: Path | str, failed_trials: int, out: Console) -> None:
     """Print the table of conditions, write the report, and print the paths to open."""
     try:
         results = load(folder)
@@ -36,14 +37,15 @@ def summarise(space: Space, folder: Path, failed_trials: int, out: Console) -> N
         )
     work = float(results.trials["seconds"].sum())
     out.print(f"{len(results.trials)} trials recorded, {duration(work)} of training in all")
-    tables = ", ".join(name for name in TABLES[:-1] if (folder / name).is_dir())
+    made = Folder.of(folder).folders()
+    tables = ", ".join(name for name in TABLES[:-1] if name in made)
     out.print(f"tables:  {folder}/ {tables} (Parquet; pandas.read_parquet reads a folder)")
     if space.tuned:
         out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)")
     print_report(results, folder, out)
 
 
-def print_report(results: Results, folder: Path, out: Console) -> None:
+def print_report(results: Results, folder: Path | str, out: Console) -> None:
     """Write the report, and print where it is.
 
     Raises RecordsError if something is in its way: the message says what, that the trials are recorded, and

@@ -27,7 +27,7 @@ Flat = dict[tuple[str, str], Any]
 """A definition by field and owner: ("seeds", ""), ("lengths", "adding"), ("layers", "model lstm")."""
 
 
-def check_growth(held: Mapping[str, Any], wanted: Mapping[str, Any], folder: Path) -> None:
+def check_growth(held: Mapping[str, Any], wanted: Mapping[str, Any], folder: Path | str) -> None:
     """Raise RecordsError unless `wanted` is `held`, or `held` grown along axes or in report seeds.
 
     What `held` does not name, because it was added to the code since, counts as at its default. The message

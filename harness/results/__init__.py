@@ -1,6 +1,7 @@
 """The results on disk: the only contract between the harness, which writes, and analysis, which reads.
 
-They are Parquet tables, one file per pack and table, each written whole or not at all.
+They are Parquet tables, one file per pack and table, each written whole or not at all. Many packs are put
+together in bundles, packs-<hash>.parquet.
 
     <folder>/space.json            the definition that this folder holds
     <folder>/conditions.parquet    one row per condition of that definition, trained or not
@@ -17,8 +18,9 @@ They are Parquet tables, one file per pack and table, each written whole or not 
     <folder>/report.html           the report (or report.md, report.json)
     <folder>/set_aside/            what a run found damaged, doubled or foreign, under the names that it had
 
-`schema` has the columns, `reader` reads, `writer` writes, and `folder` alone touches the disk. `seal` makes a
-file tell whether it is as it was written, `check` finds what is not, and `repair` sets it aside before a run.
+`schema` has the columns, `reader` reads, `writer` writes, and `folder` alone touches the disk, or the storage
+behind a URI. `seal` makes a file tell whether it is as it was written, `check` finds what is not, and
+`repair` sets it aside before a run. `bundles` are what `compaction` makes of many packs.
 """
 
 from typing import TYPE_CHECKING, Any

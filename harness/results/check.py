@@ -4,19 +4,24 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from harness.errors import RecordsError
-from harness.results.folder import READERS, Folder, said_of
+from harness.results.bundles import (
+    bundled,
+    committed,
+    has_changed,
+    is_bundle,
+    is_single,
+    stem,
+    superseded,
+)
+from harness.results.folder import Folder, said_of
 from harness.results.schema import ALWAYS, HISTORIES, TABLES
 from harness.results.seal import Broken, decoded
 
 FILES_KEY = "files"
 """Key of the JSON in a trials file's footer: by name, size and SHA-256 of all other files of its pack."""
-
-PACK_FILE = re.compile(r"[0-9a-f]{16}\.parquet")
-"""How the files of packs are called, in every table."""
 
 WEIGHTS_FILE = re.compile(r"[0-9a-f]{16}\.safetensors")
 """How the files of checkpoints are called."""
@@ -33,8 +38,8 @@ def digest(content: bytes) -> list[int | str]:
 
 
 def is_of_pack(name: str) -> bool:
-    """Whether a file in a table's folder is called as the harness calls it."""
-    return PACK_FILE.fullmatch(PurePosixPath(name).name) is not None
+    """Whether a file in a table's folder is called as the harness calls it: of a pack, or of a bundle."""
+    return is_single(name) or is_bundle(name)
 
 
 def is_of_trial(name: str) -> bool:
@@ -49,16 +54,17 @@ def strangers(folder: Folder) -> list[str]:
     """
     found = []
     for table in TABLES:
-        found += [name for name in folder.sizes(table) if not is_of_pack(name)]
-        found += [f"{table}/{name}" for name in folder.folder(table).folders() if name[0] != "."]
+        files, folders = folder.listed(table)
+        found += [name for name in files if not is_of_pack(name)] + folders
     return found
 
 
 def orphans(folder: Folder) -> list[str]:
-    """Histories whose pack has no trials file. An interrupted run leaves those of one pack."""
-    packs = {PurePosixPath(name).name for name in folder.sizes("trials")}
+    """Histories whose pack or bundle has no trials file. An interrupted run leaves those of one."""
+    trials = list(folder.sizes("trials"))
+    packs = {*map(stem, trials), *bundled(folder, list(filter(is_bundle, trials)))}
     names = [name for table in HISTORIES for name in folder.sizes(table)]
-    return [name for name in names if is_of_pack(name) and PurePosixPath(name).name not in packs]
+    return [name for name in names if is_of_pack(name) and stem(name) not in packs]
 
 
 def check_whole(folder: Folder | Path | str) -> tuple[list[Footer], list[str]]:
@@ -81,6 +87,11 @@ def check_whole(folder: Folder | Path | str) -> tuple[list[Footer], list[str]]:
         one = len({PurePosixPath(name).name for name in names}) == 1
         why = " (a run is adding this pack, or was killed while it did, or trials were lost)" if one else ""
         said.append(f"{named(folder, names)}: without trials, and left out{why}.")
+    if names := superseded(folder):
+        said.append(
+            f"{named(folder, names)}: in a bundle too, and left out here (a run is bundling packs, or was "
+            f"killed while it did). pandas, Polars and DuckDB read both: give the command of this run again."
+        )
     if old := sum(FILES_KEY.encode() not in footer for footer in footers.values()):
         said.append(
             f"{folder}: {old} of {len(footers)} packs were recorded without checksums, so damage to their "
@@ -107,7 +118,17 @@ def inspected(folder: Folder, *, every_byte: bool = False) -> tuple[dict[str, Fo
 
     Without `every_byte`, trials are read, and of all other files only that they are there with their size.
     """
-    packs = [name for name in folder.sizes("trials") if is_of_pack(name)]
+    while True:
+        names = committed(folder)
+        footers, found = inspected_packs(folder, names, every_byte)
+        if not found or not has_changed(folder, names):
+            return footers, found
+
+
+def inspected_packs(
+    folder: Folder, packs: Sequence[str], every_byte: bool
+) -> tuple[dict[str, Footer], dict[str, Fault]]:
+    """The same of these trials files, once."""
     sizes: dict[str, int] = {}
     for below in (*HISTORIES, "checkpoints"):  # after the trials: a run may be adding packs
         sizes |= folder.sizes(below)
@@ -118,8 +139,7 @@ def inspected(folder: Folder, *, every_byte: bool = False) -> tuple[dict[str, Fo
         except Broken as broken:
             return pack, str(broken)
 
-    with ThreadPoolExecutor(READERS) as pool:
-        found = dict(zip(packs, pool.map(one, packs), strict=True))
+    found = dict(zip(packs, folder.several(one, packs), strict=True))
     footers = {pack: what for pack, what in found.items() if isinstance(what, dict)}
     return footers, {pack: what for pack, what in found.items() if isinstance(what, tuple)}
 

@@ -1,37 +1,32 @@
 """The one door to a results folder: nothing else opens, lists, writes or removes a file in it.
 
-Reading works on this machine and behind URIs. Writing is local so far; its methods say what another storage
-must keep.
+    Folder.of("results/smoke").write_whole("x.txt", lambda file: file.write(b"x"))
+    Folder.of("s3://bucket/results/smoke").content("x.txt")
+
+`local` and `remote` do what it says, on this machine and behind URIs.
 """
 
-import itertools
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from harness.errors import RecordsError, UserError
-from harness.results.lock import exclusive
+from harness.results.local import PART, Local
+from harness.results.lock import Lock, exclusive
+from harness.results.remote import Remote, store_of
 from harness.results.schema import CONDITIONS, TABLES
 from harness.results.seal import Broken, decoded, opened_table
-from harness.results.through import is_stream, replaceable, write_through
+from harness.results.through import is_stream, replaceable
+from harness.results.uris import check_no_credentials, is_uri, proper
 
-READERS = 8
-"""Files read at a time: on remote storage the wait for each is long, and decoding runs in threads."""
-
-URI = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
-"""How a URI begins. One slash is enough: pathlib makes s3:/bucket of s3://bucket."""
-
-PART = ".harness-part"
-"""How the name of a file ends that we are still writing; it begins with a dot."""
+AT_A_TIME = 8
+"""Files read or written at a time: the wait for a storage is long, and decoding runs in threads."""
 
 SET_ASIDE = "set_aside"
 """The folder for files that are no part of the results: damaged ones, copies, strangers."""
@@ -41,75 +36,67 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Folder:
-    """A results folder: local, or (to read only) on any file system that pyarrow or fsspec knows.
+    """A results folder: local, or on any storage that fsspec knows.
 
     Names of files in it are relative and use '/', such as trials/0123456789abcdef.parquet. `where` is what
-    the user called the folder, `root` what its file system calls it.
+    the user called the folder, `root` what its storage calls it.
     """
 
     where: str
-    filesystem: fs.FileSystem
+    store: Local | Remote
     root: str
 
     @classmethod
     def of(cls, where: "Folder | Path | str") -> "Folder":
         """The folder at a local path, or at a URI (file, s3, gs, hdfs, ...); it need not exist.
 
-        Raises RecordsError for a path that pyarrow cannot open because it is no text, and for a URI that
-        pyarrow and fsspec cannot open: its scheme is not known, its package is not installed, or its host
-        does not answer.
+        Nothing is sent to a storage yet. Raises RecordsError for a path that pyarrow cannot open because it
+        is no text, for a URI with a password or options, and for one that fsspec cannot open: its protocol is
+        not known, or its package is not installed.
         """
         if isinstance(where, Folder):
             return where
-        if not URI.match(str(where)):
-            check_text(str(Path(where).absolute()))
-            return cls(str(Path(where)), fs.LocalFileSystem(), str(Path(where).absolute()))
-        try:
-            filesystem, root = fs.FileSystem.from_uri(str(where))
-        except (ValueError, ImportError, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise RecordsError(f"{where} cannot be opened: {reason}") from None
-        return cls(str(where).rstrip("/"), filesystem, root.rstrip("/"))
+        if is_uri(str(where)):
+            check_no_credentials(str(where))
+        place = proper(str(where))
+        if not is_uri(place):
+            path = Path(place).absolute()
+            check_text(str(path))
+            return cls(str(Path(place)), Local(), str(path))
+        store = store_of(place)
+        return cls(place, store, store.path(place))
 
     @classmethod
     def to_write(cls, where: "Folder | Path | str", argument: str = "--results") -> "Folder":
-        """The folder at a local path, to write to; it need not exist. `argument` is where the user gave it.
+        """The folder at a path or URI, to write to; it need not exist. `argument` is where the user gave it.
 
-        Raises UserError for a URI, without contacting what is behind it, and for a path that is no folder.
+        A storage is contacted. Raises UserError for a path that is no folder and for a bucket that does not
+        exist, OSError if the storage does not answer or refuses.
         """
-        if URI.match(str(where)):
-            raise UserError(
-                f"{argument} {where}: nothing can be written to a URI yet; give a local folder, such as "
-                f"results (python -m analysis.report and analysis.compare do read s3://, gs://, ...)"
-            )
         folder = cls.of(where)
-        if folder._type("") == fs.FileType.File:
-            raise UserError(f"{argument} {where} is not a folder")
+        if folder.store.kind(folder.root) == "file":
+            raise UserError(f"{argument} {folder} is not a folder")
+        if isinstance(folder.store, Remote) and (bucket := folder.store.lacks_bucket(folder.root)):
+            raise UserError(f"{argument} {folder}: there is no bucket {bucket}; make it, or name another")
         return folder
-
-    @staticmethod
-    def is_uri(where: str) -> bool:
-        """Whether it is read as a URI, not as a path."""
-        return bool(URI.match(where))
 
     def __str__(self) -> str:
         return self.where
 
     @property
     def local(self) -> bool:
-        """Whether a path named it, not a URI: then it can be written to."""
-        return not URI.match(self.where)
+        """Whether it lies on this machine's file systems."""
+        return isinstance(self.store, Local)
 
-    # Reading, here and behind URIs
+    # Reading
 
     def folder(self, name: str) -> "Folder":
         """A folder in this one."""
-        return Folder(f"{self.where}/{name}", self.filesystem, self._at(name))
+        return Folder(f"{self.where}/{name}", self.store, self._at(name))
 
     def folders(self) -> list[str]:
         """Names of the folders directly in it, sorted; none if it does not exist."""
-        found = self.filesystem.get_file_info(fs.FileSelector(self.root, allow_not_found=True))
-        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+        return [entry.name for entry in self.store.entries(self.root) if entry.size is None]
 
     def files(self, below: str, ending: str) -> list[str]:
         """Names of the files directly in the folder `below` that end like this, sorted: below/x.parquet.
@@ -120,21 +107,22 @@ class Folder:
 
     def sizes(self, below: str) -> dict[str, int]:
         """Bytes of the files directly in the folder `below`, by name, but of those with a dot in front."""
-        found = self.filesystem.get_file_info(fs.FileSelector(self._at(below), allow_not_found=True))
-        files = sorted((info.base_name, info.size) for info in found if info.type == fs.FileType.File)
-        return {f"{below}/{name}": size for name, size in files if name[0] != "."}
+        found = self.store.entries(self._at(below))
+        return {f"{below}/{name}": size for name, size in found if size is not None and name[0] != "."}
+
+    def listed(self, below: str) -> tuple[list[str], list[str]]:
+        """Names of the files and of the folders directly in the folder `below`, but of those with a dot."""
+        found = [entry for entry in self.store.entries(self._at(below)) if entry.name[0] != "."]
+        files = [f"{below}/{entry.name}" for entry in found if entry.size is not None]
+        return files, [f"{below}/{entry.name}" for entry in found if entry.size is None]
 
     def exists(self, name: str) -> bool:
         """Whether there is a file or folder of this name in it."""
-        return bool(self._type(name) != fs.FileType.NotFound)
+        return self.store.kind(self._at(name)) is not None
 
     def content(self, name: str) -> bytes | None:
         """All bytes of a file, or None if there is none."""
-        if self._type(name) != fs.FileType.File:
-            return None
-        with self.filesystem.open_input_stream(self._at(name)) as file:
-            content: bytes = file.read()
-        return content
+        return self.store.content(self._at(name))
 
     def read(self, names: Sequence[str], columns: Sequence[str] | None = None) -> list[pa.Table]:
         """The tables in these Parquet files, or only these columns of them.
@@ -160,72 +148,77 @@ class Folder:
             raise Broken("is missing")
         return content
 
-    # Writing, on this machine only
+    # Writing
 
     def write_whole(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
         """Have `write` fill a file that appears under this name whole, or not at all.
 
         Missing folders on the way are made. A killed process leaves at most a file that `leftovers` names.
-        A symbolic link stays, and the file that it points to is the one replaced. A pipe or a device is
-        written through. Raises RecordsError if a folder has this name.
+        On this machine, a symbolic link stays, and the file that it points to is the one replaced. A pipe or
+        a device is written through. Raises RecordsError if a folder has this name.
         """
-        path = self._path(name)
-        if is_stream(path):
-            write_through(path, write)
-            return
-        path = replaceable(path)
-        temporary = path.with_name(f".{path.name}{PART}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        self.store.put(self._at(name), write)
 
-    def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
-        self._path(name).unlink(missing_ok=True)
+    def is_stream(self, name: str) -> bool:
+        """Whether a pipe, a device or an open file lies there, which is written through."""
+        return isinstance(self.store, Local) and is_stream(Path(self._at(name)))
+
+    def check_place(self, name: str) -> None:
+        """Raise RecordsError if a folder of this machine has the name of a file that is to be written."""
+        if isinstance(self.store, Local) and not self.is_stream(name):
+            replaceable(Path(self._at(name)))
+
+    def write_all(self, files: Mapping[str, bytes]) -> None:
+        """Write these files, each whole or not at all: one by one here, several at a time elsewhere."""
+
+        def one(name: str) -> None:
+            self.write_whole(name, lambda file: file.write(files[name]))
+
+        if self.local:
+            for name in files:
+                one(name)
+        else:
+            self.several(one, list(files))
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Make a file unless there is one; whether it was made. Of several processes, one makes it."""
+        return self.store.create(self._at(name), content)
+
+    def remove(self, *names: str) -> None:
+        """Remove files, those that are there."""
+        if names:
+            self.store.remove([self._at(name) for name in names])
 
     def set_aside(self, name: str) -> None:
-        """Move a file or folder out of the results, below SET_ASIDE; what lies there already is kept."""
-        path = self._path(name)
-        target = self._path(f"{SET_ASIDE}/{name}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        others = (target.with_name(f"{target.name}.{number}") for number in itertools.count(2))
-        path.rename(next(free for free in itertools.chain([target], others) if not os.path.lexists(free)))
+        """Move a file or folder out of the results, below SET_ASIDE; what lies there already is kept.
+
+        Behind a URI it is copied and then removed: a process that is killed in between leaves both.
+        """
+        self.store.move(self._at(name), self._at(f"{SET_ASIDE}/{name}"))
 
     def leftovers(self) -> list[str]:
         """Names of the files here and in the tables that were being written when a run was killed."""
-        root = self._path("")
-        below = [root, *(root / name for name in (*TABLES, "checkpoints"))]
-        return sorted(
-            path.relative_to(root).as_posix() for where in below for path in where.glob(f".*{PART}")
-        )
+        if not self.store.leaves_parts:
+            return []
+        found = []
+        for below in ("", *TABLES, "checkpoints", "progress"):
+            names = (entry.name for entry in self.store.entries(self._at(below)) if entry.size is not None)
+            parts = [name for name in names if name[0] == "." and name.endswith(PART)]
+            found += [f"{below}/{name}" if below else name for name in parts]
+        return sorted(found)
 
-    def exclusive(self) -> ExitStack:
+    def exclusive(self, take_over: bool = False) -> Lock:
         """Make the folder if need be, and keep other processes from writing to it.
 
-        It lasts until `close()`, until the end of a `with`, or until this process ends; see `lock.exclusive`.
-        Raises RecordsError if another process has it.
+        It lasts until `close()`, until the end of a `with`, or until another process takes it over. See
+        `lock.exclusive` for this and for what it raises.
         """
-        return exclusive(self._path(""), str(self))
+        return exclusive(self, take_over)
 
     # From names to where they lie
 
     def _at(self, name: str) -> str:
         return f"{self.root}/{name}" if name else self.root
-
-    def _path(self, name: str) -> Path:
-        if not self.local:
-            raise RecordsError(f"{self} can only be read: results are written to local folders so far")
-        return Path(self._at(name))
-
-    def _type(self, name: str) -> fs.FileType:
-        return self.filesystem.get_file_info(self._at(name)).type
 
     def _each(self, names: Sequence[str], read: Callable[[str], Found]) -> list[Found]:
         """What `read` makes of each of these Parquet files, several at a time."""
@@ -236,8 +229,12 @@ class Folder:
             except Broken as broken:
                 raise RecordsError(said_of(self, name, str(broken))) from None
 
-        with ThreadPoolExecutor(READERS) as pool:
-            return list(pool.map(one, names))
+        return self.several(one, names)
+
+    def several(self, work: Callable[[str], Found], names: Sequence[str]) -> list[Found]:
+        """What comes of the work on each name, several at a time."""
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            return list(pool.map(work, names))
 
 
 def said_of(folder: Folder, name: str, why: str) -> str:

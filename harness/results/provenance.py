@@ -10,6 +10,7 @@ from typing import Any
 
 from harness import __version__
 from harness.identity import SEED_RULE
+from harness.results.uris import without_credentials
 
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "ray", "optuna", "scipy", "safetensors")
 
@@ -19,7 +20,8 @@ def provenance(
 ) -> dict[str, Any]:
     """Everything needed to make the numbers again, as JSON values.
 
-    `gpu` is the name of this machine's; `argv` is the command line, None for a call from Python.
+    `gpu` is the name of this machine's; `argv` is the command line, None for a call from Python. What it says
+    of credentials is left out.
     """
     return {
         "harness": __version__,
@@ -33,7 +35,7 @@ def provenance(
         "gpu": gpu,
         "threads_per_trial": 1,
         "executor": executor,
-        "argv": None if argv is None else list(argv),
+        "argv": None if argv is None else [without_credentials(argument) for argument in argv],
         "definition": dict(definition),
         "seed_rule": SEED_RULE,
     }

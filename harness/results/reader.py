@@ -15,6 +15,7 @@ from safetensors.numpy import load
 
 from harness.condition import Checkpoint
 from harness.errors import RecordsError, one_line
+from harness.results.bundles import committed, is_bundle, packs_in, settled, stem
 from harness.results.check import Footer, inspected, is_of_pack
 from harness.results.definition import parse
 from harness.results.folder import Folder, said_of
@@ -35,8 +36,7 @@ from harness.results.seal import Broken, check_seal
 def objectives(folder: Folder | Path | str) -> dict[str, float]:
     """The tuning objective of every recorded trial, by trial_id; packs that lack a file are left out."""
     folder = Folder.of(folder)
-    sound = {PurePosixPath(name).stem for name in committed_files(folder, "trials")}
-    sound -= {PurePosixPath(name).stem for name in inspected(folder)[1]}
+    sound = set(map(stem, inspected(folder)[0]))
     table = read(folder, "trials", ["trial_id", "objective"], sound)
     return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
 
@@ -50,19 +50,48 @@ def read(
     """One table of a results folder as a DataFrame; only packs recorded whole.
 
     `read("results/length_study", "trials")` has the columns of all files, also of files that joined later.
-    `columns` and `packs` (by pack_id) limit what is read from disk.
+    `columns` and `packs` (by pack_id) limit what is read from disk: packs of one bundle are read together.
 
     Whole numbers that may be missing (solved_step, diverged_step) come as Int64 with <NA>; other
     missing values as NaN or None. NaN and inf in floats are values. An absent table has no rows.
     """
     folder = Folder.of(folder)
-    names = committed_files(folder, table)
+    return settled(folder, lambda trials: _frame(folder, table, columns, packs, trials))
+
+
+def _frame(
+    folder: Folder,
+    table: str,
+    columns: Sequence[str] | None,
+    packs: Collection[str] | None,
+    trials: Sequence[str],
+) -> pd.DataFrame:
+    """One table of the packs and bundles of these trials files; trials are in the order of their packs."""
+    names = _of_table(folder, table, trials)
     if table in ALWAYS:
-        names = [f"{table}/{PurePosixPath(name).name}" for name in committed_files(folder, "trials")]
+        names = [f"{table}/{PurePosixPath(name).name}" for name in trials]
     if packs is not None:
-        names = [name for name in names if PurePosixPath(name).stem in packs]
+        names = [name for name in names if _holds(folder, name, packs)]
     if not names:
         return empty(table, columns)
+    ordered = table == "trials" and any(map(is_bundle, names))
+    wanted = list(dict.fromkeys([*columns, "pack_id"])) if ordered and columns is not None else columns
+    frame = _joined(folder, table, names, wanted)
+    if ordered:
+        frame = frame.sort_values("pack_id", kind="stable", ignore_index=True)
+    return frame if columns is None else frame[list(columns)]
+
+
+def _holds(folder: Folder, name: str, packs: Collection[str]) -> bool:
+    """Whether a file is of one of these packs, or of a bundle with one; bundles may be named themselves."""
+    if stem(name) in packs:
+        return True
+    inside = packs_in(folder, f"trials/{PurePosixPath(name).name}") if is_bundle(name) else ()
+    return any(pack in packs for pack in inside)
+
+
+def _joined(folder: Folder, table: str, names: Sequence[str], columns: Sequence[str] | None) -> pd.DataFrame:
+    """These files of a table as a DataFrame."""
     tables = [t.replace_schema_metadata(None) for t in folder.read(names, columns)]
     try:
         joined = pa.concat_tables(tables, promote_options="default")
@@ -80,14 +109,19 @@ def empty(table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
 
 def committed_files(folder: Folder | Path | str, table: str) -> list[str]:
     """The files of a table that belong to recorded packs, sorted: names relative to the folder."""
+    folder = Folder.of(folder)
+    return _of_table(folder, table, committed(folder))
+
+
+def _of_table(folder: Folder, table: str, trials: Sequence[str]) -> list[str]:
+    """The files of a table that belong to the packs and bundles of these trials files, sorted."""
     if table not in TABLES:
         raise RecordsError(f"no table named {table!r}; known: {', '.join(TABLES)}")
-    folder = Folder.of(folder)
-    names = [name for name in folder.files(table, ".parquet") if is_of_pack(name)]
-    if table not in HISTORIES:
-        return names
-    committed = {PurePosixPath(name).name for name in folder.files("trials", ".parquet")}
-    return [name for name in names if PurePosixPath(name).name in committed]
+    if table == "trials":
+        return list(trials)
+    names = [name for name in folder.sizes(table) if is_of_pack(name)]
+    recorded = set(map(stem, trials))
+    return [name for name in names if table not in HISTORIES or stem(name) in recorded]
 
 
 def checkpoints(folder: Folder | Path | str) -> list[str]:
@@ -130,7 +164,7 @@ def _header(content: bytes) -> dict[str, str]:
 def provenance(folder: Folder | Path | str) -> list[dict[str, Any]]:
     """The distinct provenance records in the footers of the trials tables, in the order of file names."""
     folder = Folder.of(folder)
-    return records_in(folder.footers(committed_files(folder, "trials")))
+    return records_in(settled(folder, folder.footers))
 
 
 def records_in(footers: Iterable[Footer]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from safetensors.numpy import save
 
 from harness.condition import Condition, Pack, Result
 from harness.errors import RecordsError
+from harness.results import compaction
+from harness.results.bundles import bundled, committed, is_bundle, stem
 from harness.results.check import FILES_KEY, digest
 from harness.results.definition import written
 from harness.results.folder import Folder
@@ -35,9 +38,6 @@ from harness.results.schema import (
 )
 from harness.results.seal import BLANK, SEAL_KEY, Broken, decoded, sealed, sealed_table
 
-Files = dict[str, list[int | str]]
-"""By name, size and SHA-256."""
-
 
 class Writer:
     """One results folder, open for writing by this process alone."""
@@ -53,6 +53,7 @@ class Writer:
         provenance: Mapping[str, Any],
         probe_columns: Sequence[str] = (),
         levels: Mapping[str, Mapping[str, float]] | None = None,
+        take_over: bool = False,
     ) -> None:
         """Open the folder, making it if need be.
 
@@ -60,13 +61,13 @@ class Writer:
         that this space adds to the trials table. An option is null where a condition has none. A measure
         stands in the summary of every result. `provenance` goes into the footer of every file.
         `probe_columns` are the columns of its probes, all float. `levels`, by condition_id, are columns of
-        the conditions table.
+        the conditions table. With `take_over`, a folder whose lock is a file is taken from whoever has it.
 
         Raises RecordsError if another process writes to the folder or if its definition is gone, UserError if
-        it is no local folder.
+        it is no folder or lies in no bucket, OSError if its storage does not answer.
         """
         self.folder = Folder.to_write(folder)
-        self._definition = definition
+        self._definition = dict(definition)
         self._conditions = conditions
         self._levels = levels or {}
         self._options = options
@@ -85,16 +86,33 @@ class Writer:
             METADATA_KEY: json.dumps(provenance).encode(),
             b"schema_version": str(SCHEMA_VERSION).encode(),
         }
-        self._lock = self.folder.exclusive()
-        if read_definition(self.folder) is None and committed_files(self.folder, "trials"):
-            self.close()
-            raise RecordsError(
-                f"{self.folder} holds trials but no {DEFINITION}; restore it, or use another --results"
-            )
+        self._aside = ThreadPoolExecutor(1, "bundling")
+        self._bundling: Future[dict[str, str]] | None = None
+        self._recorded = 0  # packs since the last were bundled
         self.repaired: tuple[str, ...] = ()
+        self._open(take_over)
+
+    def _open(self, take_over: bool) -> None:
+        """Lock the folder, and read what it holds."""
+        self._lock = self.folder.exclusive(take_over)
+        try:
+            self._held = read_definition(self.folder)
+            if self._held is None and committed_files(self.folder, "trials"):
+                raise RecordsError(
+                    f"{self.folder} holds trials but no {DEFINITION}; restore it, or use another --results"
+                )
+            self._failures = set(self.folder.sizes("failures"))
+        except BaseException:
+            self.close()
+            raise
+
+    def check_lock(self) -> None:
+        """Raise RecordsError if another process has taken the folder over."""
+        self._lock.check()
 
     def close(self) -> None:
-        """Let other processes write to the folder."""
+        """Let other processes write to the folder, once packs that are being bundled are."""
+        self._aside.shutdown()
         self._lock.close()
 
     def repair(self) -> None:
@@ -105,26 +123,36 @@ class Writer:
         a smaller one.
         """
         self.repaired = (*repair(self.folder), *self._repair_conditions())
+        self._failures = set(self.folder.sizes("failures"))
+        compaction.compact(self.folder, self.check_lock)
 
     def write_pack(self, pack: Pack, results: Sequence[Result]) -> None:
         """Add the results of a whole pack: its trials last.
 
         Raises ValueError, before anything is written, if a summary lacks a column or fills one that is not
-        its own.
+        its own, and RecordsError if another process has taken the folder over.
         """
         rows = [self._trial_row(pack, result) for result in results]
-        if read_definition(self.folder) != self._definition:
+        self.check_lock()
+        if self._held != self._definition:
             self.write_definition()
         name = f"{pack.pack_id}.parquet"
-        files: Files = {}
-        for table, schema in self._histories.items():
-            files |= self._write(f"{table}/{name}", _rows(schema, results, table))
+        files = {
+            f"{table}/{name}": self._sealed(f"{table}/{name}", _rows(schema, results, table))
+            for table, schema in self._histories.items()
+        }
         for result in results:
-            files |= self._write_checkpoint(result)
+            files |= _checkpoint(result)
         schema = pa.schema({column: TYPES[kind] for column, kind in self._trial_columns.items()})
-        trials = pa.Table.from_pylist(rows, schema)
-        self._write(f"trials/{name}", trials, {FILES_KEY: json.dumps(files)})
-        self.folder.remove(f"failures/{name}")
+        others = json.dumps({file: digest(content) for file, content in files.items()})
+        trials = self._sealed(f"trials/{name}", pa.Table.from_pylist(rows, schema), {FILES_KEY: others})
+        self.folder.write_all(files)
+        self.check_lock()
+        self._write(f"trials/{name}", trials)
+        self._forget_failure(f"failures/{name}")
+        self._recorded += 1
+        if self._recorded >= compaction.PACKS:
+            self._bundle_aside()
 
     def write_failure(self, pack: Pack, error: str, traceback: str | None = None) -> None:
         """Note that the trials of this pack failed, and why, on one line; attempts count over runs.
@@ -132,7 +160,7 @@ class Writer:
         The whole `traceback` stands in the row of the first trial alone: it may be long.
         """
         name = f"failures/{pack.pack_id}.parquet"
-        before = self.folder.read([name], ["attempts"]) if self.folder.exists(name) else []
+        before = self.folder.read([name], ["attempts"]) if name in self._failures else []
         attempts = 1 + max((n for table in before for n in table["attempts"].to_pylist()), default=0)
         rows = [
             {
@@ -145,7 +173,32 @@ class Writer:
             }
             for trial in pack.trials
         ]
-        self._write(name, pa.Table.from_pylist(rows, FAILURE_SCHEMA))
+        self.check_lock()
+        self._write(name, self._sealed(name, pa.Table.from_pylist(rows, FAILURE_SCHEMA)))
+        self._failures.add(name)
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Those of these trials files that are gone, and whose packs are in no bundle."""
+        if len(names) == 1 and self.folder.exists(names[0]):
+            return []
+        there = committed(self.folder)
+        packs = {*map(stem, there), *bundled(self.folder, list(filter(is_bundle, there)))}
+        return [name for name in names if stem(name) not in packs]
+
+    def _bundle_aside(self) -> None:
+        """Put packs together, if there are many, while others are recorded: it takes seconds.
+
+        Nothing depends on it: where it fails, the packs stay as they are until the next run.
+        """
+        if self._bundling is None or self._bundling.done():
+            self._recorded = 0
+            self._bundling = self._aside.submit(compaction.compact, self.folder, self.check_lock)
+
+    def _forget_failure(self, name: str) -> None:
+        """Remove the failure of a pack that has ended well."""
+        if name in self._failures:
+            self.folder.remove(name)
+            self._failures.remove(name)
 
     def _trial_row(self, pack: Pack, result: Result) -> dict[str, Any]:
         """One row of the trials table: what the trial is, and its summary."""
@@ -169,13 +222,17 @@ class Writer:
             {"condition_id": c.condition_id, **c.fields(), **self._levels.get(c.condition_id, {})}
             for c in self._conditions
         ]
-        self._write(CONDITIONS, pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
-        content = written(self._definition)
-        self.folder.write_whole(DEFINITION, lambda file: file.write(content))
+        self.check_lock()
+        self._write(
+            CONDITIONS,
+            self._sealed(CONDITIONS, pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)),
+        )
+        self._write(DEFINITION, written(self._definition))
+        self._held = self._definition
 
     def _repair_conditions(self) -> list[str]:
         """Make the conditions of a held definition again if their file is damaged or missing, and say so."""
-        if read_definition(self.folder) is None:
+        if self._held is None:
             return []
         try:
             decoded(self.folder.opened(CONDITIONS), None)
@@ -186,22 +243,21 @@ class Writer:
             return [f"made again: {self.folder}/{CONDITIONS} ({broken})"]
         return []
 
-    def _write(self, name: str, content: pa.Table, more: Mapping[str, str] | None = None) -> Files:
-        """Write a table; what its trials file keeps of it."""
-        table = sealed_table(content.replace_schema_metadata(self._metadata), name, more or {})
-        return self._write_bytes(name, table)
+    def _sealed(self, name: str, content: pa.Table, more: Mapping[str, str] | None = None) -> bytes:
+        """A table as the file of this name; `more` joins its footer."""
+        return sealed_table(content.replace_schema_metadata(self._metadata), name, more or {})
 
-    def _write_checkpoint(self, result: Result) -> Files:
-        """Write the weights of a result, if it kept them; what its trials file keeps of them."""
-        if result.checkpoint is None:
-            return {}
-        metadata = {CHECKPOINT_KEY: json.dumps(result.checkpoint.metadata), SEAL_KEY: BLANK}
-        name = f"checkpoints/{result.trial.trial_id}.safetensors"
-        return self._write_bytes(name, sealed(save(dict(result.checkpoint.tensors), metadata)))
-
-    def _write_bytes(self, name: str, content: bytes) -> Files:
+    def _write(self, name: str, content: bytes) -> None:
         self.folder.write_whole(name, lambda file: file.write(content))
-        return {name: digest(content)}
+
+
+def _checkpoint(result: Result) -> dict[str, bytes]:
+    """The file with the weights of a result, by its name, if it kept them."""
+    if result.checkpoint is None:
+        return {}
+    metadata = {CHECKPOINT_KEY: json.dumps(result.checkpoint.metadata), SEAL_KEY: BLANK}
+    name = f"checkpoints/{result.trial.trial_id}.safetensors"
+    return {name: sealed(save(dict(result.checkpoint.tensors), metadata))}
 
 
 def _check_summary(result: Result, columns: Iterable[str]) -> None:

@@ -102,7 +102,7 @@ def test_histories_are_read_for_the_trials_asked_for_only(tmp_path, monkeypatch)
 
 
 def test_a_folder_behind_a_uri_reads_like_a_local_one(tmp_path, monkeypatch):
-    """fsspec's memory file system stands for remote storage; file:// for pyarrow's own schemes."""
+    """fsspec's memory file system stands for remote storage; a file:// URI is a path."""
     folder = drops_folder(tmp_path)
     memory = fsspec.filesystem("memory")
     memory.put(str(folder), "/bucket/x", recursive=True)
@@ -113,18 +113,19 @@ def test_a_folder_behind_a_uri_reads_like_a_local_one(tmp_path, monkeypatch):
         assert remote.name == "x"
         assert remote.trials.drop(columns="folder").equals(local.trials.drop(columns="folder"))
         assert remote.read("steps").equals(local.read("steps"))
-        path = write_report(remote, style="json")
-        assert path.resolve().parent == tmp_path, "beside nothing remote, but here"
-        assert json.loads(path.read_text())["p_solved"]
+        write_report(remote, style="json")
+        assert json.loads(Folder.of(uri).content("report.json"))["p_solved"], "beside the tables"
+    main([str(folder), "--format", "json", "--out", "fsspec+memory://bucket/other/page.json"])
+    assert json.loads(memory.cat_file("/bucket/other/page.json"))["p_solved"]
 
 
-def test_a_report_is_not_written_to_a_uri_nor_below_a_file(tmp_path, monkeypatch, capsys):
+def test_a_report_is_not_written_below_a_file(tmp_path, monkeypatch, capsys):
     folder = drops_folder(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     before = sorted(tmp_path.rglob("*"))
     for out, message in (
-        ("s3://bucket/page.html", "written to a URI"),
+        ("gopher://host/page.html", "gopher://host cannot be opened"),
         ("file/page.html", "is not a folder"),
     ):
         assert main([str(folder), "--out", out]) == 2

@@ -80,3 +80,20 @@ def test_a_repository_that_the_environment_names_does_not_count(tmp_path, monkey
 def test_without_git_there_is_no_commit(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert git_commit() is None
+
+
+@pytest.mark.parametrize(
+    ("said", "recorded"),
+    [
+        ("s3://bucket/results", "s3://bucket/results"),
+        ("s3://AKIA:hush@bucket/x", "s3://***@bucket/x"),
+        ("https://hush@host/x", "https://***@host/x"),
+        ("https://host/x?X-Amz-Signature=hush&a=1", "https://host/x?X-Amz-Signature=***&a=1"),
+        ("--token=hush", "--token=***"),
+        ("secret_access_key='hush hush'", "secret_access_key=***"),
+        ("max_norms=0.5,inf", "max_norms=0.5,inf"),
+        ("corpus=data/key.txt", "corpus=data/key.txt"),
+    ],
+)
+def test_credentials_on_the_command_line_are_not_recorded(said, recorded):
+    assert provenance.provenance({}, "serial", "cpu", None, ["--set", said])["argv"] == ["--set", recorded]
