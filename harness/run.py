@@ -16,7 +16,7 @@ from harness.arguments import Parser
 from harness.errors import ExecutorError, FailedTrials, RecordsError, UserError, whole
 from harness.own import use_our_analysis
 from harness.pipes import with_streams
-from harness.reading import whole_number
+from harness.reading import real_number, whole_number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,7 +77,7 @@ def follow(
     space = chosen_space(arguments)
     how = {
         name: getattr(arguments, name)
-        for name in ("executor", "workers", "address", "device", "engine", "yes")
+        for name in ("executor", "workers", "address", "device", "engine", "yes", "save_every")
     }
     if arguments.dry_run:
         from harness.driver.dry_run import print_dry_run
@@ -128,6 +128,13 @@ def parser() -> argparse.ArgumentParser:
         choices=("auto", "eager", "compiled"),
         default="auto",
         help="compiled C++ where this machine has a compiler, or torch (eager)",
+    )
+    parser.add_argument(
+        "--save-every",
+        type=real_number,
+        default=5.0,
+        metavar="MINUTES",
+        help="keep the state of packs that train, so that a fault costs no more (default: 5)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
     parser.add_argument(

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 
-from harness.condition import Pack, Result
+from harness.condition import Checkpoint, Pack
 from harness.driver.interrupts import terminated_as_interrupted, uninterrupted
 from harness.driver.listeners import Audience, Listener, Start
 from harness.driver.preflight import Job, check_job
+from harness.driver.states import States
 from harness.errors import FailedTrials
-from harness.executors.base import Failure, one_thread
+from harness.executors.base import SAVE_EVERY, Failure, Outcome, Source, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.growth import check_growth
 from harness.planning.plan import Plan
@@ -35,6 +36,7 @@ def run_space(
     device: str = "auto",
     engine: str = "auto",
     yes: bool = False,
+    save_every: float = SAVE_EVERY,
     listeners: Iterable[Listener] = (),
     argv: Sequence[str] | None = None,
 ) -> Path:
@@ -44,8 +46,9 @@ def run_space(
     "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
     `device` is "cpu", "cuda", or "auto": this machine's GPU if it has one. `engine` is "eager",
     "compiled", or "auto": compiled where there is a C++ compiler; a folder keeps its own.
-    `yes` starts also what is beyond this machine's memory or a year of a core. The same call again does only
-    what is missing.
+    `yes` starts also what is beyond this machine's memory or a year of a core. Every `save_every` minutes the
+    state of each pack that trains is kept below the folder: a killed worker or driver costs no more. The same
+    call again does only what is missing.
 
     Nothing is printed: `listeners` are told what goes on. No report is written:
     `analysis.report.write_report(analysis.load.load(folder))` does that. `argv` is the command line that this
@@ -65,6 +68,7 @@ def run_space(
             device=device,
             engine=engine,
             yes=yes,
+            save_every=save_every,
         )
         return carry_out(job, Audience(listeners), argv)
 
@@ -73,7 +77,7 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
     """Train what a checked job lacks; see `run_space`."""
     with closing(open_records(job, argv)) as recorder:
         plan = Plan(job.space, reader.objectives(job.folder))
-        driver = Driver(plan, recorder, audience)
+        driver = Driver(plan, recorder, audience, States(recorder.folder, job.definition))
         start = Start(
             space=job.space,
             folder=job.folder,
@@ -87,6 +91,7 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
                 with terminated_as_interrupted():
                     execute(driver, job)
                 driver.check_kept()
+                driver.clear_states()
             except BaseException:
                 with suppress(OSError):  # what ended the run says more
                     write_studies(plan, job.folder)
@@ -155,22 +160,24 @@ def execute(driver: "Driver", job: Job) -> None:
     if driver.finished:
         return
     if job.executor == "serial":
-        run_serial(driver, job.device, job.engine)
+        run_serial(driver, job.device, job.engine, job.save_every)
         return
     if job.address is None:  # read when Ray is imported: a Ray of our own listens on loopback only
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     from harness.executors.ray_tune import run_ray
 
-    run_ray(driver, job.device, job.engine, job.workers, job.address)
+    run_ray(driver, job.device, job.engine, job.workers, job.address, job.save_every)
 
 
-class Driver:
+class Driver(Source):
     """Between plan, records and listeners: the source that executors draw from, the only writer."""
 
-    def __init__(self, plan: Plan, recorder: Writer, audience: Audience) -> None:
+    def __init__(self, plan: Plan, recorder: Writer, audience: Audience, states: States) -> None:
         self._plan = plan
         self._recorder = recorder
         self._audience = audience
+        self._states = states
+        states.clear()
         self._recorded: list[str] = []  # files of the packs that this run recorded
         self.failed_trials = 0
         self.first_failure = ""
@@ -184,7 +191,15 @@ class Driver:
         """The next pack, if one is ready."""
         return self._plan.ask()
 
-    def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
+    def begun(self, pack: Pack) -> Checkpoint | None:
+        """The state that a pack goes on from, if one is kept."""
+        return self._states.of(pack)
+
+    def keep(self, pack: Pack, state: Checkpoint) -> None:
+        """Keep the state of a pack that trains."""
+        self._states.keep(pack, state)
+
+    def done(self, pack: Pack, outcome: Outcome) -> None:
         """Record what came of a pack, count it as done only then, and tell the listeners last."""
         with uninterrupted():
             self.check_kept(last=1)
@@ -197,7 +212,12 @@ class Driver:
                 self._recorder.write_pack(pack, outcome)
                 self._recorded.append(f"trials/{pack.pack_id}.parquet")
                 self._plan.tell(pack, outcome)
+            self._states.forget(pack)
             self._audience.done(pack, outcome)
+
+    def clear_states(self) -> None:
+        """The run has finished: whatever is left of states belongs to packs that nobody will ask for."""
+        self._states.clear(whole=not self.failed_trials)
 
     def check_kept(self, last: int = 0) -> None:
         """Raise FileNotFoundError if a pack that this run recorded is gone; look at the `last`, 0 for all."""

@@ -15,6 +15,7 @@ from harness.driver.places import folder_of
 from harness.driver.sizes import check_size
 from harness.driver.tryout import try_out
 from harness.errors import UserError
+from harness.executors.base import SAVE_EVERY
 from harness.planning.space import Space
 
 EXECUTORS = ("ray", "serial")
@@ -25,7 +26,7 @@ DEVICES = ("auto", "cpu", "cuda")
 class Job:
     """A run that may start: its space is sound, and its folder holds this definition, a smaller one, or none.
 
-    `workers` and `address` are for executor "ray"; None is its default. `notes` has a line for each thing
+    `workers` and `address` are for executor "ray"; None is its default. `save_every` is in minutes. `notes` has a line for each thing
     that is worth knowing: models that run eagerly, and what models named by import path were found to have.
     """
 
@@ -37,6 +38,7 @@ class Job:
     address: str | None
     device: str
     engine: str
+    save_every: float
     notes: tuple[str, ...]
 
 
@@ -50,12 +52,14 @@ def check_job(
     device: str,
     engine: str = "auto",
     yes: bool = False,
+    save_every: float = SAVE_EVERY,
 ) -> Job:
     """The job as it will be done, with its device and engine; UserError or RecordsError if it cannot be.
 
     What is beyond this machine's memory or a year of a core asks for `yes`: see `harness.driver.sizes`.
     """
     check_executor(space, executor, workers, address)
+    check_minutes("save_every", save_every)
     check_size(space, executor=executor, workers=workers, address=address, yes=yes)
     device = choose_device(device, address)
     engine, notes = choose_engine(engine, device, results, space)
@@ -71,8 +75,15 @@ def check_job(
         address=address,
         device=device,
         engine=engine,
+        save_every=save_every,
         notes=tuple(notes),
     )
+
+
+def check_minutes(name: str, value: float) -> None:
+    """Raise UserError unless it is a number of minutes; inf is never."""
+    if not value >= 0:
+        raise UserError(f"{name}={value} is not allowed; expected a number of minutes >= 0, or inf for never")
 
 
 def choose_device(wanted: str, address: str | None) -> str:

@@ -1,7 +1,8 @@
 """What an executor does: take packs from a source, train them, hand back what came of them."""
 
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -9,14 +10,23 @@ from typing import Protocol
 
 import torch
 
-from harness.condition import Pack, Result
+from harness.condition import Checkpoint, Pack, Result
 from harness.errors import one_line, text_of, whole
 from harness.held import held, in_main_thread
-from harness.training.loop import train
+from harness.training.loop import blocks
 from harness.training.step import Eager
 
 NOT_MAPPED = ("vmap", "atching rule")
 """What torch says of a model that torch.func.vmap cannot map."""
+
+SAVE_EVERY = 5.0
+"""Minutes of training after which the state of a pack is kept, so that no more is ever lost."""
+
+LEAST_BETWEEN = 100
+"""How many times as long as taking a state took a pack trains before the next: it costs at most 1 %."""
+
+BEAT_EVERY = 5.0
+"""Seconds of training after which a sign of life is due."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +42,25 @@ class Failure:
         return cls(one_line(error), whole(error))
 
 
+Outcome = list[Result] | Failure
+"""What comes of a pack: a result for each of its trials, or the fault of all."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life of a pack that trains."""
+
+
+News = Checkpoint | Beat
+"""What is heard of a pack that trains: a state that it can go on from, or that it lives."""
+
+
 class Source(Protocol):
-    """Where packs come from and results go. Called from one thread of the driver only."""
+    """Where packs come from and results go.
+
+    `finished`, `ask` and `done` are called from one thread of the driver only. `begun` and `keep` are called
+    from the thread that hears of the pack.
+    """
 
     @property
     def finished(self) -> bool:
@@ -42,38 +69,96 @@ class Source(Protocol):
     def ask(self) -> Pack | None:
         """The next pack, or None while none is ready."""
 
-    def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
+    def done(self, pack: Pack, outcome: Outcome) -> None:
         """What came of a pack."""
 
+    def begun(self, pack: Pack) -> Checkpoint | None:  # noqa: ARG002 - a source that keeps nothing
+        """The state that a pack goes on from, if one is kept."""
+        return None
 
-def attempt(pack: Pack, device: str, engine: str = Eager.name) -> list[Result] | Failure:
-    """Train a pack; a fault is returned, not raised, so that the run goes on.
+    def keep(self, pack: Pack, state: Checkpoint) -> None:
+        """Keep the state of a pack that trains, in place of an earlier one."""
 
-    This is the one place that catches everything, also what a user's class raises to end the process. Only
-    what the handler of a signal raises goes through. Divergence never comes here: it is a result. The pack
-    trains in float32, on one thread; what it changed of the process is put back, and where that could have
-    changed its numbers, it has failed.
+
+def attempt(
+    pack: Pack,
+    device: str,
+    engine: str = Eager.name,
+    begun: Checkpoint | None = None,
+    save_every: float = SAVE_EVERY,
+) -> Generator[News, None, Outcome]:
+    """Train a pack, from the state `begun` if there is one; a fault is returned, not raised.
+
+    Every `save_every` minutes it yields the pack's state, and every few seconds a beat. This is the one place
+    that catches everything, also what a user's class raises to end the process. Only what the handler of a
+    signal raises goes through. Divergence never comes here: it is a result. The pack trains in float32, on
+    one thread; what it changed of the process is put back, and where that could have changed its numbers, it
+    has failed.
     """
     with held() as changed:
-        outcome = _attempt(pack, device, engine)
+        outcome = yield from _attempt(pack, device, engine, begun, Pace(save_every))
     if changed and not isinstance(outcome, Failure):
         reason = f"what was trained changed {', '.join(changed)}; take that out: its numbers depend on it"
         return Failure(reason, reason)
     return outcome
 
 
-def _attempt(pack: Pack, device: str, engine: str) -> list[Result] | Failure:
+def _attempt(
+    pack: Pack, device: str, engine: str, begun: Checkpoint | None, pace: "Pace"
+) -> Generator[News, None, Outcome]:
     with noted_signals() as received:
-        try:
-            return train(pack, device, engine)
-        except BaseException as error:
-            if received or (isinstance(error, KeyboardInterrupt) and not in_main_thread()):
-                raise
-            if any(said in text_of(error) for said in NOT_MAPPED):
-                error.add_note(
-                    "If the model cannot be mapped by torch.func.vmap, set vectorizable = False on it."
-                )
-            return Failure.of(error)
+        training = None
+        while True:
+            try:
+                training = training or blocks(pack, device, engine, begun)
+                at_block = next(training)
+                state = at_block.state() if pace.save_due() else None
+            except StopIteration as end:
+                results: list[Result] = end.value
+                return results
+            except BaseException as error:
+                if received or (isinstance(error, KeyboardInterrupt) and not in_main_thread()):
+                    raise
+                return fault_of(error)
+            if state is not None:
+                yield state
+                pace.saved()
+            elif pace.beat_due():
+                yield Beat()
+
+
+def fault_of(error: BaseException) -> Failure:
+    """The fault that an exception of a training was, with what helps to mend it."""
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+        error = error.__cause__  # what a generator makes of it
+    if any(said in text_of(error) for said in NOT_MAPPED):
+        error.add_note("If the model cannot be mapped by torch.func.vmap, set vectorizable = False on it.")
+    return Failure.of(error)
+
+
+class Pace:
+    """When a pack that trains is to say something: its state every so many minutes, or that it lives."""
+
+    def __init__(self, save_every: float) -> None:
+        self._save_every = 60 * save_every
+        self._said = self._saved = self._asked = time.monotonic()
+        self._took = 0.0
+
+    def save_due(self) -> bool:
+        """Whether the state is due; not before LEAST_BETWEEN times as long as taking it took."""
+        self._asked = time.monotonic()
+        return self._asked - self._saved >= max(self._save_every, LEAST_BETWEEN * self._took)
+
+    def saved(self) -> None:
+        """The state that was due has been taken and sent."""
+        self._said = self._saved = time.monotonic()
+        self._took = self._saved - self._asked
+
+    def beat_due(self) -> bool:
+        """Whether a beat is due; it counts as given."""
+        due = self._asked - self._said >= BEAT_EVERY
+        self._said = self._asked if due else self._said
+        return due
 
 
 @contextmanager

@@ -5,10 +5,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from harness.condition import Pack, Result
-from harness.executors.base import Failure, Source
-
-Outcome = list[Result] | Failure
+from harness.condition import Checkpoint, Pack
+from harness.executors.base import Failure, Outcome, Source
 
 LOST_WORKER_RETRIES = 2
 """How often a pack is tried again when its worker dies (killed, out of memory, node lost)."""
@@ -74,6 +72,15 @@ class PackQueue:
                 return None
             self._training += 1
             return self._ready.popleft()
+
+    def begun(self, pack: Pack) -> Checkpoint | None:
+        """The state that a pack that was taken goes on from."""
+        return self._source.begun(pack)
+
+    def keep(self, pack: Pack, state: Checkpoint) -> None:
+        """A pack has come so far: what it lost before was not in vain, and it has all its tries again."""
+        self._source.keep(pack, state)
+        self._losses[pack.pack_id] = 0
 
     def hand_back(self, pack: Pack, outcome: Outcome) -> None:
         """What came of a pack that was taken."""

@@ -12,7 +12,9 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +32,9 @@ from ray.tune.error import TuneError
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from harness.condition import Pack, Result
+from harness.condition import Checkpoint, Pack
 from harness.errors import ExecutorError, UserError, one_line, plain, shortened, text_of, whole
-from harness.executors.base import Failure, Source, attempt
+from harness.executors.base import SAVE_EVERY, Beat, Failure, News, Outcome, Source, attempt
 from harness.executors.cluster import (
     Capacity,
     SearchPath,
@@ -41,7 +43,7 @@ from harness.executors.cluster import (
     driver_path,
     with_path,
 )
-from harness.executors.pack_queue import LOST_WORKER_RETRIES, Outcome, PackQueue
+from harness.executors.pack_queue import LOST_WORKER_RETRIES, PackQueue
 from harness.executors.slots import PATIENCE, Slots, WorkerLost
 from harness.held import in_main_thread
 
@@ -50,6 +52,16 @@ ROOT = str(Path(__file__).parents[2])
 
 LOOK_AGAIN = 0.2
 """Seconds between looks at whether another worker is wanted."""
+
+
+@dataclass(frozen=True)
+class How:
+    """What a worker is told with every pack: where modules are looked for, the minutes between states."""
+
+    device: str
+    engine: str
+    path: SearchPath
+    save_every: float
 
 
 class PackTrainable(tune.Trainable):
@@ -62,10 +74,10 @@ class PackTrainable(tune.Trainable):
         """Tell the driver whom to send packs to; Tune asks for no further step."""
         return {"worker": ray.get_runtime_context().current_actor}
 
-    def train_pack(self, pack: Pack, device: str, engine: str, path: SearchPath) -> list[Result] | Failure:
-        """What came of a pack."""
-        sys.path[:] = with_path(sys.path, path)
-        return attempt(pack, device, engine)
+    def train_pack(self, pack: Pack, how: How, begun: Checkpoint | None) -> Iterator[News | Outcome]:
+        """What is heard of a pack while it trains, and last what came of it."""
+        sys.path[:] = with_path(sys.path, how.path)
+        yield (yield from attempt(pack, how.device, how.engine, begun, how.save_every))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing to save: a pack is recorded whole or trained again."""
@@ -168,7 +180,14 @@ def last_line(error: BaseException) -> str:
     return plain(shortened(lines[-1]))
 
 
-def run_ray(source: Source, device: str, engine: str, workers: int | None, address: str | None) -> None:
+def run_ray(
+    source: Source,
+    device: str,
+    engine: str,
+    workers: int | None,
+    address: str | None,
+    save_every: float = SAVE_EVERY,
+) -> None:
     """Train until the source has finished, `workers` packs at a time (default: one per core or GPU).
 
     With an address ('auto' or host:port) a running cluster is joined, and left as it is. Nodes that join it
@@ -182,19 +201,19 @@ def run_ray(source: Source, device: str, engine: str, workers: int | None, addre
     try:
         per_pack = resources(device, workers)
         check_fits(per_pack, ray.nodes(), address)  # type: ignore[no-untyped-call]
-        serve(source, device, engine, per_pack, workers if address else None)
+        how = How(device, engine, driver_path(), save_every)
+        serve(source, how, per_pack, workers if address else None)
     except (RayError, TuneError) as error:
         raise ExecutorError(f"Ray broke down in the middle of the run: {one_line(error)}") from error
     finally:
         ray.shutdown()
 
 
-def serve(source: Source, device: str, engine: str, per_pack: dict[str, float], workers: int | None) -> None:
+def serve(source: Source, how: How, per_pack: dict[str, float], workers: int | None) -> None:
     """Serve the source from this thread, while another one lets Tune keep the workers."""
     limit = (lambda: workers) if workers else Capacity(per_pack, ray.nodes)
-    how = (device, engine, driver_path())
     queue = PackQueue(source, limit)
-    slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, *how), alive, end)
+    slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, how, queue), alive, end)
     queue.fill()  # so that Tune sees at once how many workers are wanted
 
     def keep_workers() -> None:
@@ -215,16 +234,21 @@ def serve(source: Source, device: str, engine: str, per_pack: dict[str, float], 
         tuning.join(PATIENCE)
 
 
-def train_on(worker: Any, pack: Pack, device: str, engine: str, path: SearchPath) -> Outcome:
+def train_on(worker: Any, pack: Pack, how: How, queue: PackQueue) -> Outcome:
     """Send a pack to a worker's actor, and wait for what comes of it; WorkerLost if the actor dies."""
     try:
-        outcome: Outcome = ray.get(worker.train_pack.remote(pack, device, engine, path))
+        for heard in worker.train_pack.remote(pack, how, queue.begun(pack)):
+            news: News | Outcome = ray.get(heard)
+            if isinstance(news, Checkpoint):
+                queue.keep(pack, news)
+            elif not isinstance(news, Beat):
+                return news
     except RayTaskError as error:  # the actor lives
         return Failure(last_line(error), whole(error))
     except RayError as error:
         end(worker)  # it may only be out of reach
         raise WorkerLost(lost(error)) from error
-    return outcome
+    raise RuntimeError(f"nothing came of pack {pack}")
 
 
 def alive(worker: Any) -> bool:

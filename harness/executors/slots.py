@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.condition import Pack
-from harness.executors.base import Failure
-from harness.executors.pack_queue import LOST_WORKER_RETRIES, Outcome, PackQueue
+from harness.executors.base import Failure, Outcome
+from harness.executors.pack_queue import LOST_WORKER_RETRIES, PackQueue
 
 PATIENCE = 10.0
 """Seconds that a thread has to end in."""

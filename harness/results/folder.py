@@ -201,7 +201,7 @@ class Folder:
     def leftovers(self) -> list[str]:
         """Names of the files here and in the tables that were being written when a run was killed."""
         root = self._path("")
-        below = [root, *(root / name for name in (*TABLES, "checkpoints"))]
+        below = [root, *(root / name for name in (*TABLES, "checkpoints", "progress"))]
         return sorted(
             path.relative_to(root).as_posix() for where in below for path in where.glob(f".*{PART}")
         )
