@@ -77,7 +77,7 @@ def follow(
     space = chosen_space(arguments)
     how = {
         name: getattr(arguments, name)
-        for name in ("executor", "workers", "address", "device", "engine", "yes", "save_every")
+        for name in ("executor", "workers", "address", "device", "engine", "yes", "save_every", "hang_after")
     }
     if arguments.dry_run:
         from harness.driver.dry_run import print_dry_run
@@ -135,6 +135,13 @@ def parser() -> argparse.ArgumentParser:
         default=5.0,
         metavar="MINUTES",
         help="keep the state of packs that train, so that a fault costs no more (default: 5)",
+    )
+    parser.add_argument(
+        "--hang-after",
+        type=real_number,
+        default=10.0,
+        metavar="MINUTES",
+        help="end a pack that finishes no updates for so long, and for 50 times as long as expected (default: 10)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
     parser.add_argument(

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,10 +12,11 @@ import torch
 from harness.condition import Checkpoint, Pack
 from harness.driver.interrupts import terminated_as_interrupted, uninterrupted
 from harness.driver.listeners import Audience, Listener, Start
+from harness.driver.patience import Patience
 from harness.driver.preflight import Job, check_job
 from harness.driver.states import States
 from harness.errors import FailedTrials
-from harness.executors.base import SAVE_EVERY, Failure, Outcome, Source, one_thread
+from harness.executors.base import HANG_AFTER, SAVE_EVERY, Failure, Outcome, Source, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.growth import check_growth
 from harness.planning.plan import Plan
@@ -37,6 +39,7 @@ def run_space(
     engine: str = "auto",
     yes: bool = False,
     save_every: float = SAVE_EVERY,
+    hang_after: float = HANG_AFTER,
     listeners: Iterable[Listener] = (),
     argv: Sequence[str] | None = None,
 ) -> Path:
@@ -47,8 +50,9 @@ def run_space(
     `device` is "cpu", "cuda", or "auto": this machine's GPU if it has one. `engine` is "eager",
     "compiled", or "auto": compiled where there is a C++ compiler; a folder keeps its own.
     `yes` starts also what is beyond this machine's memory or a year of a core. Every `save_every` minutes the
-    state of each pack that trains is kept below the folder: a killed worker or driver costs no more. The same
-    call again does only what is missing.
+    state of each pack that trains is kept below the folder: a killed worker or driver costs no more. A pack that finishes
+    no block of updates for `hang_after` minutes, and for 50 times as long as one is expected to take, is ended.
+    The same call again does only what is missing.
 
     Nothing is printed: `listeners` are told what goes on. No report is written:
     `analysis.report.write_report(analysis.load.load(folder))` does that. `argv` is the command line that this
@@ -69,6 +73,7 @@ def run_space(
             engine=engine,
             yes=yes,
             save_every=save_every,
+            hang_after=hang_after,
         )
         return carry_out(job, Audience(listeners), argv)
 
@@ -77,7 +82,7 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
     """Train what a checked job lacks; see `run_space`."""
     with closing(open_records(job, argv)) as recorder:
         plan = Plan(job.space, reader.objectives(job.folder))
-        driver = Driver(plan, recorder, audience, States(recorder.folder, job.definition))
+        driver = Driver(plan, recorder, audience, job)
         start = Start(
             space=job.space,
             folder=job.folder,
@@ -172,12 +177,14 @@ def execute(driver: "Driver", job: Job) -> None:
 class Driver(Source):
     """Between plan, records and listeners: the source that executors draw from, the only writer."""
 
-    def __init__(self, plan: Plan, recorder: Writer, audience: Audience, states: States) -> None:
+    def __init__(self, plan: Plan, recorder: Writer, audience: Audience, job: Job) -> None:
         self._plan = plan
         self._recorder = recorder
         self._audience = audience
-        self._states = states
-        states.clear()
+        self._device = job.device
+        self._patience = Patience(job.space, job.hang_after)
+        self._states = States(recorder.folder, job.definition)
+        self._states.clear()
         self._recorded: list[str] = []  # files of the packs that this run recorded
         self.failed_trials = 0
         self.first_failure = ""
@@ -191,6 +198,10 @@ class Driver(Source):
         """The next pack, if one is ready."""
         return self._plan.ask()
 
+    def patience(self, pack: Pack) -> float:
+        """Seconds without a sign of life after which a pack counts as hanging."""
+        return self._patience(pack)
+
     def begun(self, pack: Pack) -> Checkpoint | None:
         """The state that a pack goes on from, if one is kept."""
         return self._states.of(pack)
@@ -203,6 +214,9 @@ class Driver(Source):
         """Record what came of a pack, count it as done only then, and tell the listeners last."""
         with uninterrupted():
             self.check_kept(last=1)
+            if isinstance(outcome, Failure) and outcome.divisible and len(pack.trials) > 1:
+                self._divide(pack, outcome)
+                return
             if isinstance(outcome, Failure):
                 self._recorder.write_failure(pack, outcome.reason, outcome.error)
                 self._plan.fail(pack)
@@ -214,6 +228,15 @@ class Driver(Source):
                 self._plan.tell(pack, outcome)
             self._states.forget(pack)
             self._audience.done(pack, outcome)
+
+    def _divide(self, pack: Pack, failure: Failure) -> None:
+        """Have the halves of a pack tried: each is recorded, or has failed, on its own."""
+        self._plan.divide(pack)
+        self._states.forget(pack)
+        if self._device != "cpu":
+            rounding = f"; on {self._device} numbers are rounded by how many trials train together"
+            failure = replace(failure, reason=f"{failure.reason}{rounding}")
+        self._audience.divided(pack, failure)
 
     def clear_states(self) -> None:
         """The run has finished: whatever is left of states belongs to packs that nobody will ask for."""

@@ -15,7 +15,7 @@ from harness.driver.places import folder_of
 from harness.driver.sizes import check_size
 from harness.driver.tryout import try_out
 from harness.errors import UserError
-from harness.executors.base import SAVE_EVERY
+from harness.executors.base import HANG_AFTER, SAVE_EVERY
 from harness.planning.space import Space
 
 EXECUTORS = ("ray", "serial")
@@ -26,7 +26,8 @@ DEVICES = ("auto", "cpu", "cuda")
 class Job:
     """A run that may start: its space is sound, and its folder holds this definition, a smaller one, or none.
 
-    `workers` and `address` are for executor "ray"; None is its default. `save_every` is in minutes. `notes` has a line for each thing
+    `workers` and `address` are for executor "ray"; None is its default. `save_every` and `hang_after`
+    are minutes. `notes` has a line for each thing
     that is worth knowing: models that run eagerly, and what models named by import path were found to have.
     """
 
@@ -39,6 +40,7 @@ class Job:
     device: str
     engine: str
     save_every: float
+    hang_after: float
     notes: tuple[str, ...]
 
 
@@ -53,6 +55,7 @@ def check_job(
     engine: str = "auto",
     yes: bool = False,
     save_every: float = SAVE_EVERY,
+    hang_after: float = HANG_AFTER,
 ) -> Job:
     """The job as it will be done, with its device and engine; UserError or RecordsError if it cannot be.
 
@@ -60,6 +63,7 @@ def check_job(
     """
     check_executor(space, executor, workers, address)
     check_minutes("save_every", save_every)
+    check_minutes("hang_after", hang_after)
     check_size(space, executor=executor, workers=workers, address=address, yes=yes)
     device = choose_device(device, address)
     engine, notes = choose_engine(engine, device, results, space)
@@ -76,6 +80,7 @@ def check_job(
         device=device,
         engine=engine,
         save_every=save_every,
+        hang_after=hang_after,
         notes=tuple(notes),
     )
 

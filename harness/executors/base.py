@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Protocol
 
@@ -19,11 +19,20 @@ from harness.training.step import Eager
 NOT_MAPPED = ("vmap", "atching rule")
 """What torch says of a model that torch.func.vmap cannot map."""
 
+NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+"""What torch says, in a RuntimeError, of memory that it did not get."""
+
 SAVE_EVERY = 5.0
 """Minutes of training after which the state of a pack is kept, so that no more is ever lost."""
 
 LEAST_BETWEEN = 100
 """How many times as long as taking a state took a pack trains before the next: it costs at most 1 %."""
+
+HANG_AFTER = 10.0
+"""Minutes without a finished block after which a pack counts as hanging, if its blocks are short."""
+
+MEASURING = 10.0
+"""How many times the usual silence may follow the last block: probes are taken then."""
 
 BEAT_EVERY = 5.0
 """Seconds of training after which a sign of life is due."""
@@ -31,10 +40,15 @@ BEAT_EVERY = 5.0
 
 @dataclass(frozen=True)
 class Failure:
-    """A fault while training a pack: `reason` is one line, `error` the whole traceback if there is one."""
+    """A fault while training a pack: `reason` is one line, `error` the whole traceback if there is one.
+
+    `divisible` says that smaller packs may do without it: it took too much memory, or it is not known which of
+    its trials ended the worker.
+    """
 
     reason: str
     error: str
+    divisible: bool = False
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
@@ -48,7 +62,13 @@ Outcome = list[Result] | Failure
 
 @dataclass(frozen=True)
 class Beat:
-    """A sign of life of a pack that trains."""
+    """A sign of life of a pack that trains; `patience` is how many times the usual silence may follow."""
+
+    patience: float = 1.0
+
+
+class Hangs(BaseException):
+    """A pack has been silent for too long; what trains does not catch it by mistake."""
 
 
 News = Checkpoint | Beat
@@ -58,8 +78,8 @@ News = Checkpoint | Beat
 class Source(Protocol):
     """Where packs come from and results go.
 
-    `finished`, `ask` and `done` are called from one thread of the driver only. `begun` and `keep` are called
-    from the thread that hears of the pack.
+    `finished`, `ask` and `done` are called from one thread of the driver only, the others from the thread that
+    hears of the pack.
     """
 
     @property
@@ -71,6 +91,10 @@ class Source(Protocol):
 
     def done(self, pack: Pack, outcome: Outcome) -> None:
         """What came of a pack."""
+
+    def patience(self, pack: Pack) -> float:  # noqa: ARG002 - the same for every pack
+        """Seconds without a sign of life after which a pack counts as hanging."""
+        return 60 * HANG_AFTER
 
     def begun(self, pack: Pack) -> Checkpoint | None:  # noqa: ARG002 - a source that keeps nothing
         """The state that a pack goes on from, if one is kept."""
@@ -117,23 +141,36 @@ def _attempt(
                 results: list[Result] = end.value
                 return results
             except BaseException as error:
-                if received or (isinstance(error, KeyboardInterrupt) and not in_main_thread()):
+                stopped = isinstance(error, KeyboardInterrupt) and not in_main_thread()
+                if received or stopped or isinstance(error, Hangs):
                     raise
                 return fault_of(error)
             if state is not None:
                 yield state
                 pace.saved()
+            if at_block.finished:
+                yield Beat(MEASURING)
             elif pace.beat_due():
                 yield Beat()
+
+
+def hanging(seconds: float) -> Failure:
+    """The fault of a pack from which nothing was heard for so long."""
+    reason = f"it hangs: no block of updates was finished within {seconds / 60:.3g} min (hang_after)"
+    return Failure(reason, reason, divisible=True)
 
 
 def fault_of(error: BaseException) -> Failure:
     """The fault that an exception of a training was, with what helps to mend it."""
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
         error = error.__cause__  # what a generator makes of it
-    if any(said in text_of(error) for said in NOT_MAPPED):
+    said = text_of(error)
+    if any(words in said for words in NOT_MAPPED):
         error.add_note("If the model cannot be mapped by torch.func.vmap, set vectorizable = False on it.")
-    return Failure.of(error)
+    no_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(words in said for words in NO_MEMORY)
+    )
+    return replace(Failure.of(error), divisible=no_memory)
 
 
 class Pace:

@@ -3,13 +3,20 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from queue import SimpleQueue
 
-from harness.condition import Checkpoint, Pack
+from harness.condition import Checkpoint, Pack, Trial
 from harness.executors.base import Failure, Outcome, Source
 
-LOST_WORKER_RETRIES = 2
-"""How often a pack is tried again when its worker dies (killed, out of memory, node lost)."""
+TRIES = 2
+"""How often a pack may lose its worker on the way to one state before its trials are tried by halves."""
+
+TRIES_ALONE = 6
+"""How often a trial may, with others and alone, before it counts as what ends its workers."""
+
+NODES_LOST = 10
+"""How often the node of a pack's worker may go away, which is taken to be no fault of the pack."""
 
 
 class PackQueue:
@@ -27,7 +34,10 @@ class PackQueue:
         self._ready: deque[Pack] = deque()
         self._training = 0
         self._over = False
-        self._losses: Counter[str] = Counter()  # by pack_id
+        self._losses: Counter[str] = Counter()  # by pack_id, since the pack came as far as it has
+        self._nodes_lost: Counter[str] = Counter()  # by pack_id
+        self._lost_with: Counter[Trial] = Counter()
+        self._reached: dict[str, int] = {}  # the step of its state, by pack_id
         self._came_back: SimpleQueue[tuple[Pack, Outcome] | BaseException | None] = SimpleQueue()
         self._no_workers: Failure | None = None
 
@@ -78,9 +88,16 @@ class PackQueue:
         return self._source.begun(pack)
 
     def keep(self, pack: Pack, state: Checkpoint) -> None:
-        """A pack has come so far: what it lost before was not in vain, and it has all its tries again."""
+        """Keep how far a pack has come; if it is further than before, it has all its tries again."""
         self._source.keep(pack, state)
-        self._losses[pack.pack_id] = 0
+        step, name = state.metadata["step"], pack.pack_id
+        if step > self._reached.get(name, 0):
+            self._reached[name] = step
+            self._losses[name] = 0
+
+    def patience(self, pack: Pack) -> float:
+        """Seconds without a sign of life after which a pack counts as hanging."""
+        return self._source.patience(pack)
 
     def hand_back(self, pack: Pack, outcome: Outcome) -> None:
         """What came of a pack that was taken."""
@@ -88,13 +105,25 @@ class PackQueue:
             self._training -= 1
         self._came_back.put((pack, outcome))
 
-    def lose(self, pack: Pack, failure: Failure) -> None:
-        """The worker of a pack is gone: another one is next to try it, or it has failed with this."""
-        self._losses[pack.pack_id] += 1
-        if self._losses[pack.pack_id] > LOST_WORKER_RETRIES or self._no_workers is not None:
-            self.hand_back(pack, failure)
-            return
-        self.put_back(pack)
+    def lose(self, pack: Pack, failure: Failure, node_lost: bool = False) -> None:
+        """The worker of a pack is gone: another one is next to try it, or it has failed with this.
+
+        A pack of several trials that fails so is divisible: one of them may be at fault. A node that went
+        away is nobody's fault, for a while.
+        """
+        name, alone = pack.pack_id, len(pack.trials) == 1
+        if node_lost:
+            self._nodes_lost[name] += 1
+        else:
+            self._losses[name] += 1
+            self._lost_with.update(pack.trials)
+        known = TRIES_ALONE if alone else 0  # losses that its trials must have seen
+        given_up = self._losses[name] >= TRIES and self._lost_with[pack.trials[0]] >= known
+        hopeless = self._nodes_lost[name] >= NODES_LOST or self._no_workers is not None or failure.divisible
+        if given_up or hopeless:
+            self.hand_back(pack, replace(failure, divisible=not alone))
+        else:
+            self.put_back(pack)
 
     def put_back(self, pack: Pack) -> None:
         """A pack that was taken was not begun: it is the next to be."""

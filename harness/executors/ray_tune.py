@@ -26,7 +26,7 @@ for _name, _value in ENVIRONMENT.items():
 import ray
 import torch
 from ray import cloudpickle, tune
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 from ray.job_config import JobConfig
 from ray.tune.error import TuneError
 from ray.tune.schedulers import FIFOScheduler
@@ -34,7 +34,7 @@ from ray.tune.search import Searcher
 
 from harness.condition import Checkpoint, Pack
 from harness.errors import ExecutorError, UserError, one_line, plain, shortened, text_of, whole
-from harness.executors.base import SAVE_EVERY, Beat, Failure, News, Outcome, Source, attempt
+from harness.executors.base import SAVE_EVERY, Beat, Failure, News, Outcome, Source, attempt, hanging
 from harness.executors.cluster import (
     Capacity,
     SearchPath,
@@ -43,12 +43,15 @@ from harness.executors.cluster import (
     driver_path,
     with_path,
 )
-from harness.executors.pack_queue import LOST_WORKER_RETRIES, PackQueue
+from harness.executors.pack_queue import PackQueue
 from harness.executors.slots import PATIENCE, Slots, WorkerLost
 from harness.held import in_main_thread
 
 ROOT = str(Path(__file__).parents[2])
 """The folder that this package is imported from, which a worker needs before it can unpickle anything."""
+
+NODE_LOST = "its node has died"
+"""What Ray says of an actor that went with its node."""
 
 LOOK_AGAIN = 0.2
 """Seconds between looks at whether another worker is wanted."""
@@ -167,9 +170,11 @@ def error_of(trial: Any) -> BaseException | None:
 
 def lost(error: BaseException | None) -> Failure:
     """The fault that ended a pack's last worker, as far as Ray knows it."""
+    if isinstance(error, OutOfMemoryError):
+        reason = "its node ran out of memory, and Ray ended the worker that held it"
+        return Failure(reason, whole(error), divisible=True)
     if error is None or (isinstance(error, RayActorError) and not error.actor_init_failed):
-        tries = LOST_WORKER_RETRIES + 1
-        reason = f"the worker was lost {tries} times (killed, out of memory, or its node went away)"
+        reason = "it ends its worker (killed, out of memory, a crash in C, os._exit), or its node went away"
         return Failure(reason, whole(error) if error else reason)
     return Failure(f"no worker could be started: {last_line(error)}", whole(error))
 
@@ -236,19 +241,23 @@ def serve(source: Source, how: How, per_pack: dict[str, float], workers: int | N
 
 def train_on(worker: Any, pack: Pack, how: How, queue: PackQueue) -> Outcome:
     """Send a pack to a worker's actor, and wait for what comes of it; WorkerLost if the actor dies."""
+    stream = worker.train_pack.remote(pack, how, queue.begun(pack))
+    usual = patience = queue.patience(pack)
     try:
-        for heard in worker.train_pack.remote(pack, how, queue.begun(pack)):
-            news: News | Outcome = ray.get(heard)
+        while ray.wait([stream], timeout=patience, fetch_local=False)[0]:
+            news: News | Outcome = ray.get(next(stream))
             if isinstance(news, Checkpoint):
                 queue.keep(pack, news)
             elif not isinstance(news, Beat):
                 return news
+            patience = usual * (news.patience if isinstance(news, Beat) else 1)
     except RayTaskError as error:  # the actor lives
         return Failure(last_line(error), whole(error))
     except RayError as error:
         end(worker)  # it may only be out of reach
-        raise WorkerLost(lost(error)) from error
-    raise RuntimeError(f"nothing came of pack {pack}")
+        raise WorkerLost(lost(error), NODE_LOST in text_of(error)) from error
+    end(worker)
+    raise WorkerLost(hanging(patience))
 
 
 def alive(worker: Any) -> bool:

@@ -1,9 +1,14 @@
 """All packs in this process, one after the other."""
 
-from contextlib import closing
+import math
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from types import FrameType
 
 from harness.condition import Checkpoint, Pack
-from harness.executors.base import SAVE_EVERY, Outcome, Source, attempt, one_thread
+from harness.executors.base import SAVE_EVERY, Beat, Hangs, Outcome, Source, attempt, hanging, one_thread
+from harness.held import in_main_thread
 
 
 def run_serial(source: Source, device: str, engine: str, save_every: float = SAVE_EVERY) -> None:
@@ -17,13 +22,37 @@ def run_serial(source: Source, device: str, engine: str, save_every: float = SAV
 
 
 def train_here(source: Source, pack: Pack, device: str, engine: str, save_every: float) -> Outcome:
-    """What comes of a pack."""
+    """What comes of a pack; one that hangs in Python code is ended, one that hangs in C code is not."""
+    usual = patience = source.patience(pack)
     with closing(attempt(pack, device, engine, source.begun(pack), save_every)) as training:
         while True:
             try:
-                news = next(training)
+                with at_most(patience):
+                    news = next(training)
             except StopIteration as end:
                 outcome: Outcome = end.value
                 return outcome
+            except Hangs:
+                return hanging(patience)
+            patience = usual * (news.patience if isinstance(news, Beat) else 1)
             if isinstance(news, Checkpoint):
                 source.keep(pack, news)
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise Hangs in the block after so many seconds; in the main thread alone, as signals are."""
+    if not in_main_thread() or math.isinf(seconds):
+        yield
+        return
+
+    def hangs(_number: int, _frame: FrameType | None) -> None:
+        raise Hangs
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -7,21 +7,28 @@ from typing import Any
 
 from harness.condition import Pack
 from harness.executors.base import Failure, Outcome
-from harness.executors.pack_queue import LOST_WORKER_RETRIES, PackQueue
+from harness.executors.pack_queue import PackQueue
 
 PATIENCE = 10.0
 """Seconds that a thread has to end in."""
+
+STARTS = 3
+"""How often a place tries to start a worker."""
 
 IDLE = 1.0
 """Seconds without a pack after which a worker is asked whether it still lives."""
 
 
 class WorkerLost(Exception):
-    """A worker died with its pack; `failure` is what the pack has failed with if it is not tried again."""
+    """A worker died with its pack; `failure` is what the pack has failed with if it is not tried again.
 
-    def __init__(self, failure: Failure) -> None:
+    `node_lost` says that the worker's whole node went away.
+    """
+
+    def __init__(self, failure: Failure, node_lost: bool = False) -> None:
         super().__init__(failure.reason)
         self.failure = failure
+        self.node_lost = node_lost
 
 
 class Slots:
@@ -61,7 +68,7 @@ class Slots:
 
         A place has its tries. When none is left, and no worker, every pack fails as the last start did.
         """
-        places = self._limit() - len(self._failed_starts) // (LOST_WORKER_RETRIES + 1)
+        places = self._limit() - len(self._failed_starts) // STARTS
         there = len(self._starting) + len(self._workers)
         if places <= 0 and not there:
             self.queue.no_workers(self._failed_starts[-1])
@@ -93,7 +100,7 @@ class Slots:
             try:
                 self.queue.hand_back(pack, self._train(worker, pack))
             except WorkerLost as lost:
-                self.queue.lose(pack, lost.failure)
+                self.queue.lose(pack, lost.failure, lost.node_lost)
                 break
             except BaseException as error:
                 self.queue.break_down(error)

@@ -97,3 +97,30 @@ class Naps(Source):
 
     def nodes(self) -> set[str]:
         return {rested.node for rested in self.rested.values()}
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """A pack of several trials, which are numbers."""
+
+    trials: tuple[int, ...]
+
+    @property
+    def pack_id(self) -> str:
+        return str(self.trials)
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        return self.trials
+
+
+class Crowds(Naps):
+    """A source of crowds, which divides those that it is told to."""
+
+    def done(self, pack: Crowd, outcome: list | Failure) -> None:
+        if isinstance(outcome, Failure) and outcome.divisible and len(pack.trials) > 1:
+            middle = len(pack.trials) // 2
+            self._out.remove(pack.number)
+            self._left[:0] = [Crowd(pack.trials[:middle]), Crowd(pack.trials[middle:])]
+        else:
+            super().done(pack, outcome)
