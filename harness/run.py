@@ -141,7 +141,7 @@ def parser() -> argparse.ArgumentParser:
         type=real_number,
         default=10.0,
         metavar="MINUTES",
-        help="end a pack that finishes no updates for so long, and for 50 times as long as expected (default: 10)",
+        help="end a pack that finishes no updates for so long, and for 50 times its usual time (default: 10)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
     parser.add_argument(

@@ -16,7 +16,7 @@ from harness.driver.patience import Patience
 from harness.driver.preflight import Job, check_job
 from harness.driver.states import States
 from harness.errors import FailedTrials
-from harness.executors.base import HANG_AFTER, SAVE_EVERY, Failure, Outcome, Source, one_thread
+from harness.executors.base import HANG_AFTER, SAVE_EVERY, Failure, Load, Outcome, Source, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.growth import check_growth
 from harness.planning.plan import Plan
@@ -47,12 +47,12 @@ def run_space(
 
     `executor` is "ray" or "serial". Ray trains `workers` packs at a time, by default one per core; `address`
     "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
-    `device` is "cpu", "cuda", or "auto": this machine's GPU if it has one. `engine` is "eager",
-    "compiled", or "auto": compiled where there is a C++ compiler; a folder keeps its own.
+    `device` is "cpu", "cuda", or "auto": the GPUs of the cluster, or this machine's, if there are any.
+    `engine` is "eager", "compiled", or "auto": compiled where there is a C++ compiler. A folder keeps its own.
     `yes` starts also what is beyond this machine's memory or a year of a core. Every `save_every` minutes the
-    state of each pack that trains is kept below the folder: a killed worker or driver costs no more. A pack that finishes
-    no block of updates for `hang_after` minutes, and for 50 times as long as one is expected to take, is ended.
-    The same call again does only what is missing.
+    state of each pack that trains is kept below the folder: a killed worker or driver costs no more. A pack
+    that finishes no block of updates for `hang_after` minutes, and for 50 times as long as one is expected to
+    take, is ended. The same call again does only what is missing.
 
     Nothing is printed: `listeners` are told what goes on. No report is written:
     `analysis.report.write_report(analysis.load.load(folder))` does that. `argv` is the command line that this
@@ -193,6 +193,15 @@ class Driver(Source):
     def finished(self) -> bool:
         """Nothing more will be asked for."""
         return self._plan.finished
+
+    @property
+    def waiting(self) -> int:
+        """How many packs could be asked for at once."""
+        return self._plan.waiting
+
+    def works(self, load: Load) -> None:
+        """Tell the listeners how much of what there is trains."""
+        self._audience.works(load)
 
     def ask(self) -> Pack | None:
         """The next pack, if one is ready."""

@@ -92,13 +92,20 @@ def check_minutes(name: str, value: float) -> None:
 
 
 def choose_device(wanted: str, address: str | None) -> str:
-    """The device to train on; 'auto' is this machine's GPU if there is one."""
+    """The device to train on; 'auto' is the GPUs of the cluster at `address`, or this machine's, if any."""
     if wanted not in DEVICES:
         raise UserError(f"device={wanted} is not known; known: {', '.join(DEVICES)}")
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available and address is None:  # a cluster's GPUs may be on other hosts
-        raise UserError("device=cuda: torch sees no GPU here; known: cpu")
-    return wanted if wanted != "auto" else "cuda" if available else "cpu"
+    if wanted == "cpu":
+        return wanted
+    if address is not None:
+        from harness.executors.ray_cluster import gpus_at
+
+        available, where = gpus_at(address) > 0, f"no node of the cluster at {address} has a GPU"
+    else:
+        available, where = torch.cuda.is_available(), "torch sees no GPU here"
+    if wanted == "cuda" and not available:
+        raise UserError(f"device=cuda: {where}; known: cpu")
+    return "cuda" if available else "cpu"
 
 
 def check_executor(space: Space, executor: str, workers: int | None, address: str | None) -> None:

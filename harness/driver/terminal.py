@@ -9,7 +9,7 @@ from harness.condition import Pack, Result
 from harness.driver.listeners import Listener, Start
 from harness.driver.progress import RunProgress
 from harness.errors import plain
-from harness.executors.base import Failure
+from harness.executors.base import Failure, Load
 from harness.pipes import silence
 
 
@@ -92,6 +92,10 @@ class Terminal(Listener):
     def divided(self, pack: Pack, failure: Failure) -> None:
         """Say what is tried again, and why."""
         self._err.print(f"tried again in halves: {named(pack)}: {failure.reason}")
+
+    def works(self, load: Load) -> None:
+        """Show how much of a cluster trains."""
+        self._progress.works(load)
 
     def closed(self, error: BaseException | None) -> None:
         """Take the bar away; unless a fault ended the run, print the summary and write the report."""

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -42,8 +42,8 @@ BEAT_EVERY = 5.0
 class Failure:
     """A fault while training a pack: `reason` is one line, `error` the whole traceback if there is one.
 
-    `divisible` says that smaller packs may do without it: it took too much memory, or it is not known which of
-    its trials ended the worker.
+    `divisible` says that smaller packs may do without it: it took too much memory, or it is not known which
+    of its trials ended the worker.
     """
 
     reason: str
@@ -67,6 +67,27 @@ class Beat:
     patience: float = 1.0
 
 
+@dataclass(frozen=True)
+class Leaves:
+    """What comes of a pack whose node is about to go: its state was given, and it can go on elsewhere."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What trains at the moment, and what waits for what.
+
+    `places` is how many packs the `nodes` can train at once, with their `gpus` if these train. `training` is
+    how many they do. `waiting` packs wait for a place, and `starting` workers for a node or for their start.
+    """
+
+    nodes: int
+    gpus: int
+    places: int
+    training: int
+    waiting: int
+    starting: int
+
+
 class Hangs(BaseException):
     """A pack has been silent for too long; what trains does not catch it by mistake."""
 
@@ -78,8 +99,8 @@ News = Checkpoint | Beat
 class Source(Protocol):
     """Where packs come from and results go.
 
-    `finished`, `ask` and `done` are called from one thread of the driver only, the others from the thread that
-    hears of the pack.
+    `finished`, `waiting`, `ask`, `done` and `works` are called from one thread of the driver only, the others
+    from the thread that hears of the pack.
     """
 
     @property
@@ -91,6 +112,14 @@ class Source(Protocol):
 
     def done(self, pack: Pack, outcome: Outcome) -> None:
         """What came of a pack."""
+
+    @property
+    def waiting(self) -> int:
+        """How many packs could be asked for at once."""
+        return 0
+
+    def works(self, load: Load) -> None:
+        """How much of what there is trains; told every few seconds, where packs train elsewhere."""
 
     def patience(self, pack: Pack) -> float:  # noqa: ARG002 - the same for every pack
         """Seconds without a sign of life after which a pack counts as hanging."""
@@ -110,17 +139,19 @@ def attempt(
     engine: str = Eager.name,
     begun: Checkpoint | None = None,
     save_every: float = SAVE_EVERY,
-) -> Generator[News, None, Outcome]:
+    leaving: Callable[[], bool] = lambda: False,
+) -> Generator[News, None, Outcome | Leaves]:
     """Train a pack, from the state `begun` if there is one; a fault is returned, not raised.
 
-    Every `save_every` minutes it yields the pack's state, and every few seconds a beat. This is the one place
-    that catches everything, also what a user's class raises to end the process. Only what the handler of a
-    signal raises goes through. Divergence never comes here: it is a result. The pack trains in float32, on
-    one thread; what it changed of the process is put back, and where that could have changed its numbers, it
-    has failed.
+    Every `save_every` minutes it yields the pack's state, and every few seconds a beat. When `leaving` says
+    that this process is about to be ended, it yields the state and returns Leaves. This is the one place that
+    catches everything, also what a user's class raises to end the process. Only what the handler of a signal
+    raises goes through. Divergence never comes here: it is a result. The pack trains in float32, on one
+    thread; what it changed of the process is put back, and where that could have changed its numbers, it has
+    failed.
     """
     with held() as changed:
-        outcome = yield from _attempt(pack, device, engine, begun, Pace(save_every))
+        outcome = yield from _attempt(pack, device, engine, begun, Pace(save_every), leaving)
     if changed and not isinstance(outcome, Failure):
         reason = f"what was trained changed {', '.join(changed)}; take that out: its numbers depend on it"
         return Failure(reason, reason)
@@ -128,15 +159,21 @@ def attempt(
 
 
 def _attempt(
-    pack: Pack, device: str, engine: str, begun: Checkpoint | None, pace: "Pace"
-) -> Generator[News, None, Outcome]:
+    pack: Pack,
+    device: str,
+    engine: str,
+    begun: Checkpoint | None,
+    pace: "Pace",
+    leaving: Callable[[], bool],
+) -> Generator[News, None, Outcome | Leaves]:
     with noted_signals() as received:
         training = None
         while True:
             try:
                 training = training or blocks(pack, device, engine, begun)
                 at_block = next(training)
-                state = at_block.state() if pace.save_due() else None
+                leaves = not at_block.finished and leaving()
+                state = at_block.state() if pace.save_due() or leaves else None
             except StopIteration as end:
                 results: list[Result] = end.value
                 return results
@@ -148,6 +185,8 @@ def _attempt(
             if state is not None:
                 yield state
                 pace.saved()
+            if leaves:
+                return Leaves()
             if at_block.finished:
                 yield Beat(MEASURING)
             elif pace.beat_due():

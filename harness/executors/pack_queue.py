@@ -1,13 +1,20 @@
 """The queue between the driver and its workers: packs go out, outcomes come back, lost packs go out again."""
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from harness.condition import Checkpoint, Pack, Trial
 from harness.executors.base import Failure, Outcome, Source
+
+LOOK_EVERY = 5.0
+"""Seconds between looks at what trains."""
+
+LINGER = 60.0
+"""Seconds without a pack after which a worker gives its place back, if others will do."""
 
 TRIES = 2
 """How often a pack may lose its worker on the way to one state before its trials are tried by halves."""
@@ -23,16 +30,22 @@ class PackQueue:
     """Packs of a source for workers that each have a thread of this process.
 
     `serve` runs in the driver's thread, and only it calls the source. All other methods may be called from
-    any thread. `slots` says how many workers there may be: so many packs are kept ready.
+    any thread. `slots` says how many workers there may be: so many packs are kept ready. `look` is called
+    every few seconds in the driver's thread.
     """
 
-    def __init__(self, source: Source, slots: Callable[[], int]) -> None:
+    def __init__(
+        self, source: Source, slots: Callable[[], int], look: Callable[[], object] = lambda: None
+    ) -> None:
         self._source = source
         self._slots = slots
+        self._look = look
         self._out = 0  # packs asked for that the source was not told of
         self._changed = threading.Condition()  # guards the next three
         self._ready: deque[Pack] = deque()
         self._training = 0
+        self._waiting = 0  # packs that could be asked for
+        self._looked = time.monotonic()
         self._over = False
         self._losses: Counter[str] = Counter()  # by pack_id, since the pack came as far as it has
         self._nodes_lost: Counter[str] = Counter()  # by pack_id
@@ -53,6 +66,9 @@ class PackQueue:
             for pack, outcome in self._back():
                 self._source.done(pack, outcome)
                 self._out -= 1
+            if time.monotonic() - self._looked > LOOK_EVERY:
+                self._look()
+                self._looked = time.monotonic()
 
     def fill(self) -> None:
         """Ask for as many packs as could be started at once."""
@@ -61,23 +77,29 @@ class PackQueue:
             with self._changed:
                 self._ready.append(pack)
                 self._changed.notify()
+        self._waiting = self._source.waiting
 
     def _back(self) -> list[tuple[Pack, Outcome]]:
-        """Wait for the next outcome; where no worker can be started, every pack has one."""
+        """Wait a while for the next outcome; where no worker can be started, every pack has one."""
         if self._no_workers is not None:
             with self._changed:
                 packs = list(self._ready)
                 self._ready.clear()
             return [(pack, self._no_workers) for pack in packs]
-        back = self._came_back.get()
+        try:
+            back = self._came_back.get(timeout=LOOK_EVERY)
+        except Empty:
+            return []
         if isinstance(back, BaseException):
             raise back
         return [] if back is None else [back]
 
-    def take(self) -> Pack | None:
-        """Wait for the next pack; None when the run is over."""
+    def take(self, spare: Callable[[], bool] = lambda: False) -> Pack | None:
+        """Wait for the next pack; None when the run is over, or after a while when `spare` says so."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._over)
+            while not self._changed.wait_for(lambda: self._ready or self._over, LINGER):
+                if spare():
+                    return None
             if self._over:
                 return None
             self._training += 1
@@ -133,9 +155,14 @@ class PackQueue:
             self._changed.notify()
 
     def useful(self) -> int:
-        """How many workers have something to do: packs that are ready or being trained."""
+        """How many workers have something to do: packs that train, are ready, or could be."""
         with self._changed:
-            return len(self._ready) + self._training
+            return self._waiting + len(self._ready) + self._training
+
+    def counts(self) -> tuple[int, int]:
+        """How many packs train, and how many wait for a worker."""
+        with self._changed:
+            return self._training, self._waiting + len(self._ready)
 
     def no_workers(self, failure: Failure) -> None:
         """No worker can be started: every pack that is ready, and every later one, has failed with this."""

@@ -1,4 +1,4 @@
-"""Packs on Ray Tune: this machine's cores, or a running cluster. The only Ray import.
+"""Packs on Ray Tune: this machine's cores, or a running cluster.
 
 One Tuner keeps the workers: each is a Tune trial that lives as long as the run. Packs and results pass Tune
 by. A thread of the driver's process serves each worker: it takes a pack from a queue, sends it to the
@@ -6,49 +6,41 @@ worker's actor, and waits for what comes of it. Tune's own state is thrown away:
 truth.
 """
 
-import logging
-import os
-import signal
-import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.executors.quiet import ENVIRONMENT, silence
+from harness.executors.quiet import prepare
 
-for _name, _value in ENVIRONMENT.items():
-    os.environ.setdefault(_name, _value)
+prepare()
 
 import ray
-import torch
 from ray import cloudpickle, tune
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
-from ray.job_config import JobConfig
 from ray.tune.error import TuneError
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from harness.condition import Checkpoint, Pack
-from harness.errors import ExecutorError, UserError, one_line, plain, shortened, text_of, whole
-from harness.executors.base import SAVE_EVERY, Beat, Failure, News, Outcome, Source, attempt, hanging
-from harness.executors.cluster import (
-    Capacity,
-    SearchPath,
-    check_fits,
-    check_reachable,
-    driver_path,
-    with_path,
+from harness.errors import ExecutorError, one_line, plain, shortened, text_of, whole
+from harness.executors.base import (
+    SAVE_EVERY,
+    Beat,
+    Failure,
+    Leaves,
+    Load,
+    News,
+    Outcome,
+    Source,
+    hanging,
 )
+from harness.executors.cluster import Capacity, check_fits, driver_path
 from harness.executors.pack_queue import PackQueue
+from harness.executors.ray_cluster import connect, gpus, refuse_two, watch_head
+from harness.executors.ray_worker import How, PackTrainable
 from harness.executors.slots import PATIENCE, Slots, WorkerLost
-from harness.held import in_main_thread
-
-ROOT = str(Path(__file__).parents[2])
-"""The folder that this package is imported from, which a worker needs before it can unpickle anything."""
 
 NODE_LOST = "its node has died"
 """What Ray says of an actor that went with its node."""
@@ -56,37 +48,8 @@ NODE_LOST = "its node has died"
 LOOK_AGAIN = 0.2
 """Seconds between looks at whether another worker is wanted."""
 
-
-@dataclass(frozen=True)
-class How:
-    """What a worker is told with every pack: where modules are looked for, the minutes between states."""
-
-    device: str
-    engine: str
-    path: SearchPath
-    save_every: float
-
-
-class PackTrainable(tune.Trainable):
-    """A worker: one Tune trial for as long as the run lasts. It trains the packs that the driver sends it."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        torch.set_num_threads(1)
-
-    def step(self) -> dict[str, Any]:
-        """Tell the driver whom to send packs to; Tune asks for no further step."""
-        return {"worker": ray.get_runtime_context().current_actor}
-
-    def train_pack(self, pack: Pack, how: How, begun: Checkpoint | None) -> Iterator[News | Outcome]:
-        """What is heard of a pack while it trains, and last what came of it."""
-        sys.path[:] = with_path(sys.path, how.path)
-        yield (yield from attempt(pack, how.device, how.engine, begun, how.save_every))
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing to save: a pack is recorded whole or trained again."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing to load."""
+GROWTH = 2
+"""How many times the packs that fit may be asked for: an autoscaler starts nodes for those that wait."""
 
 
 class StaysWithDriver:
@@ -103,14 +66,15 @@ class Over(BaseException):
 class SlotSearcher(StaysWithDriver, Searcher):
     """Suggests a trial for each worker that is wanted."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: Slots, device: str) -> None:
         super().__init__()
         self._slots = slots
+        self._device = device
 
     def suggest(self, trial_id: str) -> Any:
         if self._slots.queue.over:
             raise Over
-        return {"slot": trial_id} if self._slots.open(trial_id) else None
+        return {"slot": trial_id, "device": self._device} if self._slots.open(trial_id) else None
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing to learn."""
@@ -137,7 +101,7 @@ class SlotScheduler(StaysWithDriver, FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         for trial in tune_controller.get_trials():
-            if trial.trial_id in self._slots.gone:
+            if trial.trial_id in self._slots.gone or self._slots.give_up(trial.trial_id):
                 self._slots.gone.discard(trial.trial_id)
                 tune_controller.stop_trial(trial)
         return None
@@ -200,43 +164,83 @@ def run_ray(
     end. On GPUs each holds ceil(workers / GPUs) packs, by fractional resources. Raises UserError if Ray
     cannot be reached or started, or if no node can train a pack, and ExecutorError if Ray breaks down later.
     """
-    if ray.is_initialized():
-        raise UserError("Ray already runs in this process; call ray.shutdown() first, or use executor=serial")
+    refuse_two()
     connect(workers, address)
     try:
         per_pack = resources(device, workers)
-        check_fits(per_pack, ray.nodes(), address)  # type: ignore[no-untyped-call]
+        check_fits(per_pack, nodes(), address)
         how = How(device, engine, driver_path(), save_every)
-        serve(source, how, per_pack, workers if address else None)
+        serve(source, how, per_pack, workers, address)
     except (RayError, TuneError) as error:
         raise ExecutorError(f"Ray broke down in the middle of the run: {one_line(error)}") from error
     finally:
         ray.shutdown()
 
 
-def serve(source: Source, how: How, per_pack: dict[str, float], workers: int | None) -> None:
-    """Serve the source from this thread, while another one lets Tune keep the workers."""
-    limit = (lambda: workers) if workers else Capacity(per_pack, ray.nodes)
-    queue = PackQueue(source, limit)
-    slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, how, queue), alive, end)
+def serve(
+    source: Source, how: How, per_pack: dict[str, float], workers: int | None, address: str | None
+) -> None:
+    """Serve the source from this thread, while others let Tune keep the workers, and watch the head.
+
+    Without `workers` on a cluster, more are asked for than its nodes can have up: an autoscaler sees them.
+    """
+    fit = Capacity(per_pack, nodes)
+    limit = (lambda: workers or fit()) if workers or not address else lambda: GROWTH * fit()
+    queue = PackQueue(source, lambda: workers or fit(), lambda: source.works(load(queue, slots, fit, how)))
+    slots = Slots(queue, limit, fit, lambda worker, pack: train_on(worker, pack, how, queue), alive, end)
     queue.fill()  # so that Tune sees at once how many workers are wanted
-
-    def keep_workers() -> None:
-        try:
-            tune_slots(slots, per_pack)
-            queue.break_down(TuneError("Tune has ended"))
-        except Over:
-            pass
-        except BaseException as error:
-            queue.break_down(error)
-
-    tuning = threading.Thread(target=keep_workers, daemon=True)
-    tuning.start()
+    over = threading.Event()
+    looking = threading.Thread(target=fit.keep_looking, args=(over,), daemon=True)
+    watching = threading.Thread(target=watch_head, args=(queue.break_down, over), daemon=True)
+    tuning = threading.Thread(target=keep_workers, args=(slots, per_pack, how.device), daemon=True)
+    reachable = True
     try:
+        if address:
+            looking.start()
+            watching.start()
+        tuning.start()
         queue.serve()
+    except ExecutorError:
+        reachable = False  # the head
+        raise
     finally:
-        slots.close()
-        tuning.join(PATIENCE)
+        over.set()
+        slots.close(reachable)
+        if reachable:
+            tuning.join(PATIENCE)
+
+
+def nodes() -> list[dict[str, Any]]:
+    """The nodes of the cluster, as Ray lists them; ConnectionError if it cannot."""
+    try:
+        found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    except RayError as error:
+        raise ConnectionError(one_line(error)) from error
+    return found
+
+
+def keep_workers(slots: Slots, per_pack: dict[str, float], device: str) -> None:
+    """Let Tune keep the workers until the run is over; what ends it before breaks the run down."""
+    try:
+        tune_slots(slots, per_pack, device)
+        slots.queue.break_down(TuneError("Tune has ended"))
+    except Over:
+        pass
+    except BaseException as error:
+        slots.queue.break_down(error)
+
+
+def load(queue: PackQueue, slots: Slots, fit: Capacity, how: How) -> Load:
+    """What trains, and what waits for what."""
+    (training, waiting), (_, starting) = queue.counts(), slots.counts()
+    return Load(
+        nodes=fit.nodes,
+        gpus=fit.gpus if how.device == "cuda" else 0,
+        places=fit(),
+        training=training,
+        waiting=waiting,
+        starting=starting,
+    )
 
 
 def train_on(worker: Any, pack: Pack, how: How, queue: PackQueue) -> Outcome:
@@ -245,9 +249,12 @@ def train_on(worker: Any, pack: Pack, how: How, queue: PackQueue) -> Outcome:
     usual = patience = queue.patience(pack)
     try:
         while ray.wait([stream], timeout=patience, fetch_local=False)[0]:
-            news: News | Outcome = ray.get(next(stream))
+            news: News | Outcome | Leaves = ray.get(next(stream))
             if isinstance(news, Checkpoint):
                 queue.keep(pack, news)
+            elif isinstance(news, Leaves):
+                end(worker)
+                raise WorkerLost(lost(None), node_lost=True)
             elif not isinstance(news, Beat):
                 return news
             patience = usual * (news.patience if isinstance(news, Beat) else 1)
@@ -275,40 +282,13 @@ def end(worker: Any) -> None:
         ray.kill(worker)
 
 
-def connect(workers: int | None, address: str | None) -> None:
-    """Join the cluster at `address`, or start a Ray of our own; keep it quiet, and signals as they are."""
-    quiet: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "job_config": JobConfig(_py_driver_sys_path=[ROOT]),
-    }
-    on_terminate = signal.getsignal(signal.SIGTERM)
-    silence()
-    if not address:  # read when Ray starts: beside other programs, workers 15 steps down would starve
-        os.environ.setdefault("RAY_worker_niceness", "0")
-    try:
-        if address:
-            check_reachable(address)
-            ray.init(address=address, **quiet)
-        else:
-            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
-    except UserError:
-        raise
-    except Exception as error:
-        ray.shutdown()  # what had been started by then
-        raise UserError(f"Ray cannot be reached or started (address={address}): {one_line(error)}") from error
-    if in_main_thread():
-        signal.signal(signal.SIGTERM, on_terminate)  # Ray puts its own in place
-    silence()
-
-
-def tune_slots(slots: Slots, per_pack: dict[str, float]) -> None:
+def tune_slots(slots: Slots, per_pack: dict[str, float], device: str) -> None:
     """One Tuner with a trial for each worker, which leaves nothing on the disk."""
     with tempfile.TemporaryDirectory(prefix="stability-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(PackTrainable, per_pack),
             tune_config=tune.TuneConfig(
-                search_alg=SlotSearcher(slots), scheduler=SlotScheduler(slots), num_samples=-1
+                search_alg=SlotSearcher(slots, device), scheduler=SlotScheduler(slots), num_samples=-1
             ),
             run_config=tune.RunConfig(
                 name="packs",
@@ -324,7 +304,6 @@ def resources(device: str, workers: int | None) -> dict[str, float]:
     """What one pack holds while it trains: a core, and a share of a GPU on one."""
     if device == "cpu":
         return {"cpu": 1}
-    cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    gpus = int(cluster.get("GPU", 0))
-    per_gpu = max(1, -(-(workers or 1) // gpus)) if gpus else 1
+    there = gpus()
+    per_gpu = max(1, -(-(workers or 1) // there)) if there else 1
     return {"cpu": 1, "gpu": 1 / per_gpu}

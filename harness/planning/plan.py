@@ -128,6 +128,11 @@ class Plan:
         """Nothing is queued and nothing is out: every cohort is done, or stopped by a failure."""
         return not self._waiting and not self._running
 
+    @property
+    def waiting(self) -> int:
+        """How many packs could be asked for at once."""
+        return sum(map(len, self._waiting.values()))
+
     def ask(self) -> Pack | None:
         """The next pack to train; None while results are awaited, or when the plan is finished.
 

@@ -1,4 +1,4 @@
-"""A pack that meets a fault as a whole is tried by halves until the trial at fault is alone; the rest is recorded."""
+"""A pack that meets a fault is tried by halves until the trial at fault is alone; the rest is recorded."""
 
 import time
 
@@ -8,7 +8,7 @@ import torch
 from harness import FailedTrials, Listener, Space, run_space
 from harness.executors import base
 from harness.results import reader
-from tests.helpers import assert_same_tables, run_tiny
+from tests.helpers import run_tiny
 
 SPACE = Space(
     name="tiny", summary="", models=("rnn",), optimizers=("sgd",), lengths=(4,), max_norms=(1.0,),
@@ -114,25 +114,33 @@ def test_the_trial_at_fault_is_found_and_its_siblings_are_recorded_and_the_next_
 def test_a_trial_that_hangs_is_ended_and_named_and_the_others_are_recorded(tmp_path, monkeypatch):
     faulty(monkeypatch, lambda: time.sleep(60), has_the_one_at_fault)
     monkeypatch.setattr("harness.driver.patience.LONGER_THAN_EXPECTED", 0)
-    with pytest.raises(FailedTrials, match=r"1 trials failed.*it hangs: no block .* within 0.01 min \(hang_after\)"):
+    with pytest.raises(
+        FailedTrials, match=r"1 trials failed.*it hangs: no block .* within 0.01 min \(hang_after\)"
+    ):
         run(tmp_path, hang_after=0.01)
     assert len(reader.read(tmp_path / "tiny", "trials")) == 7
 
 
 def test_the_command_line_names_what_it_divides_and_the_trial_that_failed(tmp_path, monkeypatch, capsys):
     faulty(monkeypatch, raising(MemoryError("full")), lambda pack: pack.trials[0].seed == 0)
-    code = run_tiny(tmp_path, learning_rate="0.1", lr_trials=None, lr_batch=None, max_norms="1", seeds="2", max_steps="10")
+    code = run_tiny(
+        tmp_path, learning_rate="0.1", lr_trials=None, lr_batch=None, max_norms="1", seeds="2", max_steps="10"
+    )
     assert code == 1
     said = capsys.readouterr().err
-    assert "tried again in halves: 2 trials, the first palindrome rnn sgd T=4 max_norm=1 lr=0.1: MemoryError: full" in said
-    assert "failed: 1 trial, palindrome rnn sgd T=4 max_norm=1 lr=0.1 learning_rate=0.1 seed=0: MemoryError: full" in said
+    name = "palindrome rnn sgd T=4 max_norm=1 lr=0.1"
+    assert f"tried again in halves: 2 trials, the first {name}: MemoryError: full" in said
+    assert f"failed: 1 trial, {name} learning_rate=0.1 seed=0: MemoryError: full" in said
 
 
 def test_long_blocks_are_waited_for_longer_than_short_ones(tmp_path):
     from harness.driver.patience import Patience
     from harness.planning.plan import Plan
 
-    short, long = (Plan(Space(**{**vars(SPACE), "eval_every": every, "max_steps": every}), {}).ask() for every in (10, 10**6))
+    space = vars(SPACE)
+    short, long = (
+        Plan(Space(**{**space, "eval_every": every, "max_steps": every}), {}).ask() for every in (10, 10**6)
+    )
     patience = Patience(SPACE, 1)
     assert patience(short) == 60
     assert patience(long) > 60

@@ -1,4 +1,4 @@
-"""States of packs that train: cut anywhere, a run goes on from there to the same bits, and ignores what it must."""
+"""States of packs that train: a run that was cut goes on from there to the same bits."""
 
 import json
 import shutil

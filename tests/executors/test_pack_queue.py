@@ -78,7 +78,13 @@ def test_a_pack_that_loses_its_workers_is_divided_until_the_trial_at_fault_is_al
 def test_a_pack_that_took_too_much_memory_is_divided_at_once():
     source, tries = Crowds([Crowd(tuple(range(10)))]), []
     served(source, losing(tries, lambda queue, pack: queue.lose(pack, Failure("full", "full", True))))
-    assert [len(pack.trials) for pack in tries] == [10, 5, 1] or [len(p.trials) for p in tries] == [10, 5, 3, 2, 1]
+    assert [len(pack.trials) for pack in tries] == [10, 5, 1] or [len(p.trials) for p in tries] == [
+        10,
+        5,
+        3,
+        2,
+        1,
+    ]
     assert source.failures.keys() == {(4,)}
 
 

@@ -15,7 +15,7 @@ BROKEN = Failure("broken", "broken")
 
 def made(source, limit=2, train=lambda worker, pack: [], alive=lambda worker: True):
     queue = PackQueue(source, lambda: limit)
-    return Slots(queue, lambda: limit, train, alive, lambda worker: None)
+    return Slots(queue, lambda: limit, lambda: limit, train, alive, lambda worker: None)
 
 
 def opened(slots, names="abcdefgh"):

@@ -246,7 +246,9 @@ def test_a_pack_does_not_inherit_what_its_caller_has_set(what, monkeypatch):
     with held():
         seen = process_state()["torch"]
     CHANGED[what]()
-    monkeypatch.setattr("harness.executors.base.blocks", lambda *_: stepwise(lambda: process_state()["torch"]))
+    monkeypatch.setattr(
+        "harness.executors.base.blocks", lambda *_: stepwise(lambda: process_state()["torch"])
+    )
     assert outcome_of(attempt(make_pack(), "cpu")) == seen
 
 
