@@ -48,7 +48,7 @@ def run_space(
     `executor` is "ray" or "serial". Ray trains `workers` packs at a time, by default one per core; `address`
     "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
     `device` is "cpu", "cuda", or "auto": the GPUs of the cluster, or this machine's, if there are any.
-    `engine` is "eager", "compiled", or "auto": compiled where there is a C++ compiler. A folder keeps its own.
+    `engine` is "eager", "compiled", or "auto": what the folder has, else compiled where something can be.
     `yes` starts also what is beyond this machine's memory or a year of a core. Every `save_every` minutes the
     state of each pack that trains is kept below the folder: a killed worker or driver costs no more. A pack
     that finishes no block of updates for `hang_after` minutes, and for 50 times as long as one is expected to
