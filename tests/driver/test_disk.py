@@ -1,4 +1,4 @@
-"""A disk that fills up or becomes read-only while a run goes on: one line, and the same command goes on."""
+"""What happens around a run: a disk fills up or becomes read-only, a clock jumps, a second driver comes."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from harness.driver.terminal import Terminal
 from harness.results.reader import read
-from tests.helpers import assert_same_tables, run_tiny
+from tests.helpers import HELD, assert_same_tables, run_tiny, started_tiny, wait_until_held
 
 
 def mount(*arguments: str) -> bool:
@@ -103,3 +103,15 @@ def test_a_clock_that_jumps_while_a_run_goes_on_changes_nothing(jump, tmp_path, 
     then(monkeypatch, 2, lambda: offset.__setitem__(0, jump))
     assert run_tiny(tmp_path, "--save-every", "0") == 0
     assert_same_tables(tmp_path / "smoke", whole)
+
+
+@pytest.mark.slow
+def test_a_second_driver_on_one_folder_is_refused_and_the_first_one_goes_on_undisturbed(tmp_path, capsys):
+    with started_tiny(tmp_path, hold_after=2) as process:
+        wait_until_held(process, tmp_path)
+        assert run_tiny(tmp_path, models=HELD) == 2
+        assert "another run is writing to" in capsys.readouterr().err
+        assert process.poll() is None
+    assert len(read(tmp_path / "smoke", "trials")) == 4
+    assert run_tiny(tmp_path, models=HELD) == 0
+    assert len(read(tmp_path / "smoke", "trials")) == 10
