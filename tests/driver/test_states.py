@@ -200,3 +200,28 @@ def test_a_state_is_due_after_so_many_minutes_and_never_costs_more_than_its_shar
     assert not pace.beat_due()
     now[0] = 363
     assert pace.save_due()
+
+
+def test_a_pack_whose_process_is_about_to_go_hands_over_its_state_at_the_next_block():
+    training = base.attempt(PACK, "cpu", "eager", leaving=iter([False, False, True]).__next__)
+    heard = []
+    while True:
+        try:
+            heard.append(next(training))
+        except StopIteration as end:
+            assert end.value == base.Leaves()
+            break
+    (state,) = (news for news in heard if isinstance(news, Checkpoint))
+    assert state.metadata["step"] == 20
+
+
+def test_after_the_last_block_more_patience_is_asked_for_and_then_comes_what_came_of_it():
+    heard = []
+    training = base.attempt(PACK, "cpu", "eager", save_every=float("inf"))
+    while True:
+        try:
+            heard.append(next(training))
+        except StopIteration as end:
+            assert [result.trial for result in end.value] == list(PACK.trials)
+            break
+    assert heard[-1] == base.Beat(base.MEASURING)

@@ -27,11 +27,11 @@ def folder_in(results: Path) -> Path:
 
 
 @contextmanager
-def paced_run(results: Path, count: Path, seconds: str = "0.01"):
+def paced_run(results: Path, count: Path, seconds: str = "0.01", **changes: str | None):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PACED_COUNT", str(count))
         patch.setenv("PACED_SECONDS", seconds)
-        with started_tiny(results, *ON_RAY, **ONE_PACK) as process:
+        with started_tiny(results, *ON_RAY, **ONE_PACK | changes) as process:
             yield process
 
 

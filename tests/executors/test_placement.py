@@ -1,4 +1,4 @@
-"""Where packs train on a cluster: GPU packs on GPUs alone, as many nodes as there is work for, none in the tail."""
+"""Where packs train on a cluster: on GPUs if they ask for them, on as many nodes as there is work for."""
 
 import os
 import subprocess
@@ -61,7 +61,7 @@ def test_a_node_without_a_gpu_gets_no_gpu_pack_and_a_gpu_as_many_as_workers_say(
     from harness.driver.preflight import choose_device
 
     assert choose_device("auto", cluster.address) == "cpu"
-    with pytest.raises(UserError, match="device=cuda: no node of the cluster at .* has a GPU; known: cpu"):
+    with pytest.raises(UserError, match=r"device=cuda: no node of the cluster at .* has a GPU; known: cpu"):
         choose_device("cuda", cluster.address)
     cluster.add_node(num_cpus=4, num_gpus=2)
     assert choose_device("auto", cluster.address) == "cuda"
