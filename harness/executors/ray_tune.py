@@ -9,7 +9,6 @@ truth.
 import tempfile
 import threading
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from harness.executors.quiet import prepare
@@ -17,14 +16,14 @@ from harness.executors.quiet import prepare
 prepare()
 
 import ray
-from ray import cloudpickle, tune
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray import tune
+from ray.exceptions import RayError, RayTaskError
 from ray.tune.error import TuneError
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from harness.condition import Checkpoint, Pack
-from harness.errors import ExecutorError, one_line, plain, shortened, text_of, whole
+from harness.errors import ExecutorError, one_line, text_of, whole
 from harness.executors.base import (
     SAVE_EVERY,
     Beat,
@@ -39,11 +38,9 @@ from harness.executors.base import (
 from harness.executors.cluster import Capacity, check_fits, driver_path
 from harness.executors.pack_queue import PackQueue
 from harness.executors.ray_cluster import connect, gpus, refuse_two, watch_head
+from harness.executors.ray_faults import NODE_LOST, error_of, last_line, lost
 from harness.executors.ray_worker import How, PackTrainable
 from harness.executors.slots import PATIENCE, Slots, WorkerLost
-
-NODE_LOST = "its node has died"
-"""What Ray says of an actor that went with its node."""
 
 LOOK_AGAIN = 0.2
 """Seconds between looks at whether another worker is wanted."""
@@ -122,31 +119,6 @@ class SlotCallback(StaysWithDriver, tune.Callback):
             self._slots.changed.clear()
         if self._slots.queue.over:
             raise Over
-
-
-def error_of(trial: Any) -> BaseException | None:
-    """What ended a Tune trial: Trial.get_pickled_error looks where it is copied to only later."""
-    if trial.pickled_error_file is None:
-        return None
-    error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    return error
-
-
-def lost(error: BaseException | None) -> Failure:
-    """The fault that ended a pack's last worker, as far as Ray knows it."""
-    if isinstance(error, OutOfMemoryError):
-        reason = "its node ran out of memory, and Ray ended the worker that held it"
-        return Failure(reason, whole(error), divisible=True)
-    if error is None or (isinstance(error, RayActorError) and not error.actor_init_failed):
-        reason = "it ends its worker (killed, out of memory, a crash in C, os._exit), or its node went away"
-        return Failure(reason, whole(error) if error else reason)
-    return Failure(f"no worker could be started: {last_line(error)}", whole(error))
-
-
-def last_line(error: BaseException) -> str:
-    """What Ray says of a fault on a worker ends with the fault itself."""
-    lines = [line for line in text_of(error).splitlines() if line.strip()] or [type(error).__name__]
-    return plain(shortened(lines[-1]))
 
 
 def run_ray(

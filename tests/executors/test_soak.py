@@ -1,6 +1,6 @@
 """Kills at random: of the worker or the driver, at times drawn from a seed, until the run has finished.
 
-    SOAK_KILLS=200 SOAK_SEED=3 pytest -m ray tests/executors/test_soak.py
+SOAK_KILLS=200 SOAK_SEED=3 pytest -m ray tests/executors/test_soak.py
 """
 
 import os
