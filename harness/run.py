@@ -30,6 +30,15 @@ OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 OBJECTS_BETWEEN_COLLECTIONS = 50_000
 """What is imported makes a million objects that stay; Python would look for garbage in them 1,500 times."""
 
+MINUTES = {
+    "--save-every": (5.0, "keep the state of packs that train, so that a fault costs no more"),
+    "--hang-after": (
+        10.0,
+        "end a pack without finished updates for so long, and for 50 times its usual time",
+    ),
+}
+"""Arguments that are minutes: their default, and what they do."""
+
 
 @with_streams
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,20 +138,10 @@ def parser() -> argparse.ArgumentParser:
         default="auto",
         help="compiled C++ where this machine has a compiler, or torch (eager)",
     )
-    parser.add_argument(
-        "--save-every",
-        type=real_number,
-        default=5.0,
-        metavar="MINUTES",
-        help="keep the state of packs that train, so that a fault costs no more (default: 5)",
-    )
-    parser.add_argument(
-        "--hang-after",
-        type=real_number,
-        default=10.0,
-        metavar="MINUTES",
-        help="end a pack that finishes no updates for so long, and for 50 times its usual time (default: 10)",
-    )
+    for name, (minutes, what) in MINUTES.items():
+        parser.add_argument(
+            name, type=real_number, default=minutes, metavar="MINUTES", help=f"{what} (default: {minutes:g})"
+        )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
     parser.add_argument(
         "--yes", action="store_true", help="start also what is beyond this machine's memory or a core-year"
