@@ -22,6 +22,9 @@ NOT_MAPPED = ("vmap", "atching rule")
 NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
 """What torch says, in a RuntimeError, of memory that it did not get."""
 
+MOST_CAUSES = 10
+"""Exceptions that are looked at of those that led to one: such a chain may be a circle."""
+
 SAVE_EVERY = 5.0
 """Minutes of training after which the state of a pack is kept, so that no more is ever lost."""
 
@@ -203,13 +206,26 @@ def fault_of(error: BaseException) -> Failure:
     """The fault that an exception of a training was, with what helps to mend it."""
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
         error = error.__cause__  # what a generator makes of it
-    said = text_of(error)
-    if any(words in said for words in NOT_MAPPED):
+    if any(words in text_of(error) for words in NOT_MAPPED):
         error.add_note("If the model cannot be mapped by torch.func.vmap, set vectorizable = False on it.")
-    no_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(words in said for words in NO_MEMORY)
-    )
-    return replace(Failure.of(error), divisible=no_memory)
+    return replace(Failure.of(error), divisible=any(map(lacked_memory, led_to(error))))
+
+
+def led_to(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those that led to it, the nearest first; no more than a few."""
+    led: BaseException | None = error
+    for _ in range(MOST_CAUSES):
+        if led is None:
+            return
+        yield led
+        led = led.__cause__ or led.__context__
+
+
+def lacked_memory(error: BaseException) -> bool:
+    """Whether an exception says that there was too little memory."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in text_of(error) for words in NO_MEMORY)
 
 
 class Pace:

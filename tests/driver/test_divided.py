@@ -59,6 +59,19 @@ def faulty(patch, fault, at_fault):
     patch.setattr(base, "blocks", blocks)
 
 
+def wrapped() -> Exception:
+    """As the registry raises what a model's constructor did."""
+    try:
+        raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes")
+    except RuntimeError as error:
+        said = ValueError("model 'x' cannot be built")
+        said.__cause__ = error
+        return said
+
+
+NO_MEMORY.append(wrapped())
+
+
 def raising(error):
     def fault():
         raise error
