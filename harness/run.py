@@ -138,9 +138,9 @@ def parser() -> argparse.ArgumentParser:
         default="auto",
         help="compiled C++ where this machine has a compiler, or torch (eager)",
     )
-    for name, (minutes, what) in MINUTES.items():
+    for name, (minutes, does) in MINUTES.items():
         parser.add_argument(
-            name, type=real_number, default=minutes, metavar="MINUTES", help=f"{what} (default: {minutes:g})"
+            name, type=real_number, default=minutes, metavar="MINUTES", help=f"{does} (default: {minutes:g})"
         )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
     parser.add_argument(
