@@ -16,7 +16,7 @@ from harness.arguments import Parser
 from harness.errors import ExecutorError, FailedTrials, RecordsError, UserError, whole
 from harness.own import use_our_analysis
 from harness.pipes import with_streams
-from harness.reading import whole_number
+from harness.reading import real_number, whole_number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +29,15 @@ OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 OBJECTS_BETWEEN_COLLECTIONS = 50_000
 """What is imported makes a million objects that stay; Python would look for garbage in them 1,500 times."""
+
+MINUTES = {
+    "--save-every": (5.0, "keep the state of packs that train, so that a fault costs no more"),
+    "--hang-after": (
+        10.0,
+        "end a pack without finished updates for so long, and for 50 times its usual time",
+    ),
+}
+"""Arguments that are minutes: their default, and what they do."""
 
 
 @with_streams
@@ -77,7 +86,9 @@ def follow(
     space = chosen_space(arguments)
     how = {
         name: getattr(arguments, name)
-        for name in ("executor", "workers", "address", "device", "engine", "yes", "take_over")
+        for name in (
+            "executor", "workers", "address", "device", "engine", "yes", "take_over", "save_every", "hang_after",
+        )  # fmt: skip
     }
     if arguments.dry_run:
         from harness.driver.dry_run import print_dry_run
@@ -136,6 +147,10 @@ def parser() -> argparse.ArgumentParser:
         default="auto",
         help="compiled C++ where this machine has a compiler, or torch (eager)",
     )
+    for name, (minutes, does) in MINUTES.items():
+        parser.add_argument(
+            name, type=real_number, default=minutes, metavar="MINUTES", help=f"{does} (default: {minutes:g})"
+        )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
     parser.add_argument(
         "--yes", action="store_true", help="start also what is beyond this machine's memory or a core-year"

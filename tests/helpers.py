@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,15 @@ def trained(pack: Pack, device: str = "cpu", engine: str = "eager") -> list[Log]
         training.advance()
     training.results()
     return training.logs
+
+
+def outcome_of(training: Generator[Any, None, Any]) -> Any:
+    """What a training that says something now and then returns in the end."""
+    while True:
+        try:
+            next(training)
+        except StopIteration as end:
+            return end.value
 
 
 def end_weights(log: Log) -> torch.Tensor:

@@ -56,7 +56,7 @@ def test_a_run_leaves_tables_studies_a_report_and_its_definition(whole):
 @pytest.mark.contract
 def test_a_second_run_trains_nothing(whole, monkeypatch, capsys):
     before = {p: p.stat().st_mtime_ns for p in whole.rglob("*.parquet")}
-    monkeypatch.setattr("harness.executors.base.train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("harness.executors.base.blocks", lambda *_: pytest.fail("trained again"))
     assert run_tiny(whole.parent) == 0
     assert before == {p: p.stat().st_mtime_ns for p in whole.rglob("*.parquet")}
     output = capsys.readouterr()
@@ -162,7 +162,7 @@ def test_a_bug_in_a_model_is_recorded_as_failed_and_retried(tmp_path, monkeypatc
         raise RuntimeError("matrix is on fire")
 
     with monkeypatch.context() as patch:
-        patch.setattr("harness.executors.base.train", broken)
+        patch.setattr("harness.executors.base.blocks", broken)
         assert run_tiny(tmp_path) == 1
     output = capsys.readouterr()
     assert "matrix is on fire" in output.err

@@ -4,16 +4,19 @@ import errno
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from harness.condition import Pack, Result
+from harness.condition import Checkpoint, Pack
 from harness.driver.interrupts import terminated_as_interrupted, uninterrupted
 from harness.driver.listeners import Audience, Listener, Start
+from harness.driver.patience import Patience
 from harness.driver.preflight import Job, check_job
+from harness.driver.states import States
 from harness.errors import FailedTrials, RecordsError
-from harness.executors.base import Failure, one_thread
+from harness.executors.base import HANG_AFTER, SAVE_EVERY, Failure, Load, Outcome, Source, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.growth import check_growth
 from harness.planning.plan import Plan
@@ -36,6 +39,8 @@ def run_space(
     engine: str = "auto",
     yes: bool = False,
     take_over: bool = False,
+    save_every: float = SAVE_EVERY,
+    hang_after: float = HANG_AFTER,
     listeners: Iterable[Listener] = (),
     argv: Sequence[str] | None = None,
 ) -> Path | str:
@@ -46,10 +51,12 @@ def run_space(
 
     `executor` is "ray" or "serial". Ray trains `workers` packs at a time, by default one per core; `address`
     "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
-    `device` is "cpu", "cuda", or "auto": this machine's GPU if it has one. `engine` is "eager",
-    "compiled", or "auto": compiled where there is a C++ compiler; a folder keeps its own.
-    `yes` starts also what is beyond this machine's memory or a year of a core. The same call again does only
-    what is missing.
+    `device` is "cpu", "cuda", or "auto": the GPUs of the cluster, or this machine's, if there are any.
+    `engine` is "eager", "compiled", or "auto": what the folder has, else compiled where something can be.
+    `yes` starts also what is beyond this machine's memory or a year of a core. Every `save_every` minutes the
+    state of each pack that trains is kept below the folder: a killed worker or driver costs no more. A pack
+    that finishes no block of updates for `hang_after` minutes, and for 50 times as long as one is expected to
+    take, is ended. The same call again does only what is missing.
 
     Nothing is printed: `listeners` are told what goes on. No report is written:
     `analysis.report.write_report(analysis.load.load(folder))` does that. `argv` is the command line that this
@@ -71,6 +78,8 @@ def run_space(
             engine=engine,
             yes=yes,
             take_over=take_over,
+            save_every=save_every,
+            hang_after=hang_after,
         )
         return carry_out(job, Audience(listeners), argv)
 
@@ -79,7 +88,7 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path 
     """Train what a checked job lacks; see `run_space`."""
     with closing(open_records(job, argv)) as recorder:
         plan = Plan(job.space, reader.objectives(job.folder))
-        driver = Driver(plan, recorder, audience)
+        driver = Driver(plan, recorder, audience, job)
         start = Start(
             space=job.space,
             folder=job.folder,
@@ -93,6 +102,7 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path 
                 with terminated_as_interrupted():
                     execute(driver, job)
                 driver.check_kept()
+                driver.clear_states()
             except BaseException:
                 with suppress(OSError, RecordsError):  # what ended the run says more
                     recorder.check_lock()
@@ -163,22 +173,26 @@ def execute(driver: "Driver", job: Job) -> None:
     if driver.finished:
         return
     if job.executor == "serial":
-        run_serial(driver, job.device, job.engine)
+        run_serial(driver, job.device, job.engine, job.save_every)
         return
     if job.address is None:  # read when Ray is imported: a Ray of our own listens on loopback only
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     from harness.executors.ray_tune import run_ray
 
-    run_ray(driver, job.device, job.engine, job.workers, job.address)
+    run_ray(driver, job.device, job.engine, job.workers, job.address, job.save_every)
 
 
-class Driver:
+class Driver(Source):
     """Between plan, records and listeners: the source that executors draw from, the only writer."""
 
-    def __init__(self, plan: Plan, recorder: Writer, audience: Audience) -> None:
+    def __init__(self, plan: Plan, recorder: Writer, audience: Audience, job: Job) -> None:
         self._plan = plan
         self._recorder = recorder
         self._audience = audience
+        self._device = job.device
+        self._patience = Patience(job.space, job.hang_after)
+        self._states = States(recorder.folder, job.definition)
+        self._states.clear()
         self._recorded: list[str] = []  # files of the packs that this run recorded
         self.failed_trials = 0
         self.first_failure = ""
@@ -188,14 +202,38 @@ class Driver:
         """Nothing more will be asked for."""
         return self._plan.finished
 
+    @property
+    def waiting(self) -> int:
+        """How many packs could be asked for at once."""
+        return self._plan.waiting
+
+    def works(self, load: Load) -> None:
+        """Tell the listeners how much of what there is trains."""
+        self._audience.works(load)
+
     def ask(self) -> Pack | None:
         """The next pack, if one is ready."""
         return self._plan.ask()
 
-    def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
+    def patience(self, pack: Pack) -> float:
+        """Seconds without a sign of life after which a pack counts as hanging."""
+        return self._patience(pack)
+
+    def begun(self, pack: Pack) -> Checkpoint | None:
+        """The state that a pack goes on from, if one is kept."""
+        return self._states.of(pack)
+
+    def keep(self, pack: Pack, state: Checkpoint) -> None:
+        """Keep the state of a pack that trains."""
+        self._states.keep(pack, state)
+
+    def done(self, pack: Pack, outcome: Outcome) -> None:
         """Record what came of a pack, count it as done only then, and tell the listeners last."""
         with uninterrupted():
             self.check_kept(last=1)
+            if isinstance(outcome, Failure) and outcome.divisible and len(pack.trials) > 1:
+                self._divide(pack, outcome)
+                return
             if isinstance(outcome, Failure):
                 self._recorder.write_failure(pack, outcome.reason, outcome.error)
                 self._plan.fail(pack)
@@ -205,7 +243,21 @@ class Driver:
                 self._recorder.write_pack(pack, outcome)
                 self._recorded.append(f"trials/{pack.pack_id}.parquet")
                 self._plan.tell(pack, outcome)
+            self._states.forget(pack)
             self._audience.done(pack, outcome)
+
+    def _divide(self, pack: Pack, failure: Failure) -> None:
+        """Have the halves of a pack tried: each is recorded, or has failed, on its own."""
+        self._plan.divide(pack)
+        self._states.forget(pack)
+        if self._device != "cpu":
+            rounding = f"; on {self._device} numbers are rounded by how many trials train together"
+            failure = replace(failure, reason=f"{failure.reason}{rounding}")
+        self._audience.divided(pack, failure)
+
+    def clear_states(self) -> None:
+        """The run has finished: whatever is left of states belongs to packs that nobody will ask for."""
+        self._states.clear(whole=not self.failed_trials)
 
     def check_kept(self, last: int = 0) -> None:
         """Raise FileNotFoundError if a pack that this run recorded is gone; look at the `last`, 0 for all."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.condition import Pack, Result
-from harness.executors.base import Failure
+from harness.executors.base import Failure, Load
 from harness.planning.cost import Workload
 from harness.planning.space import Space
 
@@ -54,6 +54,12 @@ class Listener(Protocol):
     def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
         """What came of a pack is recorded: a result for each of its trials, or the fault of all."""
 
+    def divided(self, pack: Pack, failure: Failure) -> None:
+        """A pack met a fault, such as too little memory; its trials are tried again, in two packs of half."""
+
+    def works(self, load: Load) -> None:
+        """How much of what there is trains at the moment, every few seconds on Ray."""
+
     def closed(self, error: BaseException | None) -> None:
         """The run is over; `error` is what ended it early (KeyboardInterrupt for Ctrl-C), or None."""
 
@@ -80,6 +86,14 @@ class Audience:
     def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
         """Tell every listener that has not raised."""
         self._tell(lambda listener: listener.done(pack, outcome))
+
+    def divided(self, pack: Pack, failure: Failure) -> None:
+        """Tell every listener that has not raised."""
+        self._tell(lambda listener: listener.divided(pack, failure))
+
+    def works(self, load: Load) -> None:
+        """Tell every listener that has not raised."""
+        self._tell(lambda listener: listener.works(load))
 
     def _close(self, error: BaseException | None) -> None:
         self._attentive = list(self._all)

@@ -15,6 +15,7 @@ from harness.driver.places import folder_of
 from harness.driver.sizes import check_size
 from harness.driver.tryout import try_out
 from harness.errors import UserError
+from harness.executors.base import HANG_AFTER, SAVE_EVERY
 from harness.planning.space import Space
 
 EXECUTORS = ("ray", "serial")
@@ -25,7 +26,8 @@ DEVICES = ("auto", "cpu", "cuda")
 class Job:
     """A run that may start: its space is sound, and its folder holds this definition, a smaller one, or none.
 
-    `workers` and `address` are for executor "ray"; None is its default. `notes` has a line for each thing
+    `workers` and `address` are for executor "ray"; None is its default. `save_every` and `hang_after`
+    are minutes. `notes` has a line for each thing
     that is worth knowing: models that run eagerly, and what models named by import path were found to have.
     """
 
@@ -37,6 +39,8 @@ class Job:
     address: str | None
     device: str
     engine: str
+    save_every: float
+    hang_after: float
     notes: tuple[str, ...]
     take_over: bool = False
 
@@ -52,12 +56,16 @@ def check_job(
     engine: str = "auto",
     yes: bool = False,
     take_over: bool = False,
+    save_every: float = SAVE_EVERY,
+    hang_after: float = HANG_AFTER,
 ) -> Job:
     """The job as it will be done, with its device and engine; UserError or RecordsError if it cannot be.
 
     What is beyond this machine's memory or a year of a core asks for `yes`: see `harness.driver.sizes`.
     """
     check_executor(space, executor, workers, address)
+    check_minutes("save_every", save_every)
+    check_minutes("hang_after", hang_after)
     check_size(space, executor=executor, workers=workers, address=address, yes=yes)
     device = choose_device(device, address)
     engine, notes = choose_engine(engine, device, results, space)
@@ -73,19 +81,34 @@ def check_job(
         address=address,
         device=device,
         engine=engine,
+        save_every=save_every,
+        hang_after=hang_after,
         notes=tuple(notes),
         take_over=take_over,
     )
 
 
+def check_minutes(name: str, value: float) -> None:
+    """Raise UserError unless it is a number of minutes; inf is never."""
+    if not value >= 0:
+        raise UserError(f"{name}={value} is not allowed; expected a number of minutes >= 0, or inf for never")
+
+
 def choose_device(wanted: str, address: str | None) -> str:
-    """The device to train on; 'auto' is this machine's GPU if there is one."""
+    """The device to train on; 'auto' is the GPUs of the cluster at `address`, or this machine's, if any."""
     if wanted not in DEVICES:
         raise UserError(f"device={wanted} is not known; known: {', '.join(DEVICES)}")
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available and address is None:  # a cluster's GPUs may be on other hosts
-        raise UserError("device=cuda: torch sees no GPU here; known: cpu")
-    return wanted if wanted != "auto" else "cuda" if available else "cpu"
+    if wanted == "cpu":
+        return wanted
+    if address is not None:
+        from harness.executors.ray_cluster import gpus_at
+
+        available, where = gpus_at(address) > 0, f"no node of the cluster at {address} has a GPU"
+    else:
+        available, where = torch.cuda.is_available(), "torch sees no GPU here"
+    if wanted == "cuda" and not available:
+        raise UserError(f"device=cuda: {where}; known: cpu")
+    return "cuda" if available else "cpu"
 
 
 def check_executor(space: Space, executor: str, workers: int | None, address: str | None) -> None:

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from harness.condition import Outcome, Result
+from harness.executors.base import Load
 from harness.planning.cost import Cost, Workload
 
 PLAIN_EVERY = 15.0
@@ -31,6 +32,7 @@ class RunProgress:
         self._new = 0
         self._outcomes: Counter[str] = Counter()
         self._cost = Cost()
+        self._load: Load | None = None
         self._console = console
         self._started = time.monotonic()
         self._last_line = self._started
@@ -73,6 +75,11 @@ class RunProgress:
         self._outcomes[Outcome.FAILED] += trials
         self._show()
 
+    def works(self, load: Load) -> None:
+        """So much of what there is trains; it is shown of more than one node."""
+        self._load = load if load.nodes > 1 else None
+        self._show()
+
     def line(self) -> str:
         """The state in one line."""
         return fitting(f"{self.recorded} of {self._total} trials: ", self._pieces())
@@ -90,6 +97,7 @@ class RunProgress:
         return [
             *(f"{outcome} {self._outcomes[outcome]}" for outcome in (Outcome.STABLE, *failed)),
             self._eta(elapsed),
+            *(said_of(self._load) if self._load else ()),
             *(f"{outcome} {self._outcomes[outcome]}" for outcome in others),
             f"{60 * self._new / elapsed:.0f}/min",
         ]
@@ -108,6 +116,19 @@ class RunProgress:
         if not self._console.is_terminal and now - self._last_line > PLAIN_EVERY:
             self._last_line = now
             self._console.print(self.line(), soft_wrap=True, highlight=False)
+
+
+def said_of(load: Load) -> list[str]:
+    """What trains, and what waits for what: `3 nodes, 8 GPUs, 8 of 8 places train, 12 packs wait`."""
+    pieces = [f"{load.nodes} nodes", f"{load.gpus} GPUs" if load.gpus else ""]
+    pieces += [f"{load.training} of {load.places} places train"]
+    pieces += [f"{load.starting} workers start or wait for a node" if load.starting else ""]
+    idle = load.places - load.training - load.starting
+    if load.waiting:
+        pieces += [f"{load.waiting} packs wait for a place"]
+    elif idle > 0:
+        pieces += [f"{idle} places wait for a pack"]
+    return [piece for piece in pieces if piece]
 
 
 def fitting(start: str, pieces: Iterable[str], width: int | None = None) -> str:

@@ -9,7 +9,7 @@ from harness.condition import Pack, Result
 from harness.driver.listeners import Listener, Start
 from harness.driver.progress import RunProgress
 from harness.errors import plain
-from harness.executors.base import Failure
+from harness.executors.base import Failure, Load
 from harness.pipes import silence
 
 
@@ -39,6 +39,14 @@ def consoles() -> tuple[Console, Console]:
     width = None if sys.stdout.isatty() else 120
     out = LastingConsole(markup=False, emoji=False, highlight=False, soft_wrap=True, width=width)
     return out, LastingConsole(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def named(pack: Pack) -> str:
+    """A pack of one trial by what tells it from every other; a larger one by its size and first condition."""
+    first = pack.trials[0]
+    if len(pack.trials) == 1:
+        return f"1 trial, {first.condition} learning_rate={first.learning_rate:g} seed={first.seed}"
+    return f"{len(pack.trials)} trials, the first {first.condition}"
 
 
 class Terminal(Listener):
@@ -75,11 +83,19 @@ class Terminal(Listener):
             count = len(pack.trials)
             self._failed += count
             self._progress.add_failed(count)
-            self._err.print(f"failed: {count} trials, the first {pack.trials[0].condition}: {outcome.reason}")
+            self._err.print(f"failed: {named(pack)}: {outcome.reason}")
             if self._tracebacks:
                 self._err.print(outcome.error)
         else:
             self._progress.add(outcome)
+
+    def divided(self, pack: Pack, failure: Failure) -> None:
+        """Say what is tried again, and why."""
+        self._err.print(f"tried again in halves: {named(pack)}: {failure.reason}")
+
+    def works(self, load: Load) -> None:
+        """Show how much of a cluster trains."""
+        self._progress.works(load)
 
     def closed(self, error: BaseException | None) -> None:
         """Take the bar away; unless a fault ended the run, print the summary and write the report."""

@@ -1,12 +1,12 @@
 """What must hold before a cluster trains: Ray answers, a pack fits on a node, modules are found there."""
 
-import math
 import os
 import socket
 import sys
 import sysconfig
-import time
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,11 @@ def check_fits(
         for node in held[:SHOWN_NODES]
     )
     where = f"the cluster at {address}" if address else "the Ray of this machine"
-    remedy = "; use device=cpu, or nodes with GPUs" if "gpu" in per_pack else ""
+    remedy = (
+        "; use device=cpu, or nodes with GPUs (an autoscaler starts them for a run that has one)"
+        if "gpu" in per_pack
+        else ""
+    )
     raise UserError(
         f"no node of {where} has the {wanted} that a pack needs; they have: {has or 'nothing'}{remedy}"
     )
@@ -64,7 +68,8 @@ def check_fits(
 class Capacity:
     """How many packs the nodes that are alive can train at once, if nothing else runs there; at least 1.
 
-    `nodes` lists them. It is asked again every few seconds, because nodes come and go.
+    `nodes` lists them. Nodes come and go, and a list may be long in coming: `keep_looking` asks for it again
+    every few seconds, in a thread of its own, so that nobody else waits.
     """
 
     def __init__(
@@ -72,16 +77,25 @@ class Capacity:
     ) -> None:
         self._per_pack = per_pack
         self._nodes = nodes
-        self._looked = -math.inf
-        self._found = 1
+        self.look()
 
     def __call__(self) -> int:
-        """The number of packs."""
-        if time.monotonic() - self._looked > LOOK_AGAIN:
-            self._looked = time.monotonic()
-            held = [node["Resources"] for node in self._nodes() if node["Alive"]]
-            self._found = max(1, sum(map(self._packs, held)))
+        """The number of packs, when it was last looked."""
         return self._found
+
+    def look(self) -> None:
+        """Ask for the nodes; of those that can train a pack, count the packs, themselves and their GPUs."""
+        alive = [node["Resources"] for node in self._nodes() if node["Alive"]]
+        able = {number: packs for number, held in enumerate(alive) if (packs := self._packs(held))}
+        self._found = max(1, sum(able.values()))
+        self.nodes = len(able)
+        self.gpus = sum(int(alive[number].get("GPU", 0)) for number in able)
+
+    def keep_looking(self, over: threading.Event) -> None:
+        """Look again and again until it is `over`."""
+        while not over.wait(LOOK_AGAIN):
+            with suppress(OSError):  # what is known stays
+                self.look()
 
     def _packs(self, node: Mapping[str, float]) -> int:
         return min(int(node.get(name.upper(), 0) / share + 1e-6) for name, share in self._per_pack.items())

@@ -1,6 +1,7 @@
 """What keeps Ray quiet, and out of what is ours."""
 
 import logging
+import os
 
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files per trial
@@ -15,6 +16,12 @@ ENVIRONMENT = {
     "RAY_ENABLE_AUTO_CONNECT": "0",  # what ends late starts no Ray again
 }
 """Variables that Ray and Tune read when they are imported."""
+
+
+def prepare() -> None:
+    """Set what Ray and Tune read when they are imported."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
 
 def silence() -> None:

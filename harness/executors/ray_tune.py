@@ -1,4 +1,4 @@
-"""Packs on Ray Tune: this machine's cores, or a running cluster. The only Ray import.
+"""Packs on Ray Tune: this machine's cores, or a running cluster.
 
 One Tuner keeps the workers: each is a Tune trial that lives as long as the run. Packs and results pass Tune
 by. A thread of the driver's process serves each worker: it takes a pack from a queue, sends it to the
@@ -6,72 +6,47 @@ worker's actor, and waits for what comes of it. Tune's own state is thrown away:
 truth.
 """
 
-import logging
-import os
-import signal
-import sys
 import tempfile
 import threading
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from harness.executors.quiet import ENVIRONMENT, silence
+from harness.executors.quiet import prepare
 
-for _name, _value in ENVIRONMENT.items():
-    os.environ.setdefault(_name, _value)
+prepare()
 
 import ray
-import torch
-from ray import cloudpickle, tune
-from ray.exceptions import RayActorError, RayError, RayTaskError
-from ray.job_config import JobConfig
+from ray import tune
+from ray.exceptions import RayError, RayTaskError
 from ray.tune.error import TuneError
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from harness.condition import Pack, Result
-from harness.errors import ExecutorError, UserError, one_line, plain, shortened, text_of, whole
-from harness.executors.base import Failure, Source, attempt
-from harness.executors.cluster import (
-    Capacity,
-    SearchPath,
-    check_fits,
-    check_reachable,
-    driver_path,
-    with_path,
+from harness.condition import Checkpoint, Pack
+from harness.errors import ExecutorError, one_line, text_of, whole
+from harness.executors.base import (
+    SAVE_EVERY,
+    Beat,
+    Failure,
+    Leaves,
+    Load,
+    News,
+    Outcome,
+    Source,
+    hanging,
 )
-from harness.executors.pack_queue import LOST_WORKER_RETRIES, Outcome, PackQueue
+from harness.executors.cluster import Capacity, check_fits, driver_path
+from harness.executors.pack_queue import PackQueue
+from harness.executors.ray_cluster import connect, gpus, refuse_two, watch_head
+from harness.executors.ray_faults import NODE_LOST, error_of, last_line, lost
+from harness.executors.ray_worker import How, PackTrainable
 from harness.executors.slots import PATIENCE, Slots, WorkerLost
-from harness.held import in_main_thread
-
-ROOT = str(Path(__file__).parents[2])
-"""The folder that this package is imported from, which a worker needs before it can unpickle anything."""
 
 LOOK_AGAIN = 0.2
 """Seconds between looks at whether another worker is wanted."""
 
-
-class PackTrainable(tune.Trainable):
-    """A worker: one Tune trial for as long as the run lasts. It trains the packs that the driver sends it."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        torch.set_num_threads(1)
-
-    def step(self) -> dict[str, Any]:
-        """Tell the driver whom to send packs to; Tune asks for no further step."""
-        return {"worker": ray.get_runtime_context().current_actor}
-
-    def train_pack(self, pack: Pack, device: str, engine: str, path: SearchPath) -> list[Result] | Failure:
-        """What came of a pack."""
-        sys.path[:] = with_path(sys.path, path)
-        return attempt(pack, device, engine)
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing to save: a pack is recorded whole or trained again."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing to load."""
+GROWTH = 2
+"""How many times the packs that fit may be asked for: an autoscaler starts nodes for those that wait."""
 
 
 class StaysWithDriver:
@@ -88,14 +63,15 @@ class Over(BaseException):
 class SlotSearcher(StaysWithDriver, Searcher):
     """Suggests a trial for each worker that is wanted."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: Slots, device: str) -> None:
         super().__init__()
         self._slots = slots
+        self._device = device
 
     def suggest(self, trial_id: str) -> Any:
         if self._slots.queue.over:
             raise Over
-        return {"slot": trial_id} if self._slots.open(trial_id) else None
+        return {"slot": trial_id, "device": self._device} if self._slots.open(trial_id) else None
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing to learn."""
@@ -122,7 +98,7 @@ class SlotScheduler(StaysWithDriver, FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         for trial in tune_controller.get_trials():
-            if trial.trial_id in self._slots.gone:
+            if trial.trial_id in self._slots.gone or self._slots.give_up(trial.trial_id):
                 self._slots.gone.discard(trial.trial_id)
                 tune_controller.stop_trial(trial)
         return None
@@ -145,30 +121,14 @@ class SlotCallback(StaysWithDriver, tune.Callback):
             raise Over
 
 
-def error_of(trial: Any) -> BaseException | None:
-    """What ended a Tune trial: Trial.get_pickled_error looks where it is copied to only later."""
-    if trial.pickled_error_file is None:
-        return None
-    error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    return error
-
-
-def lost(error: BaseException | None) -> Failure:
-    """The fault that ended a pack's last worker, as far as Ray knows it."""
-    if error is None or (isinstance(error, RayActorError) and not error.actor_init_failed):
-        tries = LOST_WORKER_RETRIES + 1
-        reason = f"the worker was lost {tries} times (killed, out of memory, or its node went away)"
-        return Failure(reason, whole(error) if error else reason)
-    return Failure(f"no worker could be started: {last_line(error)}", whole(error))
-
-
-def last_line(error: BaseException) -> str:
-    """What Ray says of a fault on a worker ends with the fault itself."""
-    lines = [line for line in text_of(error).splitlines() if line.strip()] or [type(error).__name__]
-    return plain(shortened(lines[-1]))
-
-
-def run_ray(source: Source, device: str, engine: str, workers: int | None, address: str | None) -> None:
+def run_ray(
+    source: Source,
+    device: str,
+    engine: str,
+    workers: int | None,
+    address: str | None,
+    save_every: float = SAVE_EVERY,
+) -> None:
     """Train until the source has finished, `workers` packs at a time (default: one per core or GPU).
 
     With an address ('auto' or host:port) a running cluster is joined, and left as it is. Nodes that join it
@@ -176,55 +136,107 @@ def run_ray(source: Source, device: str, engine: str, workers: int | None, addre
     end. On GPUs each holds ceil(workers / GPUs) packs, by fractional resources. Raises UserError if Ray
     cannot be reached or started, or if no node can train a pack, and ExecutorError if Ray breaks down later.
     """
-    if ray.is_initialized():
-        raise UserError("Ray already runs in this process; call ray.shutdown() first, or use executor=serial")
+    refuse_two()
     connect(workers, address)
     try:
         per_pack = resources(device, workers)
-        check_fits(per_pack, ray.nodes(), address)  # type: ignore[no-untyped-call]
-        serve(source, device, engine, per_pack, workers if address else None)
+        check_fits(per_pack, nodes(), address)
+        how = How(device, engine, driver_path(), save_every)
+        serve(source, how, per_pack, workers, address)
     except (RayError, TuneError) as error:
         raise ExecutorError(f"Ray broke down in the middle of the run: {one_line(error)}") from error
     finally:
         ray.shutdown()
 
 
-def serve(source: Source, device: str, engine: str, per_pack: dict[str, float], workers: int | None) -> None:
-    """Serve the source from this thread, while another one lets Tune keep the workers."""
-    limit = (lambda: workers) if workers else Capacity(per_pack, ray.nodes)
-    how = (device, engine, driver_path())
-    queue = PackQueue(source, limit)
-    slots = Slots(queue, limit, lambda worker, pack: train_on(worker, pack, *how), alive, end)
+def serve(
+    source: Source, how: How, per_pack: dict[str, float], workers: int | None, address: str | None
+) -> None:
+    """Serve the source from this thread, while others let Tune keep the workers, and watch the head.
+
+    Without `workers` on a cluster, more are asked for than its nodes can have up: an autoscaler sees them.
+    """
+    fit = Capacity(per_pack, nodes)
+    limit = (lambda: workers or fit()) if workers or not address else lambda: GROWTH * fit()
+    queue = PackQueue(source, lambda: workers or fit(), lambda: source.works(load(queue, slots, fit, how)))
+    slots = Slots(queue, limit, fit, lambda worker, pack: train_on(worker, pack, how, queue), alive, end)
     queue.fill()  # so that Tune sees at once how many workers are wanted
-
-    def keep_workers() -> None:
-        try:
-            tune_slots(slots, per_pack)
-            queue.break_down(TuneError("Tune has ended"))
-        except Over:
-            pass
-        except BaseException as error:
-            queue.break_down(error)
-
-    tuning = threading.Thread(target=keep_workers, daemon=True)
-    tuning.start()
+    over = threading.Event()
+    looking = threading.Thread(target=fit.keep_looking, args=(over,), daemon=True)
+    watching = threading.Thread(target=watch_head, args=(queue.break_down, over), daemon=True)
+    tuning = threading.Thread(target=keep_workers, args=(slots, per_pack, how.device), daemon=True)
+    reachable = True
     try:
+        if address:
+            looking.start()
+            watching.start()
+        tuning.start()
         queue.serve()
+    except ExecutorError:
+        reachable = False  # the head
+        raise
     finally:
-        slots.close()
-        tuning.join(PATIENCE)
+        over.set()
+        slots.close(reachable)
+        if reachable:
+            tuning.join(PATIENCE)
 
 
-def train_on(worker: Any, pack: Pack, device: str, engine: str, path: SearchPath) -> Outcome:
-    """Send a pack to a worker's actor, and wait for what comes of it; WorkerLost if the actor dies."""
+def nodes() -> list[dict[str, Any]]:
+    """The nodes of the cluster, as Ray lists them; ConnectionError if it cannot."""
     try:
-        outcome: Outcome = ray.get(worker.train_pack.remote(pack, device, engine, path))
+        found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    except RayError as error:
+        raise ConnectionError(one_line(error)) from error
+    return found
+
+
+def keep_workers(slots: Slots, per_pack: dict[str, float], device: str) -> None:
+    """Let Tune keep the workers until the run is over; what ends it before breaks the run down."""
+    try:
+        tune_slots(slots, per_pack, device)
+        slots.queue.break_down(TuneError("Tune has ended"))
+    except Over:
+        pass
+    except BaseException as error:
+        slots.queue.break_down(error)
+
+
+def load(queue: PackQueue, slots: Slots, fit: Capacity, how: How) -> Load:
+    """What trains, and what waits for what."""
+    (training, waiting), (_, starting) = queue.counts(), slots.counts()
+    return Load(
+        nodes=fit.nodes,
+        gpus=fit.gpus if how.device == "cuda" else 0,
+        places=fit(),
+        training=training,
+        waiting=waiting,
+        starting=starting,
+    )
+
+
+def train_on(worker: Any, pack: Pack, how: How, queue: PackQueue) -> Outcome:
+    """Send a pack to a worker's actor, and wait for what comes of it; WorkerLost if the actor dies."""
+    stream = worker.train_pack.remote(pack, how, queue.begun(pack))
+    usual = patience = queue.patience(pack)
+    try:
+        while ray.wait([stream], timeout=patience, fetch_local=False)[0]:
+            news: News | Outcome | Leaves = ray.get(next(stream))
+            if isinstance(news, Checkpoint):
+                queue.keep(pack, news)
+            elif isinstance(news, Leaves):
+                end(worker)
+                raise WorkerLost(lost(None), node_lost=True)
+            elif not isinstance(news, Beat):
+                return news
+            patience = usual * (news.patience if isinstance(news, Beat) else 1)
     except RayTaskError as error:  # the actor lives
         return Failure(last_line(error), whole(error))
     except RayError as error:
         end(worker)  # it may only be out of reach
-        raise WorkerLost(lost(error)) from error
-    return outcome
+        raise WorkerLost(lost(error), NODE_LOST in text_of(error)) from error
+    end(worker)
+    raise WorkerLost(hanging(patience))
 
 
 def alive(worker: Any) -> bool:
@@ -242,40 +254,13 @@ def end(worker: Any) -> None:
         ray.kill(worker)
 
 
-def connect(workers: int | None, address: str | None) -> None:
-    """Join the cluster at `address`, or start a Ray of our own; keep it quiet, and signals as they are."""
-    quiet: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "job_config": JobConfig(_py_driver_sys_path=[ROOT]),
-    }
-    on_terminate = signal.getsignal(signal.SIGTERM)
-    silence()
-    if not address:  # read when Ray starts: beside other programs, workers 15 steps down would starve
-        os.environ.setdefault("RAY_worker_niceness", "0")
-    try:
-        if address:
-            check_reachable(address)
-            ray.init(address=address, **quiet)
-        else:
-            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
-    except UserError:
-        raise
-    except Exception as error:
-        ray.shutdown()  # what had been started by then
-        raise UserError(f"Ray cannot be reached or started (address={address}): {one_line(error)}") from error
-    if in_main_thread():
-        signal.signal(signal.SIGTERM, on_terminate)  # Ray puts its own in place
-    silence()
-
-
-def tune_slots(slots: Slots, per_pack: dict[str, float]) -> None:
+def tune_slots(slots: Slots, per_pack: dict[str, float], device: str) -> None:
     """One Tuner with a trial for each worker, which leaves nothing on the disk."""
     with tempfile.TemporaryDirectory(prefix="stability-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(PackTrainable, per_pack),
             tune_config=tune.TuneConfig(
-                search_alg=SlotSearcher(slots), scheduler=SlotScheduler(slots), num_samples=-1
+                search_alg=SlotSearcher(slots, device), scheduler=SlotScheduler(slots), num_samples=-1
             ),
             run_config=tune.RunConfig(
                 name="packs",
@@ -291,7 +276,6 @@ def resources(device: str, workers: int | None) -> dict[str, float]:
     """What one pack holds while it trains: a core, and a share of a GPU on one."""
     if device == "cpu":
         return {"cpu": 1}
-    cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    gpus = int(cluster.get("GPU", 0))
-    per_gpu = max(1, -(-(workers or 1) // gpus)) if gpus else 1
+    there = gpus()
+    per_gpu = max(1, -(-(workers or 1) // there)) if there else 1
     return {"cpu": 1, "gpu": 1 / per_gpu}

@@ -10,6 +10,7 @@ a long pack at the end.
 
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.condition import FIRST_TUNING_SEED, Condition, Pack, Result, Trial
@@ -130,6 +131,11 @@ class Plan:
         """Nothing is queued and nothing is out: every cohort is done, or stopped by a failure."""
         return not self._waiting and not self._running
 
+    @property
+    def waiting(self) -> int:
+        """How many packs could be asked for at once."""
+        return sum(map(len, self._waiting.values()))
+
     def ask(self) -> Pack | None:
         """The next pack to train; None while results are awaited, or when the plan is finished.
 
@@ -163,6 +169,13 @@ class Plan:
         """This pack failed: its cohort finishes what is out and stops there; the next run tries again."""
         self._running[pack.pack_id].failed = True
         self._returned(pack)
+
+    def divide(self, pack: Pack) -> None:
+        """This pack met a fault: ask for its trials again, in two packs of half, before its siblings."""
+        cohort, middle = self._running.pop(pack.pack_id), len(pack.trials) // 2
+        halves = [replace(pack, trials=part) for part in (pack.trials[:middle], pack.trials[middle:])]
+        self._waiting.setdefault(cohort, deque()).extendleft(reversed(halves))
+        cohort.packs_out += 1
 
     def _returned(self, pack: Pack) -> None:
         cohort = self._running.pop(pack.pack_id)

@@ -6,7 +6,7 @@ I input, K steps of a block, U measured updates.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import torch
@@ -39,10 +39,40 @@ CHECKED: dict[tuple[Any, ...], Rounding] = {}
 
 def train(pack: Pack, device: str = "cpu", engine: str = Eager.name) -> list[Result]:
     """Train every trial of the pack and say how each ended, in the order of the pack."""
-    training = Training(pack, device, engine)
+    steps = blocks(pack, device, engine)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            results: list[Result] = end.value
+            return results
+
+
+def blocks(
+    pack: Pack, device: str = "cpu", engine: str = Eager.name, begun: Checkpoint | None = None
+) -> Generator["Training", None, list[Result]]:
+    """Train as `train` does, from the state `begun` if it is one of this pack; the training after each block.
+
+    Before the first block it is there once, as it begins.
+    """
+    training = begin(pack, device, engine, begun)
+    yield training
     while not training.finished:
         training.advance()
+        yield training
     return training.results()
+
+
+def begin(pack: Pack, device: str, engine: str, begun: Checkpoint | None) -> "Training":
+    """A training that goes on from `begun`; from the start where that is None or no state of this pack."""
+    training = Training(pack, device, engine)
+    if begun is None:
+        return training
+    try:
+        training.restore(begun)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        return Training(pack, device, engine)
+    return training
 
 
 class Training:

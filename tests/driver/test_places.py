@@ -277,7 +277,7 @@ def test_interrupted_before_the_start_nothing_is_promised(more, tmp_path, monkey
 
 
 ENDS = {
-    "harness.executors.base.train": "No trial is recorded; the same command starts again",
+    "harness.executors.base.blocks": "No trial is recorded; the same command starts again",
     "harness.driver.summary.write_report": "16 of 16 trials are recorded; the same command writes the report",
 }
 

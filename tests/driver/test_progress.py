@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from harness.condition import Outcome
-from harness.driver.progress import RunProgress, Workload, fitting
+from harness.driver.progress import RunProgress, Workload, fitting, said_of
+from harness.executors.base import Load
 from tests.helpers import a_result, make_trial
 
 ENDED = {Outcome.STABLE: 1200, Outcome.DIVERGED: 300, Outcome.UNSOLVED: 70, Outcome.RECOVERED: 5}
@@ -70,3 +71,32 @@ def test_before_the_first_result_it_says_how_many():
 )
 def test_pieces_that_do_not_fit_are_left_out_whole(width, line):
     assert fitting("a: ", ["bb", "cccc", "d"], width) == line
+
+
+def load(**changes):
+    fields = dict(nodes=3, gpus=8, places=8, training=8, waiting=0, starting=0)
+    return Load(**fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (load(waiting=12), "3 nodes, 8 GPUs, 8 of 8 places train, 12 packs wait for a place"),
+        (load(gpus=0, training=6), "3 nodes, 6 of 8 places train, 2 places wait for a pack"),
+        (
+            load(gpus=0, training=6, waiting=1, starting=2),
+            "3 nodes, 6 of 8 places train, 2 workers start or wait for a node, 1 packs wait for a place",
+        ),
+    ],
+)
+def test_what_trains_on_a_cluster_and_what_waits_for_what(known, said):
+    assert ", ".join(said_of(known)) == said
+
+
+def test_the_line_says_so_of_several_nodes_and_not_of_one():
+    shown, _ = progress(OUTCOMES, 200)
+    shown.works(load())
+    assert "8 of 8 places train" in shown.line()
+    assert shown.narrow_line(40).startswith("1655/10080: stable 1200")
+    shown.works(load(nodes=1))
+    assert "places" not in shown.line()

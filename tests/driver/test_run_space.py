@@ -98,14 +98,14 @@ def test_a_listener_that_raises_loses_no_result_and_deafens_no_other(tmp_path, w
 def test_failed_trials_are_raised_when_everything_else_is_done(tmp_path, monkeypatch):
     from harness.executors import base
 
-    def train(pack, *how, real=base.train):
+    def train(pack, *how, real=base.blocks):
         if pack.trials[0].learning_rate == 1.0:
             raise RuntimeError("matrix is on fire")
         return real(pack, *how)
 
     heard = Heard()
     with monkeypatch.context() as patch:
-        patch.setattr("harness.executors.base.train", train)
+        patch.setattr("harness.executors.base.blocks", train)
         with pytest.raises(FailedTrials, match=r"3 trials failed, the first .* matrix is on fire") as caught:
             run(tmp_path, heard, pack_size=3)
     assert (caught.value.folder, caught.value.count) == (tmp_path / "tiny", 3)

@@ -3,13 +3,13 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.executors import base
-from harness.executors.base import Failure
+from harness.executors.base import Failure, Source
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,17 @@ class Nap:
     def pack_id(self) -> str:
         return str(self.number)
 
+    @property
+    def trials(self) -> tuple[int, ...]:
+        return (self.number,)
+
     def __reduce__(self):
         return arrived, (self.number, self.seconds, self.kills, self.marks)
 
 
 def arrived(*fields: Any) -> Nap:
     """A nap that another process sent here: from now on this one sleeps instead of training."""
-    base.train = nap
+    base.blocks = nap
     return Nap(*fields)
 
 
@@ -45,7 +49,8 @@ class Rested:
     ended: float
 
 
-def nap(pack: Nap, device: str, engine: str) -> Rested:
+def nap(pack: Nap, *how: Any) -> Iterator[None]:
+    """Instead of the blocks of a training: one that is over when the pack has slept."""
     from ray import get_runtime_context
 
     begun = time.time()
@@ -56,9 +61,10 @@ def nap(pack: Nap, device: str, engine: str) -> Rested:
             os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(pack.seconds)
     return Rested(os.getpid(), get_runtime_context().get_node_id(), begun, time.time())
+    yield
 
 
-class Naps:
+class Naps(Source):
     """A source of naps, which remembers what came of them, and calls `heard` after each."""
 
     def __init__(self, naps: list[Nap], heard: Callable[["Naps"], object] = lambda _: None) -> None:
@@ -91,3 +97,30 @@ class Naps:
 
     def nodes(self) -> set[str]:
         return {rested.node for rested in self.rested.values()}
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """A pack of several trials, which are numbers."""
+
+    trials: tuple[int, ...]
+
+    @property
+    def pack_id(self) -> str:
+        return str(self.trials)
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        return self.trials
+
+
+class Crowds(Naps):
+    """A source of crowds, which divides those that it is told to."""
+
+    def done(self, pack: Crowd, outcome: list | Failure) -> None:
+        if isinstance(outcome, Failure) and outcome.divisible and len(pack.trials) > 1:
+            middle = len(pack.trials) // 2
+            self._out.remove(pack.number)
+            self._left[:0] = [Crowd(pack.trials[:middle]), Crowd(pack.trials[middle:])]
+        else:
+            super().done(pack, outcome)

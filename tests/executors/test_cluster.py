@@ -3,6 +3,7 @@
 import socket
 import sysconfig
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -116,8 +117,16 @@ def test_nodes_that_join_count_when_it_looks_again(monkeypatch):
     assert capacity() == 1
     nodes.append(node(CPU=2.0))
     assert capacity() == 1, "it does not look every time"
-    monkeypatch.setattr(cluster, "LOOK_AGAIN", 0)
-    assert capacity() == 3
+    over = threading.Event()
+    monkeypatch.setattr(cluster, "LOOK_AGAIN", 0.01)
+    looking = threading.Thread(target=capacity.keep_looking, args=(over,), daemon=True)
+    looking.start()
+    deadline = time.monotonic() + 5
+    while capacity() != 3:
+        assert time.monotonic() < deadline
+    over.set()
+    looking.join(5)
+    assert not looking.is_alive()
 
 
 LIBRARY = sysconfig.get_path("stdlib")

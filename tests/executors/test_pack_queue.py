@@ -4,9 +4,10 @@ import threading
 
 import pytest
 
+from harness.condition import Checkpoint
 from harness.executors.base import Failure
-from harness.executors.pack_queue import LOST_WORKER_RETRIES, PackQueue
-from tests.executors.naps import Nap, Naps
+from harness.executors.pack_queue import NODES_LOST, TRIES, TRIES_ALONE, PackQueue
+from tests.executors.naps import Crowd, Crowds, Nap, Naps
 
 GONE = Failure("gone", "gone")
 
@@ -41,22 +42,69 @@ def test_every_pack_comes_back_once_and_the_source_hears_of_it_in_the_thread_tha
     assert set(heard) == {here}
 
 
-def test_a_pack_that_loses_its_workers_is_tried_three_times_and_no_other_is_lost():
-    source = Naps([Nap(n) for n in range(10)])
-    tries = []
+def losing(tries, lose=lambda queue, pack: queue.lose(pack, GONE)):
+    """A worker that pack 4 ends each time."""
 
     def worker(queue):
         while (pack := queue.take()) is not None:
-            if pack.number == 4:
+            if 4 in pack.trials:
                 tries.append(pack)
-                queue.lose(pack, GONE)
+                lose(queue, pack)
             else:
                 queue.hand_back(pack, [])
 
-    served(source, worker)
-    assert len(tries) == 1 + LOST_WORKER_RETRIES
+    return worker
+
+
+def test_a_trial_that_loses_its_workers_is_tried_a_few_times_and_no_other_is_lost():
+    source, tries = Naps([Nap(n) for n in range(10)]), []
+    served(source, losing(tries))
+    assert len(tries) == TRIES_ALONE
     assert source.failures == {4: GONE}
     assert len(source.rested) == 9
+
+
+def test_a_pack_that_loses_its_workers_is_divided_until_the_trial_at_fault_is_alone():
+    source, tries = Crowds([Crowd(tuple(range(10)))]), []
+    served(source, losing(tries))
+    assert source.failures.keys() == {(4,)}
+    assert sorted(n for trials in source.rested for n in trials) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    sizes = [len(pack.trials) for pack in tries]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes.count(10) == TRIES
+    assert sizes.count(1) <= TRIES_ALONE
+
+
+def test_a_pack_that_took_too_much_memory_is_divided_at_once():
+    source, tries = Crowds([Crowd(tuple(range(10)))]), []
+    served(source, losing(tries, lambda queue, pack: queue.lose(pack, Failure("full", "full", True))))
+    assert [len(pack.trials) for pack in tries] == [10, 5, 1] or [len(p.trials) for p in tries] == [
+        10,
+        5,
+        3,
+        2,
+        1,
+    ]
+    assert source.failures.keys() == {(4,)}
+
+
+def test_a_pack_whose_nodes_go_away_is_tried_again_and_again_but_not_for_ever():
+    source, tries = Naps([Nap(n) for n in range(10)]), []
+    served(source, losing(tries, lambda queue, pack: queue.lose(pack, GONE, node_lost=True)))
+    assert len(tries) == NODES_LOST
+    assert source.failures == {4: GONE}
+
+
+def test_a_pack_that_comes_further_each_time_has_all_its_tries_again():
+    source, tries = Naps([Nap(n) for n in range(10)]), []
+
+    def further(queue, pack):
+        step = min(len(tries), 20)
+        queue.keep(pack, Checkpoint({}, {"step": step}))
+        queue.lose(pack, GONE)
+
+    served(source, losing(tries, further))
+    assert len(tries) == 20 + TRIES - 1, "until it comes no further"
 
 
 def test_a_pack_is_tried_again_by_another_worker_while_the_others_go_on():

@@ -15,7 +15,7 @@ BROKEN = Failure("broken", "broken")
 
 def made(source, limit=2, train=lambda worker, pack: [], alive=lambda worker: True):
     queue = PackQueue(source, lambda: limit)
-    return Slots(queue, lambda: limit, train, alive, lambda worker: None)
+    return Slots(queue, lambda: limit, lambda: limit, train, alive, lambda worker: None)
 
 
 def opened(slots, names="abcdefgh"):
@@ -97,3 +97,36 @@ def test_any_other_fault_of_a_thread_ends_the_run():
     with pytest.raises(ConnectionError, match="away"):
         mine.queue.serve()
     mine.close()
+
+
+def test_a_worker_that_stays_without_a_pack_gives_its_place_back_while_the_other_trains(monkeypatch):
+    monkeypatch.setattr("harness.executors.pack_queue.LINGER", 0.05)
+    over, training = threading.Event(), []
+
+    def train(worker, pack):
+        training.append(worker)
+        assert over.wait(5)
+        return []
+
+    mine = made(Naps([Nap(0)]), train=train)
+    mine.queue.fill()
+    mine.up("a", "a")
+    mine.up("b", "b")
+    assert mine.changed.wait(5)
+    assert {*training, *mine.gone} == {"a", "b"}
+    assert mine.counts() == (1, 0)
+    over.set()
+    mine.close()
+
+
+def test_a_worker_that_is_not_up_when_there_is_nothing_left_for_it_is_given_up(monkeypatch):
+    monkeypatch.setattr("harness.executors.pack_queue.LINGER", -1)
+    mine = made(Naps([Nap(0)]))
+    mine.queue.fill()
+    assert mine.open("a")
+    assert not mine.give_up("a"), "there is a pack for it"
+    mine.queue.hand_back(mine.queue.take(), [])
+    assert mine.give_up("a")
+    assert mine.counts() == (0, 0)
+    mine.up("a", "worker")
+    assert mine.counts() == (0, 0), "it comes too late"

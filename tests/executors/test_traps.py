@@ -20,7 +20,7 @@ from harness.executors import Failure, attempt
 from harness.held import held
 from harness.models.rnn import RNN
 from harness.results import reader
-from tests.helpers import assert_same_tables, contract, make_pack, mostly_contract
+from tests.helpers import assert_same_tables, contract, make_pack, mostly_contract, outcome_of
 
 TRAPS = []
 """What the next model that is built does, once."""
@@ -221,14 +221,20 @@ CHANGED = {
 }
 
 
+def stepwise(train):
+    """A training without blocks."""
+    yield from ()
+    return train()
+
+
 @pytest.mark.usefixtures("_as_before")
 @pytest.mark.parametrize("what", [n if n != "deterministic" else contract(n) for n in CHANGED])
 def test_a_pack_that_changes_what_numbers_depend_on_has_failed_and_the_next_does_not_inherit_it(
     what, monkeypatch
 ):
     before = process_state()
-    monkeypatch.setattr("harness.executors.base.train", lambda *_: CHANGED[what]())
-    outcome = attempt(make_pack(), "cpu")
+    monkeypatch.setattr("harness.executors.base.blocks", lambda *_: stepwise(CHANGED[what]))
+    outcome = outcome_of(attempt(make_pack(), "cpu"))
     assert isinstance(outcome, Failure)
     assert what in outcome.reason
     assert process_state() == before
@@ -240,8 +246,10 @@ def test_a_pack_does_not_inherit_what_its_caller_has_set(what, monkeypatch):
     with held():
         seen = process_state()["torch"]
     CHANGED[what]()
-    monkeypatch.setattr("harness.executors.base.train", lambda *_: process_state()["torch"])
-    assert attempt(make_pack(), "cpu") == seen
+    monkeypatch.setattr(
+        "harness.executors.base.blocks", lambda *_: stepwise(lambda: process_state()["torch"])
+    )
+    assert outcome_of(attempt(make_pack(), "cpu")) == seen
 
 
 @pytest.mark.parametrize(
@@ -252,13 +260,13 @@ def test_what_a_signal_raises_ends_the_run_and_not_the_pack(number, ends, monkey
         signal.raise_signal(number)
         time.sleep(60)
 
-    monkeypatch.setattr("harness.executors.base.train", train)
+    monkeypatch.setattr("harness.executors.base.blocks", train)
     with held(), pytest.raises(ends):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))
-        attempt(make_pack(), "cpu")
+        outcome_of(attempt(make_pack(), "cpu"))
 
 
 def test_divergence_is_still_a_result():
-    (result,) = attempt(make_pack(learning_rate=1e6, max_steps=30), "cpu")
+    (result,) = outcome_of(attempt(make_pack(learning_rate=1e6, max_steps=30), "cpu"))
     assert result.outcome in ("diverged", "unsolved")
     assert math.isfinite(result.summary["objective"])

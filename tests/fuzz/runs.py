@@ -47,7 +47,7 @@ def with_a_failure(finished: Path, folder: Path) -> Path:
     for file in [path for path in copy.rglob("*") if path.stem in {*failed["pack_id"], *failed["trial_id"]}]:
         file.unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.executors.base.train", on_fire)
+        patch.setattr("harness.executors.base.blocks", on_fire)
         main(text_arguments(folder, folder / "results"))
     return copy
 

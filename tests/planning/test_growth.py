@@ -83,7 +83,7 @@ def test_a_run_goes_on_where_a_model_has_gained_an_option(tmp_path, monkeypatch,
     capsys.readouterr()
     monkeypatch.setattr(Warm, "__module__", "harness.models.reservoir")
     monkeypatch.setitem(models._classes, "reservoir", Warm)
-    monkeypatch.setattr("harness.executors.base.train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("harness.executors.base.blocks", lambda *_: pytest.fail("trained again"))
     assert main(command) == 0
     assert f"{len(before)} already done" in capsys.readouterr().err
 
