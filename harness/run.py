@@ -125,9 +125,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
         "--engine",
-        choices=("auto", "eager", "compiled"),
+        choices=("auto", "eager", "compiled", "captured"),
         default="auto",
-        help="compiled C++ where this machine has a compiler, or torch (eager)",
+        help="compiled C++ where this machine has a compiler, or torch (eager); captured: CUDA graphs",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and start nothing")
     parser.add_argument(

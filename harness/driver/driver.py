@@ -43,7 +43,7 @@ def run_space(
     `executor` is "ray" or "serial". Ray trains `workers` packs at a time, by default one per core; `address`
     "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
     `device` is "cpu", "cuda", or "auto": this machine's GPU if it has one. `engine` is "eager",
-    "compiled", or "auto": compiled where there is a C++ compiler; a folder keeps its own.
+    "compiled", "captured", or "auto": compiled where there is a C++ compiler; a folder keeps its own.
     `yes` starts also what is beyond this machine's memory or a year of a core. The same call again does only
     what is missing.
 
