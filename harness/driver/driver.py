@@ -16,11 +16,13 @@ from harness.errors import FailedTrials
 from harness.executors.base import Failure, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.growth import check_growth
-from harness.planning.plan import Plan
+from harness.planning.plan import Plan, resumed
 from harness.planning.space import Space
 from harness.probes import measure_columns, probe_columns
 from harness.results import reader
+from harness.results.folder import Folder
 from harness.results.provenance import provenance
+from harness.results.schema import JOURNAL
 from harness.results.writer import Writer
 from harness.training.loop import build_task, levels_of
 
@@ -72,7 +74,7 @@ def run_space(
 def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path:
     """Train what a checked job lacks; see `run_space`."""
     with closing(open_records(job, argv)) as recorder:
-        plan = Plan(job.space, reader.objectives(job.folder))
+        plan = resumed(job.space, job.folder)
         driver = Driver(plan, recorder, audience)
         start = Start(
             space=job.space,
@@ -194,6 +196,8 @@ class Driver:
                 self.failed_trials += len(pack.trials)
                 self.first_failure = self.first_failure or f"{pack.trials[0].condition}: {outcome.reason}"
             else:
+                if not self._recorded:
+                    outdate_studies(self._recorder.folder)
                 self._recorder.write_pack(pack, outcome)
                 self._recorded.append(f"trials/{pack.pack_id}.parquet")
                 self._plan.tell(pack, outcome)
@@ -209,9 +213,15 @@ class Driver:
                 )
 
 
+def outdate_studies(folder: Folder) -> None:
+    """Empty the export of the Optuna studies, if there is one: trials join that it does not have."""
+    if folder.exists(JOURNAL):
+        folder.write_whole(JOURNAL, lambda _file: None)
+
+
 def write_studies(plan: Plan, folder: Path) -> None:
-    """Export the Optuna studies, if there are any, for Optuna Dashboard."""
-    if not plan.space.tuned:
+    """Export the Optuna studies, if there are any, for Optuna Dashboard; nothing if no trial has joined."""
+    if not plan.space.tuned or Folder.of(folder).content(JOURNAL):
         return
     from harness.planning.study import export
 

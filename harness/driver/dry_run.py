@@ -15,7 +15,7 @@ from harness.driver.preflight import Job, check_job
 from harness.driver.rates import Rates, measured_rates
 from harness.executors.base import one_thread
 from harness.planning.cost import Workload
-from harness.planning.plan import Plan
+from harness.planning.plan import resumed
 from harness.planning.space import Space
 from harness.results import reader
 
@@ -91,9 +91,8 @@ def left_of(job: Job) -> tuple[Counter[Workload], int]:
 
     A plan is made only if something is recorded: it holds every trial of its first rounds.
     """
-    objectives = reader.objectives(job.folder)
-    if objectives:
-        plan = Plan(job.space, objectives)
+    if reader.committed_files(job.folder, "trials"):
+        plan = resumed(job.space, job.folder)
         return plan.left(), plan.total
     left: Counter[Workload] = Counter()
     for condition in job.space.conditions():

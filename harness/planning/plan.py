@@ -7,98 +7,42 @@ on what trials have cost so far. The cohort that will take longest goes first, s
 a long pack at the end.
 """
 
+import heapq
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
 
-from harness.condition import FIRST_TUNING_SEED, Condition, Pack, Result, Trial
+from harness.condition import Condition, Pack, Result, Trial
+from harness.planning.cohort import Cohort, Objectives
 from harness.planning.cost import Cost, Workload
 from harness.planning.fits import has_text
+from harness.planning.recall import Tried, tried_in
 from harness.planning.space import Space
+from harness.results.reader import recorded_trials
 
-if TYPE_CHECKING:
-    from harness.planning.study import Study
-
-Round = list[Trial]
-Objectives = Mapping[str, float]  # by trial_id
-
-
-class Cohort:
-    """Siblings on their way through tuning and report, one round of trials at a time."""
-
-    def __init__(self, space: Space, conditions: Sequence[Condition]) -> None:
-        self.space = space
-        self.conditions = list(conditions)
-        self.studies = make_studies(space, self.conditions) if space.tuned else []
-        self.workload = Workload.of(conditions[0])
-        self.done = 0  # trials of the rounds that are behind
-        self.packs_out = 0  # packs of the current round that are queued or being trained
-        self.failed = False
-        self._rounds = self._make_rounds()
-        self.round: Round | None = next(self._rounds)  # None when all is done
-        self._later = round_sizes(space, self.conditions)[1:]
-
-    def advance(self, objectives: Objectives) -> None:
-        """Go on to the first round that `objectives` do not cover."""
-        while self.round is not None and not self.missing(objectives):
-            self.done += len(self.round)
-            del self._later[:1]
-            try:
-                self.round = self._rounds.send(objectives)
-            except StopIteration:
-                self.round = None
-
-    def to_come(self, pack: Pack) -> int:
-        """Trials one after the other from this pack of the round on, with a worker for every pack."""
-        return len(pack.trials) + sum(min(self.space.pack_size, size) for size in self._later)
-
-    def missing(self, objectives: Objectives) -> Round:
-        """Trials of the current round that are not recorded, by max_norm, learning rate and seed."""
-        missing = [trial for trial in self.round or [] if trial.trial_id not in objectives]
-        return sorted(missing, key=lambda t: (t.condition.max_norm or 0, t.learning_rate, t.seed))
-
-    def _make_rounds(self) -> Generator[Round, Objectives, None]:
-        """Yield each round; expect the objectives of at least its trials in return."""
-        space = self.space
-        if self.studies:
-            for number in range(1 + len(later_rounds(space, self.conditions[0].optimizer))):
-                tries = [
-                    (study, rate, tuning_trials(space, study.condition, rate))
-                    for study in self.studies
-                    for rate in study.ask(number)
-                ]
-                objectives = yield [trial for _, _, trials in tries for trial in trials]
-                for study in self.studies:
-                    mine = [(rate, trials) for owner, rate, trials in tries if owner is study]
-                    study.tell({rate: mean_objective(trials, objectives) for rate, trials in mine})
-        yield [
-            make_trial(space, condition, rate, seed)
-            for condition, rate in self.chosen_rates().items()
-            for seed in range(space.seeds)
-        ]
-
-    def chosen_rates(self) -> dict[Condition, float]:
-        """The learning rate at which each condition is reported; complete once tuning is over."""
-        if self.studies:
-            return {study.condition: study.best for study in self.studies}
-        return {c: c.learning_rate for c in self.conditions if c.learning_rate is not None}
+ASKS_PER_RANKING = 1 / 8
+"""Packs that are handed out between two rankings of the waiting cohorts, as a share of these."""
 
 
 class Plan:
     """All cohorts of a space, and the packs that they wait for."""
 
-    def __init__(self, space: Space, recorded: Objectives) -> None:
-        """`recorded` are the objectives of the trials that are already done, by trial_id."""
+    def __init__(self, space: Space, recorded: Objectives, tried: Tried | None = None) -> None:
+        """`recorded` are the objectives of the trials that are already done, by trial_id.
+
+        Studies that have `tried` all that they would try propose nothing again: see `recall`.
+        """
         self.space = space
         self._objectives = dict(recorded)
         groups: dict[object, list[Condition]] = {}
         for condition in space.conditions():
             groups.setdefault(condition.siblings_key(), []).append(condition)
-        cohorts = [Cohort(space, conditions) for conditions in groups.values()]
+        cohorts = [Cohort(space, each, self._objectives, tried or {}) for each in groups.values()]
         self.cohorts = sorted(cohorts, key=lambda cohort: -cohort.conditions[0].length)  # longest first
         self._cost = Cost()
         self._begun: set[Workload] = set()
         self._waiting: dict[Cohort, deque[Pack]] = {}
+        self._ranked: deque[Cohort] = deque()  # those whose packs are next, until they are ranked again
         self._running: dict[str, Cohort] = {}  # by pack_id
         for cohort in self.cohorts:
             self._queue_next(cohort)
@@ -117,9 +61,8 @@ class Plan:
         """Trials that are not recorded, by task, model and length."""
         left: Counter[Workload] = Counter()
         for cohort in self.cohorts:
-            recorded = cohort.done + len(cohort.round or []) - len(cohort.missing(self._objectives))
             total = len(cohort.conditions) * self.space.trials_per_condition
-            left[cohort.workload] += total - recorded
+            left[cohort.workload] += total - cohort.recorded(self._objectives)
         return left
 
     @property
@@ -135,19 +78,30 @@ class Plan:
         """
         if not self._waiting:
             return None
-        seconds = {workload: self._cost.of(workload) for workload in {c.workload for c in self._waiting}}
-
-        def rank(cohort: Cohort) -> tuple[bool, float]:
-            takes = seconds[cohort.workload] * cohort.to_come(self._waiting[cohort][0])
-            return cohort.workload not in self._begun, takes
-
-        cohort = max(self._waiting, key=rank)  # the first of equals
+        if not self._ranked:
+            self._ranked.extend(self._next())
+        cohort = self._ranked.popleft()
         self._begun.add(cohort.workload)
         pack = self._waiting[cohort].popleft()
         if not self._waiting[cohort]:
             del self._waiting[cohort]
         self._running[pack.pack_id] = cohort
         return pack
+
+    def _next(self) -> list[Cohort]:
+        """The cohorts whose packs are next, in order: few, for the costs and what waits will have changed."""
+        seconds = {workload: self._cost.of(workload) for workload in {c.workload for c in self._waiting}}
+
+        def takes(cohort: Cohort) -> float:
+            return seconds[cohort.workload] * cohort.to_come(self._waiting[cohort][0])
+
+        number = max(1, int(len(self._waiting) * ASKS_PER_RANKING))
+        new: dict[Workload, Cohort] = {}  # the one that takes longest, of workloads that have had no pack
+        for cohort in self._waiting:
+            workload = cohort.workload
+            if workload not in self._begun and (workload not in new or takes(cohort) > takes(new[workload])):
+                new[workload] = cohort
+        return heapq.nlargest(number, new.values() if new else self._waiting, key=takes)
 
     def tell(self, pack: Pack, results: Iterable[Result]) -> None:
         """This pack is trained and recorded."""
@@ -176,16 +130,12 @@ class Plan:
             cohort.packs_out += 1
 
 
-def make_trial(space: Space, condition: Condition, learning_rate: float, seed: int) -> Trial:
-    """A trial of this space."""
-    return Trial(
-        condition=condition,
-        learning_rate=learning_rate,
-        seed=seed,
-        max_steps=space.max_steps,
-        observe=space.observe,
-        eval_every=space.eval_every,
-    )
+def resumed(space: Space, folder: Path) -> Plan:
+    """The plan of a space whose results folder holds some of its trials, or none."""
+    table = recorded_trials(folder, ["trial_id", "objective", "condition_id", "learning_rate", "seed"])
+    objectives = dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
+    tried = tried_in(*(table[name].tolist() for name in ("condition_id", "learning_rate", "seed")))
+    return Plan(space, objectives, tried)
 
 
 def make_pack(space: Space, trials: tuple[Trial, ...]) -> Pack:
@@ -194,36 +144,3 @@ def make_pack(space: Space, trials: tuple[Trial, ...]) -> Pack:
         return Pack(trials)
     sample_every = space.sample_every if has_text(trials[0].condition.task) else 0
     return Pack(trials, space.probes, space.checkpoints, sample_every)
-
-
-def tuning_trials(space: Space, condition: Condition, learning_rate: float) -> Round:
-    """The trials that judge one learning rate: one for each tuning seed."""
-    seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + space.tuning_seeds)
-    return [make_trial(space, condition, learning_rate, seed) for seed in seeds]
-
-
-def later_rounds(space: Space, optimizer: str) -> list[int]:
-    """Learning rates per round after the first grid: lr_batch at a time."""
-    left = space.lr_trials - len(space.first_grid(optimizer))
-    return [min(space.lr_batch, left - done) for done in range(0, left, space.lr_batch)]
-
-
-def round_sizes(space: Space, conditions: Sequence[Condition]) -> list[int]:
-    """Trials of every round of siblings, the report seeds last."""
-    optimizer = conditions[0].optimizer
-    rates = [len(space.first_grid(optimizer)), *later_rounds(space, optimizer)] if space.tuned else []
-    return [*(len(conditions) * n * space.tuning_seeds for n in rates), len(conditions) * space.seeds]
-
-
-def make_studies(space: Space, conditions: Sequence[Condition]) -> "list[Study]":
-    """One study per condition. Optuna is imported here, so that fixed learning rates do without it."""
-    from harness.planning.study import Study
-
-    optimizer = conditions[0].optimizer
-    grid, rounds = space.first_grid(optimizer), later_rounds(space, optimizer)
-    return [Study(condition, grid, rounds) for condition in conditions]
-
-
-def mean_objective(trials: Round, objectives: Objectives) -> float:
-    """Mean tuning objective of these trials."""
-    return sum(objectives[trial.trial_id] for trial in trials) / len(trials)

@@ -1,26 +1,25 @@
 """Tuning the learning rate of one condition: ask for a round, tell it whole. The only Optuna import."""
 
+import json
 import math
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend
 
 from harness.condition import Condition
 from harness.identity import content_hash, stream_seed
 from harness.planning.parts import REGISTRIES
 from harness.planning.rates import rounded
 from harness.results.folder import Folder
+from harness.results.schema import JOURNAL
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 PARAMETER = "learning_rate"
-
-JOURNAL = "optuna.journal"
-"""The export's name in a results folder."""
 
 SEEDED_FIELDS = frozenset({
     "task", "model", "optimizer", "clip_rule", "length", "max_norm", "hidden_size", "batch_size",
@@ -95,6 +94,7 @@ class Study:
         self._later_rounds = later_rounds
         self._distribution = optuna.distributions.FloatDistribution(grid[0], grid[-1], log=True)
         self._told: dict[float, float] = {}
+        self._recalled = False
 
     def ask(self, number: int) -> list[float]:
         """The learning rates of round `number`, from 0; each round is asked for once, in order."""
@@ -118,14 +118,29 @@ class Study:
                 raise ValueError(f"the objective of learning rate {rate:g} is {value}; it must be finite")
             self._told[rate] = value
 
+    def recall(self, objectives: Mapping[float, float]) -> None:
+        """The objectives of all rounds, in any order; nothing will be asked."""
+        self.tell(objectives)
+        self._recalled = True
+
     @property
     def best(self) -> float:
         """The learning rate with the lowest objective told; the lowest such rate if several tie."""
         return min(self._told, key=lambda rate: (self._told[rate], rate))
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything was told."""
+        return bool(self._told)
+
     def table(self) -> dict[float, float]:
-        """Objective by learning rate, in the order told."""
-        return dict(self._told)
+        """Objective by learning rate, in the order told, or in which a recalled study would be told again."""
+        if not self._recalled:
+            return dict(self._told)
+        again = Study(self.condition, self._grid, self._later_rounds)
+        for number in range(1 + len(self._later_rounds)):
+            again.tell({rate: self._told[rate] for rate in again.ask(number) if rate in self._told})
+        return again.table() | self._told
 
     def as_optuna(self, storage: JournalStorage | None = None) -> optuna.Study:
         """An Optuna study of what was told, named by the condition."""
@@ -136,7 +151,7 @@ class Study:
                 optuna.trial.create_trial(
                     params={PARAMETER: rate}, distributions={PARAMETER: self._distribution}, value=value
                 )
-                for rate, value in self._told.items()
+                for rate, value in self.table().items()
             ]
         )
         return study
@@ -145,15 +160,29 @@ class Study:
 def export(studies: Iterable[Study], folder: Folder | Path | str) -> None:
     """Write the studies into a results folder, as a journal file that Optuna Dashboard opens.
 
-    Rewritten whole, and never read back: the Parquet tables are the truth. Optuna writes elsewhere,
-    because a lock that it left here when killed would stop the next run.
+    Rewritten whole, and never read back: the Parquet tables are the truth. Optuna writes into memory: a file
+    of its own it would flush to the disk after each trial, and lock.
     """
-    with tempfile.TemporaryDirectory(prefix="stability-optuna-") as scratch:
-        written = Path(scratch) / "journal"
-        storage = JournalStorage(JournalFileBackend(str(written)))
-        for study in studies:
-            if study.table():
-                study.as_optuna(storage)
-        if written.exists():
-            content = written.read_bytes()
-            Folder.of(folder).write_whole(JOURNAL, lambda file: file.write(content))
+    lines = Lines()
+    storage = JournalStorage(lines)
+    for study in studies:
+        if study.begun:
+            study.as_optuna(storage)
+    if lines.text:
+        content = "".join(lines.text).encode()
+        Folder.of(folder).write_whole(JOURNAL, lambda file: file.write(content))
+
+
+class Lines(BaseJournalBackend):
+    """A journal in memory: the lines that Optuna's own backend would write into its file."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """The entries from this one on."""
+        return map(json.loads, self.text[log_number_from:])
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add entries."""
+        self.text += [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]

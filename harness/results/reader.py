@@ -34,11 +34,16 @@ from harness.results.seal import Broken, check_seal
 
 def objectives(folder: Folder | Path | str) -> dict[str, float]:
     """The tuning objective of every recorded trial, by trial_id; packs that lack a file are left out."""
+    table = recorded_trials(folder, ["trial_id", "objective"])
+    return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
+
+
+def recorded_trials(folder: Folder | Path | str, columns: Sequence[str]) -> pd.DataFrame:
+    """These columns of every recorded trial; packs that lack a file are left out."""
     folder = Folder.of(folder)
     sound = {PurePosixPath(name).stem for name in committed_files(folder, "trials")}
     sound -= {PurePosixPath(name).stem for name in inspected(folder)[1]}
-    table = read(folder, "trials", ["trial_id", "objective"], sound)
-    return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
+    return read(folder, "trials", columns, sound)
 
 
 def read(

@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -86,6 +87,19 @@ def test_the_export_opens_as_optuna_studies(tmp_path):
     loaded = optuna.load_study(study_name=names[0], storage=storage)
     assert len(loaded.trials) == sum(ROUNDS)
     assert loaded.best_params["learning_rate"] == run_study()[0].best
+
+
+def test_the_export_is_what_optuna_writes_into_a_file_of_its_own(tmp_path):
+    """But for the names of the workers that wrote it, and the clock."""
+    export([run_study()[0]], tmp_path)
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "own"))
+    run_study()[0].as_optuna(optuna.storages.JournalStorage(backend))
+    clocks = ("worker_id", "datetime_start", "datetime_complete")
+    found = [
+        [{name: value for name, value in json.loads(line).items() if name not in clocks} for line in file]
+        for file in ((tmp_path / name).read_text().splitlines() for name in ("optuna.journal", "own"))
+    ]
+    assert found[0] == found[1] and found[0]
 
 
 SEEDS = [  # of rounds 1 and 2, as the first version of the studies had them
