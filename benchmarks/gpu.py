@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("no GPU here: torch sees none, and this measures the captured engine on one", file=sys.stderr)
         return 2
     torch.set_num_threads(1)
-    warnings.simplefilter("error", UserWarning)  # what falls back to the eager engine is no measurement
+    warnings.filterwarnings("error", "engine: eager")  # what falls back to that is no measurement
     for model in ("rnn", "lstm", "gru"):
         if error := difference(Work(model, 32, 16, 20, 4), "cuda"):
             print(f"captured and eager differ: {error}", file=sys.stderr)
@@ -145,6 +145,8 @@ def in_turns(calls: Sequence[Callable[[], object]], device: str, rounds: int) ->
 def row_of_training(work: Work, device: str, rounds: int) -> list[str]:
     """A row: milliseconds of a training step under both engines."""
     sides = [Training(work.trials(), device, name) for name in (Eager.name, Captured.name)]
+    for side in sides:
+        block(side, 10)  # records it
     once = [seconds_of(lambda side=side: block(side, 10), device) / 10 for side in sides]
     steps = [max(1, min(BLOCK, int(SECONDS / seconds))) for seconds in once]
     calls = [lambda s=side, n=number: block(s, n) for side, number in zip(sides, steps, strict=True)]

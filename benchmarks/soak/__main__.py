@@ -25,9 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     on_ray = given.kills // 10 if given.on_ray is None else given.on_ray
     tally, begun = Tally(), time.monotonic()
+    local.warm_up()
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
-        for line in local.soak(given.seed, given.kills - on_ray, Path(scratch), tally):
-            print(line, flush=True)
+        if given.kills > on_ray:
+            for line in local.soak(given.seed, given.kills - on_ray, Path(scratch), tally):
+                print(line, flush=True)
         if on_ray:
             from benchmarks.soak import cluster
 

@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
+
 from benchmarks.soak.faults import ERRORS, KINDS, Faults
 from benchmarks.soak.forks import Ended, in_a_child
 from benchmarks.soak.tables import Contents, contents
 from harness import run_space
+from harness.planning.plan import Plan
 from harness.planning.space import Space
+from harness.training.loop import train
 
 SPACE = Space(
     name="soak",
@@ -96,6 +100,14 @@ def run(folder: Path, kind: str = "kill", at: int = 0, error: int = 0) -> Ended:
         return faults.events
 
     return in_a_child(work)
+
+
+def warm_up() -> None:
+    """Load and check in this process what every child would: children begin with all of it."""
+    torch.set_num_threads(1)
+    plan = Plan(SPACE, {})
+    while (pack := plan.ask()) is not None:
+        plan.tell(pack, train(pack))
 
 
 def expected_of(scratch: Path) -> tuple[Contents, int]:

@@ -42,7 +42,7 @@ def recorded(monkeypatch):
 
     monkeypatch.setattr(captured, "cuda_graph", graph)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", "engine: eager")
         yield made
 
 
@@ -257,7 +257,7 @@ def test_on_a_gpu_every_model_agrees_with_the_eager_engine(model):
     changes |= dict(batch_size=1 if task == "karate" else 8, optimizer="adam", options=())
     pack = make_pack(3, learning_rate=1e-3, max_steps=20, observe=0, eval_every=10, **changes)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", "engine: eager")
         own = trained(pack, "cuda", "captured")
     for one, other in zip(trained(pack, "cuda"), own, strict=True):
         assert torch.allclose(one.snapshots["end"][1], other.snapshots["end"][1], atol=1e-4)
@@ -273,7 +273,7 @@ def test_on_a_gpu_every_optimizer_and_clip_rule_agrees_with_the_eager_engine(opt
     changes |= dict(max_norm=0.5 if clip_rule == "norm" else None)
     pack = make_pack(3, learning_rate=1e-3, max_steps=45, observe=0, eval_every=9, **changes)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", "engine: eager")
         own = trained(pack, "cuda", "captured")
     for one, other in zip(trained(pack, "cuda"), own, strict=True):
         assert torch.allclose(one.snapshots["end"][1], other.snapshots["end"][1], atol=1e-4)
