@@ -25,6 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # read by Ray's import: loopback only
+
 from harness.executors import base, ray_tune
 
 Worked = tuple[int, float, float]
@@ -113,11 +115,10 @@ def on_nodes(nodes: int, gpus: int) -> Callable[..., list[Worked]]:
 
     def call(trials: int, seconds: float, _workers: int, sleeping: bool) -> list[Worked]:
         simulated = importlib.import_module("ray.cluster_utils").Cluster
-        loopback = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
-        cluster = simulated(initialize_head=True, head_node_args={"num_cpus": 0, **loopback})
+        cluster = simulated(initialize_head=True, head_node_args={"num_cpus": 0})
         try:
             for _ in range(nodes):
-                cluster.add_node(num_cpus=gpus, num_gpus=gpus, **loopback)
+                cluster.add_node(num_cpus=gpus, num_gpus=gpus)
             source = Tasks(trials, seconds, sleeping)
             ray_tune.run_ray(source, "cuda", "eager", None, cluster.address)  # type: ignore[arg-type]
         finally:

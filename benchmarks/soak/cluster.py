@@ -36,8 +36,8 @@ SPACE = dataclasses.replace(
 
 NODES = 2
 
-LOOPBACK = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
-"""Of every node: nobody else can reach it."""
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""With this in the environment all of Ray listens on loopback: nobody else can reach it."""
 
 VICTIMS = ("worker", "worker", "node", "driver")
 
@@ -58,9 +58,9 @@ class Nodes:
     """The simulated cluster."""
 
     def __init__(self) -> None:
-        os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
+        os.environ.update(LOOPBACK, RAY_worker_niceness="0")
         simulated = importlib.import_module("ray.cluster_utils").Cluster
-        self._cluster = simulated(initialize_head=True, head_node_args={"num_cpus": 0, **LOOPBACK})
+        self._cluster = simulated(initialize_head=True, head_node_args={"num_cpus": 0})
         self._nodes: list[Any] = []
         for _ in range(NODES):
             self._add()
@@ -73,9 +73,9 @@ class Nodes:
     def _add(self) -> None:
         for _ in range(STARTS - 1):
             with suppress(Exception):  # Ray gives a node 30 s, which is short on a busy machine
-                self._nodes.append(self._cluster.add_node(num_cpus=1, **LOOPBACK))
+                self._nodes.append(self._cluster.add_node(num_cpus=1))
                 return
-        self._nodes.append(self._cluster.add_node(num_cpus=1, **LOOPBACK))
+        self._nodes.append(self._cluster.add_node(num_cpus=1))
 
     def workers(self) -> list[psutil.Process]:
         """Processes that train."""
