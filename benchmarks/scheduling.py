@@ -1,25 +1,31 @@
 """What scheduling costs: a grid of short trials by the harness, by plain Tune trainables, and ideally.
 
     python benchmarks/scheduling.py [--trials 64] [--seconds 1] [--workers 2] [--tiny 10000] [--beside]
+    python benchmarks/scheduling.py --nodes 4 --gpus 4 --trials 640       on a simulated cluster
 
 A trial here takes so many processor seconds and trains nothing. With `--sleep` it sleeps instead, so that
 other load does not matter. `ideal` is trials x seconds over the cores that the workers can have. Beside one
 busy process (`--beside`), which has its fair share, those are fewer. "in all" counts from the call to its
 return, the start and the end of Ray included. "training" counts from the first trial's start to the last
-one's end. "busy" is the share of it that a worker spends in trials. `--tiny` are trials that take no time:
-what is left is overhead.
+one's end. "busy" is the share of it that a worker spends in trials. "all up" is that share from when the last
+worker has started to when the first one has ended. `--tiny` are trials that take no time: what is left is
+overhead. With `--nodes` Ray simulates a cluster on this machine: so many nodes, each with so many logical
+GPUs, and a worker on each GPU. There trials sleep.
 """
 
 import argparse
+import importlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # read by Ray's import: loopback only
 
 from harness.executors import base, ray_tune
 
@@ -110,6 +116,33 @@ def plain_tune(trials: int, seconds: float, workers: int, sleeping: bool) -> lis
     return worked  # type: ignore[return-value]
 
 
+def on_nodes(nodes: int, gpus: int) -> Callable[..., list[Worked]]:
+    """All trials by the executor of the harness, a worker on each logical GPU of a simulated cluster."""
+
+    def call(trials: int, seconds: float, _workers: int, sleeping: bool) -> list[Worked]:
+        simulated = importlib.import_module("ray.cluster_utils").Cluster
+        cluster = simulated(initialize_head=True, head_node_args={"num_cpus": 0})
+        try:
+            for _ in range(nodes):
+                cluster.add_node(num_cpus=gpus, num_gpus=gpus)
+            source = Tasks(trials, seconds, sleeping)
+            ray_tune.run_ray(source, "cuda", "eager", None, cluster.address)  # type: ignore[arg-type]
+        finally:
+            cluster.shutdown()
+        return source.worked
+
+    return call
+
+
+def steady(worked: list[Worked]) -> float:
+    """The share of their time that all workers sleep, from when the last one is up to when the first ends."""
+    processes = {process for process, _, _ in worked}
+    up = max(min(begun for p, begun, _ in worked if p == process) for process in processes)
+    over = min(max(ended for p, _, ended in worked if p == process) for process in processes)
+    inside = sum(max(0.0, min(ended, over) - max(begun, up)) for _, begun, ended in worked)
+    return inside / (over - up) / len(processes)
+
+
 @contextmanager
 def beside_a_busy_process(wanted: bool) -> Iterator[None]:
     """Run the block beside another program that never waits."""
@@ -145,9 +178,15 @@ def row(name: str, call: Any, trials: int, seconds: float, workers: int, beside:
     overhead = 1000 * (training * workers - in_trials) / trials
     print(
         f"| {name} | {trials} x {seconds:g} s | {best:.1f} | {training:.1f} | {in_all:.1f} "
-        f"| {in_trials / training / workers:.1%} | {overhead:.2f} | {processes} |",
+        f"| {in_trials / training / workers:.1%} | {steady(worked):.1%} | {overhead:.2f} | {processes} |",
         flush=True,
     )
+
+
+HEAD = (
+    *("grid", "trials", "ideal s", "training s", "in all s", "busy", "all up", "ms between trials"),
+    "processes",
+)
 
 
 def main() -> None:
@@ -159,10 +198,16 @@ def main() -> None:
     parser.add_argument("--tiny", type=int, default=10_000)
     parser.add_argument("--beside", action="store_true", help="beside one busy process")
     parser.add_argument("--sleep", action="store_true", help="trials sleep")
+    parser.add_argument("--nodes", type=int, default=0, help="of a simulated cluster; trials sleep there")
+    parser.add_argument("--gpus", type=int, default=4, help="logical GPUs of each of these nodes")
     parser.add_argument("--no-tune", action="store_true", help="leave plain Tune out")
     given = parser.parse_args()
-    print("| grid | trials | ideal s | training s | in all s | busy | ms between trials | processes |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
+    if given.nodes:
+        name, workers = f"harness, {given.nodes} nodes x {given.gpus} GPUs", given.nodes * given.gpus
+        call = on_nodes(given.nodes, given.gpus)
+        row(name, call, given.trials, given.seconds, workers, False, True)
+        return
     with beside_a_busy_process(given.beside):
         how = (given.workers, given.beside, given.sleep)
         if given.trials:

@@ -3,6 +3,7 @@
 Standard library only, so that analysis can use the nouns without importing torch.
 """
 
+import functools
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -86,7 +87,7 @@ class Condition:
         left_out = self.defaults_taken()
         return {name: value for name, value in self.fields().items() if name not in left_out}
 
-    @property
+    @functools.cached_property
     def condition_id(self) -> str:
         """Content hash of `identity()`: 16 hexadecimal digits."""
         return content_hash(self.identity())
@@ -97,8 +98,8 @@ class Condition:
 
     def __str__(self) -> str:
         """Such as 'palindrome rnn sgd T=5 max_norm=1': a part that has its default goes without saying."""
-        always = [name for part, name in self.parts.items() if part not in _defaults(type(self))]
-        chosen = [name for part, name in self.parts.items() if name != _defaults(type(self)).get(part, name)]
+        always = [name for part, name in self.parts.items() if part not in DEFAULTS[type(self)]]
+        chosen = [name for part, name in self.parts.items() if name != DEFAULTS[type(self)].get(part, name)]
         threshold = [] if self.max_norm is None else [f"max_norm={self.max_norm:g}"]
         rate = [] if self.learning_rate is None else [f"lr={self.learning_rate:g}"]
         return " ".join([*always, f"T={self.length}", *chosen, *threshold, *rate])
@@ -130,7 +131,7 @@ class Trial:
         """Every field that can change the numbers, the condition's included, under its column name."""
         return self.condition.fields() | self._own()
 
-    @property
+    @functools.cached_property
     def trial_id(self) -> str:
         """Content hash of all that is not at its default: 16 hexadecimal digits.
 
@@ -154,14 +155,15 @@ class Trial:
         return "validation" if self.phase == "tune" else "test"
 
 
-def _defaults(cls: type[Any]) -> dict[str, Any]:
-    """The fields of a dataclass that have a default."""
-    return {f.name: f.default for f in fields(cls) if f.default is not MISSING}
+DEFAULTS: dict[type[Any], dict[str, Any]] = {
+    cls: {f.name: f.default for f in fields(cls) if f.default is not MISSING} for cls in (Condition, Trial)
+}
+"""The fields that have a default."""
 
 
 def _fields_at_default(value: Condition | Trial) -> frozenset[str]:
     """The fields that have their default."""
-    return frozenset(n for n, default in _defaults(type(value)).items() if getattr(value, n) == default)
+    return frozenset(n for n, default in DEFAULTS[type(value)].items() if getattr(value, n) == default)
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ class Pack:
                         f"these differ in {name}: {first.get(name)!r} and {value!r}"
                     )
 
-    @property
+    @functools.cached_property
     def pack_id(self) -> str:
         """Content hash of the trial ids, in order: 16 hexadecimal digits."""
         return content_hash([trial.trial_id for trial in self.trials])

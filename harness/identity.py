@@ -34,12 +34,14 @@ def content_hash(value: Mapping[str, Any] | Sequence[Any]) -> str:
 
 def _canonical(value: Any) -> Any:
     """`value` in the one JSON form that is hashed: floats as repr, so inf and every digit survive."""
-    if isinstance(value, Mapping):
-        return {str(k): _canonical(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(v) for v in value]
+    if value is None or isinstance(value, (str, int)):  # most are, and an identity is often asked for
+        return value
     if isinstance(value, float):
         if math.isnan(value):
             raise ValueError("NaN cannot identify anything: it is not equal to itself")
         return repr(value)
+    if isinstance(value, Mapping):
+        return {str(k): _canonical(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(v) for v in value]
     return value

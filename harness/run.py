@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
+HOW = (
+    "executor", "workers", "address", "device", "engine", "yes", "take_over", "save_every", "hang_after",
+)  # fmt: skip
+"""The arguments that say how a space is trained."""
+
 OBJECTS_BETWEEN_COLLECTIONS = 50_000
 """What is imported makes a million objects that stay; Python would look for garbage in them 1,500 times."""
 
@@ -84,12 +89,7 @@ def follow(
         print_listing(arguments.format, out)
         return
     space = chosen_space(arguments)
-    how = {
-        name: getattr(arguments, name)
-        for name in (
-            "executor", "workers", "address", "device", "engine", "yes", "take_over", "save_every", "hang_after",
-        )  # fmt: skip
-    }
+    how = {name: getattr(arguments, name) for name in HOW}
     if arguments.dry_run:
         from harness.driver.dry_run import print_dry_run
 
@@ -143,9 +143,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
         "--engine",
-        choices=("auto", "eager", "compiled"),
+        choices=("auto", "eager", "compiled", "captured"),
         default="auto",
-        help="compiled C++ where this machine has a compiler, or torch (eager)",
+        help="compiled C++ where this machine has a compiler, or torch (eager); captured: CUDA graphs",
     )
     for name, (minutes, does) in MINUTES.items():
         parser.add_argument(

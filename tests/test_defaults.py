@@ -6,8 +6,8 @@ import pytest
 
 from harness.condition import PARTS, Condition
 from harness.models import models
+from harness.planning.cohort import make_trial
 from harness.planning.parts import REGISTRIES
-from harness.planning.plan import make_trial
 from harness.planning.space import Space
 from harness.planning.study import proposal_seed
 from tests.helpers import make_condition

@@ -19,7 +19,7 @@ from harness.condition import Outcome, Pack
 from harness.errors import RecordsError, UserError
 from harness.generate import main
 from harness.models import models
-from harness.planning.plan import make_trial
+from harness.planning.cohort import make_trial
 from harness.planning.space import Space
 from harness.results import reader
 from harness.results.reader import read

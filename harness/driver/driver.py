@@ -23,7 +23,9 @@ from harness.planning.plan import Plan
 from harness.planning.space import Space
 from harness.probes import measure_columns, probe_columns
 from harness.results import reader
+from harness.results.folder import Folder
 from harness.results.provenance import provenance
+from harness.results.schema import JOURNAL
 from harness.results.writer import Writer
 from harness.training.loop import build_task, levels_of
 
@@ -52,7 +54,8 @@ def run_space(
     `executor` is "ray" or "serial". Ray trains `workers` packs at a time, by default one per core; `address`
     "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
     `device` is "cpu", "cuda", or "auto": the GPUs of the cluster, or this machine's, if there are any.
-    `engine` is "eager", "compiled", or "auto": what the folder has, else compiled where something can be.
+    `engine` is "eager", "compiled", "captured", or "auto": what the folder has, else compiled where
+    something can be.
     `yes` starts also what is beyond this machine's memory or a year of a core. Every `save_every` minutes the
     state of each pack that trains is kept below the folder: a killed worker or driver costs no more. A pack
     that finishes no block of updates for `hang_after` minutes, and for 50 times as long as one is expected to
@@ -240,6 +243,8 @@ class Driver(Source):
                 self.failed_trials += len(pack.trials)
                 self.first_failure = self.first_failure or f"{pack.trials[0].condition}: {outcome.reason}"
             else:
+                if not self._recorded:
+                    outdate_studies(self._recorder.folder)
                 self._recorder.write_pack(pack, outcome)
                 self._recorded.append(f"trials/{pack.pack_id}.parquet")
                 self._plan.tell(pack, outcome)
@@ -266,9 +271,15 @@ class Driver(Source):
             raise FileNotFoundError(errno.ENOENT, "What this run had recorded was removed or moved", where)
 
 
+def outdate_studies(folder: Folder) -> None:
+    """Empty the export of the Optuna studies, if there is one: trials join that it does not have."""
+    if folder.exists(JOURNAL):
+        folder.write_whole(JOURNAL, lambda _file: None)
+
+
 def write_studies(plan: Plan, folder: Path | str) -> None:
-    """Export the Optuna studies, if there are any, for Optuna Dashboard."""
-    if not plan.space.tuned:
+    """Export the Optuna studies, if there are any, for Optuna Dashboard; nothing if no trial has joined."""
+    if not plan.space.tuned or Folder.of(folder).content(JOURNAL):
         return
     from harness.planning.study import export
 

@@ -91,9 +91,8 @@ def left_of(job: Job) -> tuple[Counter[Workload], int]:
 
     A plan is made only if something is recorded: it holds every trial of its first rounds.
     """
-    objectives = reader.objectives(job.folder)
-    if objectives:
-        plan = Plan(job.space, objectives)
+    if reader.committed_files(job.folder, "trials"):
+        plan = Plan(job.space, reader.objectives(job.folder))
         return plan.left(), plan.total
     left: Counter[Workload] = Counter()
     for condition in job.space.conditions():

@@ -10,6 +10,7 @@ from harness.errors import UserError
 from harness.models import models
 from harness.planning.space import Space
 from harness.tasks import tasks
+from harness.training.captured import Captured
 from harness.training.compiled import build
 from harness.training.compiled.engine import Compiled
 from harness.training.engines import ENGINES, why_eager
@@ -24,15 +25,20 @@ def choose_engine(wanted: str, device: str, results: str | Path, space: Space) -
     """The engine's name, and what there is to say about it, a line each.
 
     "auto" is what the results folder was begun with; in a new one it is "compiled" on a CPU where something
-    can be built, else "eager". Raises UserError for a name that is not known, and where "compiled" cannot be.
+    can be built, else "eager". Raises UserError for a name that is not known, and where "compiled" or
+    "captured" cannot be.
     """
     if wanted not in CHOICES:
         raise UserError(f"engine={wanted} is not known; known: {', '.join(CHOICES)}")
     held = held_definition(results, space)
     begun = None if held is None else str(held.get("engine", Eager.name))
     asked = begun if wanted == "auto" and begun in ENGINES else wanted
+    if device == "cpu" and asked == Captured.name:
+        raise UserError("engine=captured trains on a GPU; use device=cuda, or engine=auto on cpu")
     if device != "cpu" and asked == Compiled.name:
         raise UserError(f"engine=compiled trains on a CPU; use device=cpu, or engine=eager on {device}")
+    if asked == Captured.name:
+        return Captured.name, eager_lines(space, Captured.name)
     if device != "cpu" or asked == Eager.name:
         return Eager.name, []
     try:
@@ -45,8 +51,8 @@ def choose_engine(wanted: str, device: str, results: str | Path, space: Space) -
     return Compiled.name, eager_lines(space)
 
 
-def eager_lines(space: Space) -> list[str]:
-    """A line for each reason why built-in models of a space are not compiled; empty if all are.
+def eager_lines(space: Space, engine: str = Compiled.name) -> list[str]:
+    """A line for each reason why an engine leaves built-in models of a space to the eager one.
 
     Models of the user's own are not built here: see `harness.driver.tryout`.
     """
@@ -57,17 +63,18 @@ def eager_lines(space: Space) -> list[str]:
             shortest.setdefault((shape.task, shape.model, shape.options), shape)
     reasons: dict[str, list[str]] = {}
     for shape in shortest.values():
-        reason = reason_of(shape)
+        reason = reason_of(shape, engine)
         if reason is not None:
             names, name = reasons.setdefault(reason, []), f"{shape.task} {shape.model}"
             names += [] if name in names else [name]
-    return [f"engine: compiled, but eager for {', '.join(names)}: {why}" for why, names in reasons.items()]
+    return [f"engine: {engine}, but eager for {', '.join(names)}: {why}" for why, names in reasons.items()]
 
 
 def engine_for(condition: Condition, engine: str) -> str:
     """The engine that trains a condition; a class of the user's own is not run here, and counts as eager."""
-    compiled = engine != Eager.name and not has_own(condition) and reason_of(shape_of(condition)) is None
-    return engine if compiled else Eager.name
+    if engine == Eager.name or has_own(condition) or reason_of(shape_of(condition), engine) is not None:
+        return Eager.name
+    return engine
 
 
 def engines_of(space: Space, engine: str) -> list[str]:
@@ -97,7 +104,7 @@ def shape_of(condition: Condition) -> Condition:
 
 
 @functools.cache
-def reason_of(shape: Condition) -> str | None:
-    """Why a condition of this shape is not compiled, or None if it is."""
+def reason_of(shape: Condition, engine: str) -> str | None:
+    """Why an engine leaves a condition of this shape to the eager one, or None if it does not."""
     task = build_task(shape)
-    return why_eager(build_model(shape, task, 0), task)
+    return why_eager(build_model(shape, task, 0), task, engine)

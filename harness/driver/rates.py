@@ -11,6 +11,7 @@ from harness.condition import Condition
 from harness.driver.counts import Counts, counts_of
 from harness.optimizers import optimizers
 from harness.tasks import tasks
+from harness.training.captured import Captured
 from harness.training.compiled.engine import Compiled
 from harness.training.engines import make_engine
 from harness.training.replicas import EVAL_CHUNK, Replicas, build_model, stack
@@ -45,6 +46,8 @@ REFERENCES = {
 }
 """What is timed of each engine: model, length, units, batch, replicas. Some wait for operations, some for
 products."""
+
+REFERENCES[Captured.name] = REFERENCES[Eager.name]
 
 REPEATS = 12
 """Steps of each that are timed, after one that is not; the least counts, so that load does not."""

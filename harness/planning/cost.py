@@ -23,12 +23,14 @@ class Cost:
 
     def __init__(self) -> None:
         self._seconds: dict[Workload, tuple[float, int]] = {}  # the sum, and of how many
+        self._per_length: dict[str, float] = {}  # by model, seconds over length; until more is learnt
 
     def learn(self, result: Result) -> None:
         """Take one trial into account."""
         workload = Workload.of(result.trial.condition)
         seconds, trials = self._seconds.get(workload, (0.0, 0))
         self._seconds[workload] = (seconds + result.summary["seconds"], trials + 1)
+        self._per_length.clear()
 
     def of(self, workload: Workload) -> float:
         """Expected seconds of one trial: of its workload, else of the same model by length, else of any.
@@ -38,11 +40,13 @@ class Cost:
         if workload in self._seconds:
             seconds, trials = self._seconds[workload]
             return seconds / trials
-        same_model = [w for w in self._seconds if w.model == workload.model]
-        known = same_model or list(self._seconds)
-        if not known:
-            return float(workload.length)
-        return sum(self.of(w) / w.length for w in known) / len(known) * workload.length
+        if workload.model not in self._per_length:
+            self._per_length[workload.model] = self._mean_per_length(workload.model)
+        return self._per_length[workload.model] * workload.length
+
+    def _mean_per_length(self, model: str) -> float:
+        known = [w for w in self._seconds if w.model == model] or list(self._seconds)
+        return sum(self.of(w) / w.length for w in known) / len(known) if known else 1.0
 
     @property
     def total(self) -> float:

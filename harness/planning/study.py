@@ -1,25 +1,24 @@
 """Tuning the learning rate of one run: ask for a round, tell it whole. The only Optuna import."""
 
+import json
 import math
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend
 
 from harness.condition import Condition
 from harness.identity import stream_seed
 from harness.planning.rates import rounded
 from harness.results.folder import Folder
+from harness.results.schema import JOURNAL
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 PARAMETER = "learning_rate"
-
-JOURNAL = "optuna.journal"
-"""The export's name in a results folder."""
 
 ENOUGH = 0.85
 """The share of the best rate's gain, 1 - objective, from which a slower rate is chosen: see `Study.best`."""
@@ -117,15 +116,29 @@ def export(studies: Iterable[Study], folder: Folder | Path | str) -> None:
     """Write the studies into a results folder, as a journal file that Optuna Dashboard opens.
 
     The studies of one condition are one study there: each of its trials names the report seed. The file is
-    rewritten whole, and never read back: the Parquet tables are the truth. Optuna writes elsewhere, because a
-    lock that it left here when killed would stop the next run.
+    rewritten whole, and never read back: the Parquet tables are the truth. Optuna writes into memory: a file
+    of its own it would flush to the disk after each trial, and lock.
     """
-    with tempfile.TemporaryDirectory(prefix="stability-optuna-") as scratch:
-        written = Path(scratch) / "journal"
-        storage = JournalStorage(JournalFileBackend(str(written)))
-        for condition, trials in by_condition(studies).items():
-            name = f"{condition} ({condition.condition_id})"
-            optuna.create_study(storage=storage, study_name=name).add_trials(trials)
-        if written.exists():
-            content = written.read_bytes()
-            Folder.of(folder).write_whole(JOURNAL, lambda file: file.write(content))
+    lines = Lines()
+    storage = JournalStorage(lines)
+    for condition, trials in by_condition(studies).items():
+        name = f"{condition} ({condition.condition_id})"
+        optuna.create_study(storage=storage, study_name=name).add_trials(trials)
+    if lines.text:
+        content = "".join(lines.text).encode()
+        Folder.of(folder).write_whole(JOURNAL, lambda file: file.write(content))
+
+
+class Lines(BaseJournalBackend):
+    """A journal in memory: the lines that Optuna's own backend would write into its file."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """The entries from this one on."""
+        return map(json.loads, self.text[log_number_from:])
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add entries."""
+        self.text += [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]

@@ -14,7 +14,7 @@ together in bundles, packs-<hash>.parquet.
     <folder>/samples/<pack>.parquet   one row per text sampled in training, where a space asks for it
     <folder>/checkpoints/<trial>.safetensors  final weights of a report trial, where a space asks for them
     <folder>/failures/<pack>.parquet  trials that failed and have not been trained since
-    <folder>/optuna.journal        the studies, for Optuna Dashboard; rewritten by every run, never read
+    <folder>/optuna.journal        the studies, for Optuna Dashboard; an export, never read
     <folder>/report.html           the report (or report.md, report.json)
     <folder>/set_aside/            what a run found damaged, doubled or foreign, under the names that it had
 

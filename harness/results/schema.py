@@ -20,6 +20,9 @@ DEFINITION = "space.json"
 CONDITIONS = "conditions.parquet"
 """The file with the conditions of that definition."""
 
+JOURNAL = "optuna.journal"
+"""The file with the export for Optuna Dashboard."""
+
 METADATA_KEY = b"provenance"
 """Key of the JSON provenance in the footer of every file."""
 

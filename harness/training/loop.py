@@ -220,7 +220,8 @@ class Training:
         while steps:
             inputs, targets = zip(*(self._streams[seed].take(steps) for seed in seeds), strict=True)
             steps -= len(inputs[0])
-            yield torch.stack(inputs, dim=1), torch.stack(targets, dim=1)
+            stacked = torch.stack(inputs, dim=1), torch.stack(targets, dim=1)
+            yield stacked[0].to(self.device), stacked[1].to(self.device)
 
     def _evaluate(self, due: list[bool]) -> None:
         """Evaluate the trials whose flag is set on the held-out set, and let each store the result."""
@@ -270,7 +271,9 @@ class Training:
         shape = (first.condition.siblings_key(), *classes, *how)
         if shape not in CHECKED:
             stream = self._stream(CHECKED_SEED)
-            self.engine.check([stream.next() for _ in range(CHECKED_BATCHES)], self._heldout)
+            drawn = [stream.next() for _ in range(CHECKED_BATCHES)]
+            batches = [(inputs.to(self.device), targets.to(self.device)) for inputs, targets in drawn]
+            self.engine.check(batches, self._heldout)
             CHECKED[shape] = self._replicas.rounding
         self._replicas.rounding = CHECKED[shape]
 
@@ -286,7 +289,7 @@ class Training:
 
     def _stream(self, seed: int, digits: bool = False) -> Stream:
         condition = self.pack.trials[0].condition
-        return Stream(self.task, condition.task, condition.batch_size, seed, self.device, digits)
+        return Stream(self.task, condition.task, condition.batch_size, seed, "cpu", digits)
 
     def _tensor(self, array: Any) -> Tensor:
         return torch.from_numpy(array).to(self.device)

@@ -111,8 +111,7 @@ class Eager:
             )
             scalars.append(scalars_4R)
             if k in measured:
-                norms = [torch.linalg.vector_norm(x, dim=1) for x in (weights_RP - before_RP, before_RP)]
-                updates.append(torch.stack(norms, dim=-1)[None])
+                updates.append(update_norms(weights_RP, before_RP)[None])
         return Block(weights_RP, states, torch.stack(scalars, dim=-1).transpose(0, 1), torch.cat(updates))
 
     def step(
@@ -147,6 +146,12 @@ class Eager:
     ) -> tuple[Tensor, Tensor]:
         """See `Engine`."""
         return self._replicas.evaluate(weights_RP, buffers, inputs_NTI, targets_N)
+
+
+def update_norms(weights_RP: Tensor, before_RP: Tensor) -> Tensor:
+    """L2 norms of what an update changed, and of the weights before it: (R, 2)."""
+    norms = [torch.linalg.vector_norm(x, dim=1) for x in (weights_RP - before_RP, before_RP)]
+    return torch.stack(norms, dim=-1)
 
 
 def each_step(batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness import RecordsError, UserError, load_space, run_space
+from harness.driver import engine
 from harness.driver.engine import choose_engine, eager_lines
 from harness.driver.preflight import check_job
 from harness.planning.fields import parse_settings
@@ -86,3 +87,19 @@ def test_models_that_are_not_compiled_are_named_with_the_reason():
     (line,) = eager_lines(space)
     assert line.startswith("engine: compiled, but eager for palindrome transformer: ")
     assert eager_lines(SPACE) == []
+
+
+def test_captured_is_for_gpus_and_auto_there_stays_eager(tmp_path, monkeypatch):
+    """Without a GPU nobody can tell which models cannot be captured."""
+    assert choose_engine("captured", "cuda", tmp_path, SPACE) == ("captured", [])
+    assert choose_engine("auto", "cuda", tmp_path, SPACE) == ("eager", [])
+    with pytest.raises(UserError, match="engine=captured trains on a GPU; use device=cuda, or engine=auto"):
+        choose_engine("captured", "cpu", tmp_path, SPACE)
+
+
+def test_models_that_are_not_captured_are_named_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "why_eager", lambda model, task, name: f"{name}, it waits")
+    engine.reason_of.cache_clear()
+    _, (line,) = choose_engine("captured", "cuda", tmp_path, SPACE)
+    engine.reason_of.cache_clear()
+    assert line == "engine: captured, but eager for palindrome rnn: captured, it waits"

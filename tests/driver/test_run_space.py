@@ -300,3 +300,44 @@ def test_a_class_of_a_file_beside_the_script_is_found_in_process_and_on_ray(tmp_
     for executor in ("serial", "ray"):
         trials = reader.read(tmp_path / executor / "mine", "trials")
         assert trials["model"].tolist() == ["mycells:MyCell"] * 2
+
+
+TUNED = TINY | dict(learning_rate=None, lr_trials=6, lr_batch=5, tuning_seeds=1, seeds=1, max_steps=2)
+"""Two conditions, fourteen trials."""
+
+
+def tuned(results: Path, *listeners: Listener, **changes) -> Path:
+    return run_space(Space(**TUNED | changes), results, executor="serial", listeners=listeners)
+
+
+def test_the_export_is_written_when_trials_join_and_left_when_none_do(tmp_path):
+    journal = tuned(tmp_path) / "optuna.journal"
+    before = journal.stat()
+    first = journal.read_text()
+    tuned(tmp_path)
+    assert journal.stat().st_mtime_ns == before.st_mtime_ns
+    journal.unlink()
+    tuned(tmp_path)
+    assert journal.read_text().count("\n") == first.count("\n")
+    tuned(tmp_path, lengths=(4, 5))
+    assert journal.read_text().count("\n") == 2 * first.count("\n")
+
+
+def test_while_trials_join_the_export_does_not_say_that_it_has_all(tmp_path):
+    """A run that is killed then, with nothing left to train, leaves it to the next one."""
+    journal, sizes = tuned(tmp_path) / "optuna.journal", []
+
+    class Sizes(Listener):
+        def done(self, pack, outcome):
+            sizes.append(journal.stat().st_size)
+
+    tuned(tmp_path, Sizes(), lengths=(4, 5))
+    assert set(sizes) == {0} and journal.stat().st_size > 0
+
+
+def test_a_finished_folder_proposes_no_learning_rate_again(tmp_path, monkeypatch):
+    from harness.planning.study import Study
+
+    tuned(tmp_path)
+    monkeypatch.setattr(Study, "ask", lambda self, number: pytest.fail("it asked again"))
+    assert tuned(tmp_path) == tmp_path / "tiny"

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack, Result
-from harness.planning.plan import Plan, later_rounds
+from harness.planning.cohort import later_rounds
+from harness.planning.plan import Plan
 from harness.planning.space import Space
 
 
@@ -196,3 +197,20 @@ def test_what_takes_longest_goes_first_so_that_no_worker_waits_long_for_the_last
     plan = Plan(space(models=tuple(SECONDS), optimizers=("sgd",), lengths=(5,), seeds=36, **rates), {})
     first, *_, end = ends(plan, 4, lambda trial: SECONDS[trial.condition.model])
     assert end - first < 0.1 * end
+
+
+def test_of_many_cohorts_every_pack_is_asked_for_once_and_what_takes_longest_goes_first():
+    """They are ranked again every few packs only."""
+    lengths = tuple(range(4, 44))
+    plan = Plan(space(optimizers=("sgd",), lengths=lengths, seeds=12, learning_rate=(0.1, 0.2)), {})
+    first, *_, end = ends(plan, 4, lambda trial: float(trial.condition.length))
+    assert end - first < 0.1 * end
+    assert plan.done == plan.total
+    again = Plan(space(lengths=lengths), {})
+    assert len(run_plan(again, workers=3)) == again.total
+
+
+def test_every_workload_has_its_first_pack_before_another_has_its_second():
+    plan = Plan(space(lengths=tuple(range(4, 44)), optimizers=("sgd",), learning_rate=(0.1,), seeds=20), {})
+    first = [plan.ask() for _ in range(40)]
+    assert len({pack.trials[0].condition.length for pack in first}) == 40

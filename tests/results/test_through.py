@@ -15,8 +15,9 @@ from analysis.load import load
 from analysis.report import main, write_report
 from analysis.sections.drops import SECTION as DROPS
 from harness.errors import RecordsError
-from harness.planning.study import JOURNAL, Study, export
+from harness.planning.study import Study, export
 from harness.results.folder import Folder
+from harness.results.schema import JOURNAL
 from tests.helpers import drops_folder, make_condition
 
 NEW = b"new"

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 
 from harness.condition import Pack
 from harness.errors import RecordsError, UserError
+from harness.planning.cohort import make_trial
 from harness.planning.fields import parse_settings
 from harness.planning.growth import check_growth
-from harness.planning.plan import make_trial
 from harness.planning.space import Space
 from harness.tasks import heldout_set, tasks
 from harness.tasks.text import PYDOC, bigram_entropy, entropy, prepare, read_corpus

@@ -9,7 +9,8 @@ import dataclasses
 from harness.condition import Condition
 from harness.driver.tryout.apart import tried_apart
 from harness.driver.tryout.child import Job, is_own
-from harness.planning.plan import make_pack, make_trial
+from harness.planning.cohort import make_trial
+from harness.planning.plan import make_pack
 from harness.planning.space import Space
 from harness.training.loop import build_task
 from harness.training.replicas import build_model

@@ -24,6 +24,7 @@ from harness.driver.tryout.watch import Watch
 from harness.errors import UserError, one_line
 from harness.planning.parts import REGISTRIES
 from harness.tasks import Stream
+from harness.training.captured import Captured
 from harness.training.engines import why_eager
 from harness.training.loop import build_task, train
 from harness.training.replicas import build_model
@@ -84,7 +85,7 @@ def judge(job: Job, watch: Watch) -> list[str]:
         try:
             _import(condition, watch)
             _check_parts(condition, watch, known)
-            _train(pack, job.device, job.engine, watch)
+            _train(pack, job.device, Eager.name if job.engine == Captured.name else job.engine, watch)
             if is_own(condition.model) and condition.model not in found:
                 model = build_model(condition, build_task(condition), 0)
                 check_spelling(model)
@@ -100,7 +101,7 @@ def _engine_of(model: nn.Module, condition: Condition, engine: str) -> list[str]
     """Which engine trains a model where the run is compiled, and why it may be the eager one."""
     if engine == Eager.name:
         return []
-    reason = why_eager(model, build_task(condition))
+    reason = why_eager(model, build_task(condition), engine)
     return [engine if reason is None else f"eager: {reason}"]
 
 
