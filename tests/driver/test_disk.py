@@ -74,7 +74,7 @@ def test_a_full_disk_ends_the_run_in_a_line_and_with_room_the_same_command_goes_
             assert run_tiny(disk, "--save-every", "0") == 1
         said = capsys.readouterr().err.splitlines()[-1]
         assert "No space left on device" in said
-        assert "4 of 10 trials are recorded. To go on, free some space" in said
+        assert "4 of 16 trials are recorded. To go on, free some space" in said
         assert len(read(disk / "smoke", "trials")) == 4
         ballast.unlink()
         assert run_tiny(disk) == 0
@@ -90,7 +90,7 @@ def test_a_disk_that_becomes_read_only_ends_the_run_in_a_line_and_once_writable_
             assert run_tiny(disk, "--save-every", "0") == 1
         said = capsys.readouterr().err.splitlines()[-1]
         assert "Read-only file system" in said
-        assert "4 of 10 trials are recorded. To go on, allow writing there" in said
+        assert "4 of 16 trials are recorded. To go on, allow writing there" in said
         subprocess.run(["umount", str(disk)], check=True)
         assert run_tiny(disk) == 0
         assert_same_tables(disk / "smoke", whole)

@@ -333,11 +333,3 @@ def test_while_trials_join_the_export_does_not_say_that_it_has_all(tmp_path):
 
     tuned(tmp_path, Sizes(), lengths=(4, 5))
     assert set(sizes) == {0} and journal.stat().st_size > 0
-
-
-def test_a_finished_folder_proposes_no_learning_rate_again(tmp_path, monkeypatch):
-    from harness.planning.study import Study
-
-    tuned(tmp_path)
-    monkeypatch.setattr(Study, "ask", lambda self, number: pytest.fail("it asked again"))
-    assert tuned(tmp_path) == tmp_path / "tiny"

@@ -13,7 +13,8 @@ from harness.condition import Checkpoint
 from harness.driver.states import States
 from harness.executors import base
 from harness.executors.base import Pace
-from harness.planning.plan import make_pack, make_trial
+from harness.planning.cohort import make_trial
+from harness.planning.plan import make_pack
 from harness.results import reader
 from harness.results.folder import Folder
 from harness.results.seal import BLANK, SEAL_KEY, sealed
