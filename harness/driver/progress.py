@@ -78,7 +78,8 @@ class RunProgress:
     def works(self, load: Load) -> None:
         """So much of what there is trains; it is shown of more than one node."""
         self._load = load if load.nodes > 1 else None
-        self._show()
+        if self._load is not None:
+            self._show()
 
     def line(self) -> str:
         """The state in one line."""

@@ -39,7 +39,7 @@ def test_kills_at_random_lose_no_trial_double_none_and_change_no_number(tmp_path
     draw, killed, recorded = random.Random(seed), [], 0
     count = tmp_path / "count"
     while True:
-        with paced_run(tmp_path, count, "0.02", **SEVERAL_PACKS) as process:
+        with paced_run(tmp_path, count, "0.05", **SEVERAL_PACKS) as process:
             while len(killed) < kills:
                 deadline = time.monotonic() + draw.uniform(2, 20)
                 while time.monotonic() < deadline and process.poll() is None:
@@ -56,6 +56,7 @@ def test_kills_at_random_lose_no_trial_double_none_and_change_no_number(tmp_path
         recorded = len(trials)
         if process.returncode == 0:
             break
+    (tmp_path / "killed").write_text("\n".join(killed))
     assert recorded == 4
     assert run_tiny(tmp_path / "whole", "--engine", "eager", **SEVERAL_PACKS) == 0
     assert_same_tables(folder_in(tmp_path), folder_in(tmp_path / "whole"))
