@@ -121,7 +121,7 @@ def on_nodes(nodes: int, gpus: int) -> Callable[..., list[Worked]]:
 
     def call(trials: int, seconds: float, _workers: int, sleeping: bool) -> list[Worked]:
         simulated = importlib.import_module("ray.cluster_utils").Cluster
-        cluster = simulated(initialize_head=True, head_node_args={"num_cpus": 0})
+        cluster = simulated(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
         try:
             for _ in range(nodes):
                 cluster.add_node(num_cpus=gpus, num_gpus=gpus)

@@ -60,7 +60,9 @@ class Nodes:
     def __init__(self) -> None:
         os.environ.update(LOOPBACK, RAY_worker_niceness="0")
         simulated = importlib.import_module("ray.cluster_utils").Cluster
-        self._cluster = simulated(initialize_head=True, head_node_args={"num_cpus": 0})
+        self._cluster = simulated(
+            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+        )
         self._nodes: list[Any] = []
         for _ in range(NODES):
             self._add()
@@ -83,7 +85,7 @@ class Nodes:
         for node in self._nodes:
             for child in psutil.Process(raylet(node)).children(recursive=True):
                 try:
-                    found += [child] if any("PackTrainable" in word for word in child.cmdline()) else []
+                    found += [child] if any("Trainable." in word for word in child.cmdline()) else []
                 except psutil.NoSuchProcess:
                     continue
         return found
