@@ -164,7 +164,7 @@ def test_a_network_that_stays_away_ends_the_run_and_the_same_command_does_the_re
         assert run_tiny(s3) == 1
     said = capsys.readouterr().err
     assert "Could not connect" in said and SECRET not in said
-    assert "2 of 10 trials are recorded. To go on, see to the storage or the network, and" in said
+    assert "2 of 16 trials are recorded. To go on, see to the storage or the network, and" in said
     assert len(reader.read(f"{s3}/smoke", "trials")) == 2
     assert run_tiny(s3) == 0
     assert_same_tables(local, f"{s3}/smoke")
