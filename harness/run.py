@@ -135,7 +135,12 @@ def parser() -> argparse.ArgumentParser:
         help="take the results folder over from a run that is dead and left its lock, .running",
     )
     parser.add_argument("--scale", choices=("laptop", "paper"), default="laptop")
-    parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="default: ray")
+    parser.add_argument(
+        "--executor",
+        choices=("auto", "ray", "serial"),
+        default="auto",
+        help="default: ray, but serial (in this process) for a run that is over before Ray has started",
+    )
     parser.add_argument("--address", help="join a running Ray cluster: auto or host:port")
     parser.add_argument(
         "--workers", type=whole_number, help="packs trained at a time (default: one per core)"

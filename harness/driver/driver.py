@@ -34,7 +34,7 @@ def run_space(
     space: Space,
     results: str | Path = "results",
     *,
-    executor: str = "ray",
+    executor: str = "auto",
     workers: int | None = None,
     address: str | None = None,
     device: str = "auto",
@@ -51,8 +51,9 @@ def run_space(
     `results` is a path, or a URI such as s3://bucket/results; then the folder is a URI too, as a str.
     `take_over` takes such a folder from a run that is dead and left its lock; see docs/results.md.
 
-    `executor` is "ray" or "serial". Ray trains `workers` packs at a time, by default one per core; `address`
-    "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this process.
+    `executor` is "ray", "serial" or "auto". Ray trains `workers` packs at a time, by default one per core;
+    `address` "auto" or host:port joins a running cluster. "serial" trains one pack after the other, in this
+    process. "auto" is Ray, but "serial" for a run so short that Ray would still be starting when it is done.
     `device` is "cpu", "cuda", or "auto": the GPUs of the cluster, or this machine's, if there are any.
     `engine` is "eager", "compiled", "captured", or "auto": what the folder has, else compiled where
     something can be.

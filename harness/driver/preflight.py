@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from harness.condition import PARTS
 from harness.driver.engine import choose_engine
 from harness.driver.places import folder_of
 from harness.driver.sizes import check_size
@@ -18,8 +19,11 @@ from harness.errors import UserError
 from harness.executors.base import HANG_AFTER, SAVE_EVERY
 from harness.planning.space import Space
 
-EXECUTORS = ("ray", "serial")
+EXECUTORS = ("auto", "ray", "serial")
 DEVICES = ("auto", "cpu", "cuda")
+
+SHORT = 20.0
+"""Core-seconds, at nominal rates, below which Ray would be up when all is done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +70,9 @@ def check_job(
     check_executor(space, executor, workers, address)
     check_minutes("save_every", save_every)
     check_minutes("hang_after", hang_after)
-    check_size(space, executor=executor, workers=workers, address=address, yes=yes)
+    cost = check_size(space, executor=executor, workers=workers, address=address, yes=yes)
     device = choose_device(device, address)
+    executor = choose_executor(executor, space, cost, elsewhere=address is not None or workers is not None)
     engine, notes = choose_engine(engine, device, results, space)
     definition = {"device": device, "engine": engine, **space.definition()}
     folder = folder_of(results, space, definition)
@@ -86,6 +91,18 @@ def check_job(
         notes=tuple(notes),
         take_over=take_over,
     )
+
+
+def choose_executor(wanted: str, space: Space, core_seconds: float, elsewhere: bool) -> str:
+    """Where to train; 'auto' is Ray, but this process for a short run of built-in classes.
+
+    A class of the user's own may end the process that trains it. `elsewhere` says that workers or a cluster
+    were asked for.
+    """
+    if wanted != "auto":
+        return wanted
+    own = any(":" in name for axis in PARTS.values() for name in getattr(space, axis))
+    return "serial" if core_seconds < SHORT and not own and not elsewhere else "ray"
 
 
 def check_minutes(name: str, value: float) -> None:
@@ -121,7 +138,9 @@ def check_executor(space: Space, executor: str, workers: int | None, address: st
         for name, value in (("workers", workers), ("address", address)):
             if value is not None:
                 raise UserError(f"{name}={value} is for executor=ray; executor=serial runs in this process")
-    if executor == "ray" and find_spec("ray") is None:
-        raise UserError("executor=ray: Ray is not installed; install 'ray[tune]' or use executor=serial")
+    if executor != "serial" and find_spec("ray") is None:
+        raise UserError(
+            f"executor={executor}: Ray is not installed; install 'ray[tune]' or use executor=serial"
+        )
     if space.tuned and find_spec("optuna") is None:
         raise UserError("tuning needs Optuna, which is not installed; install 'optuna' or fix learning_rate")

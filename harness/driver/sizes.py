@@ -1,5 +1,6 @@
 """Whether a run is within what this machine has and what goes unasked, before anything of it is built."""
 
+import math
 import os
 
 from harness import capabilities
@@ -36,14 +37,15 @@ HELD_IN_FORWARD = 0.25
 
 def check_size(
     space: Space, *, executor: str, workers: int | None, address: str | None, yes: bool = False
-) -> None:
-    """Raise UserError, with the cost, for a run beyond this machine's memory or MOST_CORE_YEARS.
+) -> float:
+    """The core-seconds that a space takes at NOMINAL rates; UserError if it is beyond what goes unasked.
 
-    All is counted on shapes: nothing is allocated. With `yes` nothing is checked. The workers of a cluster
-    may be elsewhere, so only one is counted here.
+    That is this machine's memory, or MOST_CORE_YEARS. All is counted on shapes: nothing is allocated. With
+    `yes` nothing is counted, and the answer is inf. The workers of a cluster may be elsewhere, so only one is
+    counted here.
     """
     if yes:
-        return
+        return math.inf
     here = 1 if executor == "serial" or address is not None else workers or os.cpu_count() or 1
     worst, needed, core_seconds = None, 0.0, 0.0
     for condition, number in workloads_of(space):
@@ -70,6 +72,7 @@ def check_size(
             f"{space.name} takes {'; and '.join(too_much)}. Lower what makes it large, or say --yes "
             f"(yes=True in Python)"
         )
+    return core_seconds
 
 
 def sizes(condition: Condition | None) -> str:

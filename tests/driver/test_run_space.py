@@ -135,7 +135,7 @@ def test_interrupted_it_raises_when_what_is_finished_is_recorded(tmp_path, whole
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        (dict(executor="dask"), "executor=dask is not known; known: ray, serial"),
+        (dict(executor="dask"), "executor=dask is not known; known: auto, ray, serial"),
         (dict(device="gpu"), "device=gpu is not known; known: auto, cpu, cuda"),
         (dict(executor="ray", workers=0), "workers=0 is not allowed"),
         (dict(workers=2), "workers=2 is for executor=ray"),
