@@ -114,4 +114,4 @@ def test_a_second_driver_on_one_folder_is_refused_and_the_first_one_goes_on_undi
         assert process.poll() is None
     assert len(read(tmp_path / "smoke", "trials")) == 4
     assert run_tiny(tmp_path, models=HELD) == 0
-    assert len(read(tmp_path / "smoke", "trials")) == 10
+    assert len(read(tmp_path / "smoke", "trials")) == 16
