@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ STEPS, EVALS = 100, 5
 PER_LENGTH = 20
 """Conditions of a length: 2 models, 2 optimizers, 5 thresholds."""
 
+SEEDS, RATES = 4, 6
+"""Report seeds of a condition, and learning rates that each of them tries."""
+
 SUMMARY = dict.fromkeys([*TRIAL_COLUMNS, *measure_columns()])
 """Columns of a trial, without a value."""
 
@@ -53,24 +57,24 @@ def space_of(trials: int) -> Space:
         models=("rnn", "lstm"),
         optimizers=("sgd", "rmsprop"),
         max_norms=(0.1, 0.5, 1.0, 5.0, float("inf")),
-        lr_trials=8,
-        lr_batch=5,
-        tuning_seeds=2,
-        seeds=12,
+        lr_trials=RATES,
+        lr_batch=RATES,
+        seeds=SEEDS,
         pack_size=32,
         max_steps=1_000,
     )
-    per_length = PER_LENGTH * (8 * 2 + 12)
+    per_length = PER_LENGTH * SEEDS * (RATES + 1)
     lengths = range(4, 4 + max(1, round(trials / per_length)))
     return Space(summary=plain.summary, lengths=tuple(lengths), **fields)
 
 
-def no_training(pack: Pack, *_how: str) -> list[Result]:
-    """What stands in for training: a result for each trial, a function of its trial_id."""
+def no_training(pack: Pack, *_how: Any) -> Generator[Any, None, list[Result]]:
+    """What stands in for training: no block, and a result for each trial, a function of its trial_id."""
     global taken
     begun = time.process_time()
     found = [a_result(trial, pack.probes) for trial in pack.trials]
     taken += time.process_time() - begun
+    yield from ()
     return found
 
 
@@ -100,14 +104,14 @@ class Untrained(Pack):
 
 def arrived(*fields: Any) -> Pack:
     """The pack, on its worker."""
-    base.train = no_training  # type: ignore[assignment]
+    base.blocks = no_training  # type: ignore[assignment]
     return Pack(*fields)
 
 
 def one_run(trials: int, folder: Path, ray: bool) -> dict[str, float]:
     """Seconds, processor seconds and peak memory of one call of `run_space`, in this process."""
     space = space_of(trials)
-    base.train = no_training  # type: ignore[assignment]
+    base.blocks = no_training  # type: ignore[assignment]
     if ray:
         plan.Pack = Untrained  # type: ignore[misc]
     how: dict[str, Any] = dict(executor="ray", workers=2) if ray else dict(executor="serial")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.condition import FIRST_TUNING_SEED
 from harness.driver.listing import make_listing
 from harness.planning.load import built_in_spaces, load_space
 from harness.results.reader import read, read_conditions
@@ -60,7 +61,7 @@ def test_a_second_run_trains_nothing(whole, monkeypatch, capsys):
     assert run_tiny(whole.parent) == 0
     assert before == {p: p.stat().st_mtime_ns for p in whole.rglob("*.parquet")}
     output = capsys.readouterr()
-    assert "10 already done" in output.err
+    assert "16 already done" in output.err
     assert "report:" in output.out
 
 
@@ -69,9 +70,9 @@ def test_growing_the_seeds_adds_and_keeps(whole, tmp_path):
     assert run_tiny(tmp_path) == 0
     assert run_tiny(tmp_path, seeds="3") == 0
     grown, before = read(tmp_path / "smoke", "trials"), read(whole, "trials")
-    assert len(grown) == len(before) + 2
+    assert len(grown) == len(before) + 2 * (3 + 1)
     assert set(before["trial_id"]) <= set(grown["trial_id"])
-    assert set(grown["seed"]) == set(before["seed"]) | {2}
+    assert set(grown["seed"]) == set(before["seed"]) | {2, FIRST_TUNING_SEED + 2}
 
 
 @pytest.mark.parametrize(
@@ -167,11 +168,11 @@ def test_a_bug_in_a_model_is_recorded_as_failed_and_retried(tmp_path, monkeypatc
     output = capsys.readouterr()
     assert "matrix is on fire" in output.err
     failures = read(tmp_path / "smoke", "failures")
-    assert len(failures) == 6
+    assert len(failures) == 12
     assert failures["error"].str.contains("matrix is on fire").all()
     assert run_tiny(tmp_path) == 0
     assert read(tmp_path / "smoke", "failures").empty
-    assert len(read(tmp_path / "smoke", "trials")) == 10
+    assert len(read(tmp_path / "smoke", "trials")) == 16
 
 
 @pytest.mark.contract

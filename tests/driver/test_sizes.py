@@ -35,7 +35,7 @@ def check(*settings: str, **more) -> None:
 
 
 REFUSED = {
-    "lr_trials=1e9": "lr_trials=1000000000: .*4,000,000,016 trials, about .* core-years and .* GB",
+    "lr_trials=1e9": "lr_trials=1000000000: .*16,000,000,016 trials, about .* core-years and .* GB",
     "lr_trials=1e6": "lr_trials=1000000: .* trials",
     "lr_trials=20000": "lr_trials=20000 is too many: .* at most 1,000",
     "seeds=1e6": "seeds=1000000: .* trials",

@@ -118,7 +118,6 @@ FAULTS = {
     "a group": raising(ExceptionGroup("two", [ValueError("a"), KeyError("b")])),
     "what cannot be pickled": raising(Unpicklable()),
     "a warning": raising(DeprecationWarning("old")),
-    "no memory": raising(MemoryError()),
     "a stop": raising(StopIteration()),
 }
 USUAL_FAULTS = ("no text", "a lone surrogate", "megabytes", "an exit", "an interrupt that no signal was")
