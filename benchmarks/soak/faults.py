@@ -72,6 +72,8 @@ class Faults:
             os.kill(os.getpid(), signal.SIGKILL if self._kind == "kill" else signal.SIGTERM)
 
     def _inside(self, path: Any, *_others: Any) -> bool:
+        if isinstance(path, int):
+            return self._open_inside(path)
         return os.path.abspath(os.fsdecode(path)).startswith(self._folder)  # noqa: PTH100
 
     def _open_inside(self, file: Any) -> bool:

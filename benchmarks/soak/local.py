@@ -20,14 +20,13 @@ from harness.training.loop import train
 
 SPACE = Space(
     name="soak",
-    summary="Two conditions of eight trials, in eight packs.",
+    summary="Two conditions of twelve trials, two or fewer in a pack.",
     models=("rnn",),
     optimizers=("sgd",),
     lengths=(4,),
     max_norms=(1.0, float("inf")),
-    lr_trials=6,
-    lr_batch=5,
-    tuning_seeds=1,
+    lr_trials=5,
+    lr_batch=4,
     seeds=2,
     max_steps=20,
     observe=0,

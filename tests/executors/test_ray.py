@@ -77,7 +77,7 @@ def test_a_lost_worker_is_retried_and_a_users_bug_is_recorded(tmp_path):
     assert "three units are too few" in done.stderr
     trials, failures = read(tmp_path / "smoke", "trials"), read(tmp_path / "smoke", "failures")
     assert set(trials["hidden_size"]) == {8}
-    assert len(trials) == 10
+    assert len(trials) == 16
     assert failures["error"].str.contains("three units are too few").all()
 
 
