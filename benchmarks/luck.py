@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from analysis.contrasts import MEASURES, difference
 from analysis.paired import holm
@@ -36,17 +37,12 @@ DRAWS = 50_000
 """Tunings over which a true share is averaged."""
 
 
-def share(logit: np.ndarray) -> np.ndarray:
-    """A logit as a share."""
-    return 1 / (1 + np.exp(-logit))
-
-
 def runs(generator: np.random.Generator, length: int, seeds: int, own: bool, shift: float) -> pd.DataFrame:
     """The runs of one condition: solved, stable, drops, watched_steps, by seed."""
     size = seeds if own else 1
     luck = LUCK * generator.normal(size=(2, size))
-    solved = generator.random(seeds) < share(SOLVED[length] + shift + luck[0])
-    kept = generator.random(seeds) < share(KEPT + shift + luck[1])
+    solved = generator.random(seeds) < expit(SOLVED[length] + shift + luck[0])
+    kept = generator.random(seeds) < expit(KEPT + shift + luck[1])
     drops = np.where(solved & ~kept, 1 + generator.geometric(0.4, seeds), 0)
     watched = np.where(solved, 600, 0)
     return pd.DataFrame(
@@ -77,7 +73,7 @@ def study(
 def true_shares(length: int, shift: float) -> float:
     """P(solved) over all tunings."""
     luck = LUCK * np.random.default_rng(0).normal(size=DRAWS)
-    return float(share(SOLVED[length] + shift + luck).mean())
+    return float(expit(SOLVED[length] + shift + luck).mean())
 
 
 def rates(lengths: tuple[int, ...], seeds: int, own: bool, shift: float, studies: int) -> tuple[float, ...]:

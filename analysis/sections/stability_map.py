@@ -9,15 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.arms import reference_arm
-from analysis.conditions import conditions_table
+from analysis.conditions import conditions_table, shares
 from analysis.figures import nothing, panels
 from analysis.load import Results
 from analysis.sections.base import Section
-from analysis.statistics import wilson
 from analysis.table import Table, panel_keys, shown_keys
-from analysis.trials import by_condition, solved
+from analysis.trials import by_condition
 from analysis.words import text, two_digits
-from harness.condition import Outcome
 
 COUNTED_CELLS = 80
 """Cells of a panel in which counts are written, at most."""
@@ -48,7 +46,7 @@ def table(results: Results) -> Map:
         grid = grids[condition["condition_id"]]
         for rate, trials in tried.get(condition["condition_id"], no_trials).groupby("learning_rate"):
             if rate in grid:
-                rows.append(own | {"rate": rate} | counts(trials))
+                rows.append(own | {"rate": rate, "n": len(trials)} | shares(trials))
     frame = pd.DataFrame(rows, columns=[*keys, "arm", "rate", *COLUMNS])
     return Map(
         frame=frame.sort_values([*keys, "rate"], ignore_index=True),
@@ -62,20 +60,6 @@ COLUMNS = (
     "n", "stable", "solved", "diverged",
     *(f"p_{name}{end}" for name in ("stable", "solved") for end in ("", "_low", "_high")),
 )  # fmt: skip
-
-
-def counts(trials: pd.DataFrame) -> dict[str, Any]:
-    """How the trials of one condition at one rate ended."""
-    row: dict[str, Any] = {
-        "n": len(trials),
-        "stable": int((trials["outcome"] == Outcome.STABLE).sum()),
-        "solved": int(solved(trials).sum()),
-        "diverged": int((trials["outcome"] == Outcome.DIVERGED).sum()),
-    }
-    for name in ("stable", "solved"):
-        row[f"p_{name}"] = row[name] / row["n"]
-        row[f"p_{name}_low"], row[f"p_{name}_high"] = wilson(row[name], row["n"])
-    return row
 
 
 def readable(found: Map) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 from harness import __version__
 from harness.condition import Checkpoint, Pack
 from harness.results.folder import Folder
-from harness.results.seal import BLANK, SEAL_KEY, Broken, check_seal, sealed
+from harness.results.seal import BLANK, SEAL_KEY, Broken, check_seal, header_in, sealed
 
 PROGRESS = "progress"
 """The folder of the states."""
@@ -56,9 +56,8 @@ class States:
         """The state in a file's content; None if it is none of this definition. Raises Broken."""
         if not check_seal(content):
             return None
-        size = int.from_bytes(content[:8], "little")
         try:
-            header = json.loads(content[8 : 8 + size])["__metadata__"]
+            header = header_in(content)
             if header[MADE_BY_KEY] != self._made_by:
                 return None
             return Checkpoint(load(content), json.loads(header[STATE_KEY]))

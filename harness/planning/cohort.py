@@ -60,15 +60,13 @@ class Cohort:
         space = self.space
         if self.studies:
             for number in range(1 + len(later_rounds(space, self.conditions[0].optimizer))):
-                tries = [
-                    (study, rate, tuning_trials(space, study, rate))
+                tries = {
+                    study: [(rate, tuning_trials(space, study, rate)) for rate in study.ask(number)]
                     for study in self.studies
-                    for rate in study.ask(number)
-                ]
-                objectives = yield [trial for _, _, trials in tries for trial in trials]
-                for study in self.studies:
-                    mine = [(rate, trials) for owner, rate, trials in tries if owner is study]
-                    study.tell({rate: mean_objective(trials, objectives) for rate, trials in mine})
+                }
+                objectives = yield [t for tried in tries.values() for _, trials in tried for t in trials]
+                for study, tried in tries.items():
+                    study.tell({rate: mean_objective(trials, objectives) for rate, trials in tried})
         yield self.report_trials()
 
     def report_trials(self) -> Round:

@@ -86,8 +86,11 @@ class Local:
 
     def move(self, path: str, target: str) -> None:
         """Move a file or folder; if the target is taken, to a numbered name beside it."""
-        to = Path(target)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        others = (to.with_name(f"{to.name}.{number}") for number in itertools.count(2))
-        free = next(each for each in itertools.chain([to], others) if not os.path.lexists(each))
-        Path(path).rename(free)
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).rename(free_name(target, os.path.lexists))
+
+
+def free_name(target: str, taken: Callable[[str], bool]) -> str:
+    """The target, or a numbered name beside it if it is taken: x, x.2, x.3."""
+    others = (f"{target}.{number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([target], others) if not taken(each))

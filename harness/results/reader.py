@@ -30,7 +30,7 @@ from harness.results.schema import (
     METADATA_KEY,
     TABLES,
 )
-from harness.results.seal import Broken, check_seal
+from harness.results.seal import Broken, check_seal, header_in
 
 
 def objectives(folder: Folder | Path | str) -> dict[str, float]:
@@ -148,17 +148,10 @@ def read_checkpoint(folder: Folder | Path | str, trial_id: str) -> Checkpoint:
     except Broken as broken:
         raise RecordsError(said_of(Folder.of(folder), name, str(broken))) from None
     try:
-        tensors, header = load(content), json.loads(_header(content)[CHECKPOINT_KEY])
+        tensors, header = load(content), json.loads(header_in(content)[CHECKPOINT_KEY])
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise RecordsError(f"{folder}/{name} is no checkpoint of this harness ({one_line(error)})") from None
     return Checkpoint(tensors=tensors, metadata=checked_header(header, trial_id, f"{folder}/{name}"))
-
-
-def _header(content: bytes) -> dict[str, str]:
-    """The metadata of a safetensors file: its first 8 bytes say how long the JSON is that follows."""
-    size = int.from_bytes(content[:8], "little")
-    header: dict[str, str] = json.loads(content[8 : 8 + size])["__metadata__"]
-    return header
 
 
 def provenance(folder: Folder | Path | str) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ It is asked again a few times before a run gives up. What was wrong is said in o
 import errno
 import functools
 import io
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -14,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any, TypeVar
 
 from harness.errors import RecordsError, plain, shortened, text_of
-from harness.results.local import PART, Entry
+from harness.results.local import PART, Entry, free_name
 from harness.results.uris import below, protocol, without_credentials
 
 BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "oci", "oss"}
@@ -117,7 +116,7 @@ class Remote:
             return
         to = PurePosixPath(path)
         temporary = str(to.with_name(f".{to.name}{PART}"))
-        self._must(path, lambda: self._files.makedirs(str(to.parent), exist_ok=True))
+        self._make_parent(path)
         self._must(path, lambda: self._files.pipe_file(temporary, content))
         self._must(path, lambda: self._files.mv(temporary, path))
 
@@ -128,9 +127,7 @@ class Remote:
         conditional writes, which object storage has, two processes may both make it.
         """
         try:
-            if self.leaves_parts:
-                parent = str(PurePosixPath(path).parent)
-                self._must(path, lambda: self._files.makedirs(parent, exist_ok=True))
+            self._make_parent(path)
             self._must(path, lambda: self._files.pipe_file(path, content, mode="create"))
         except FileExistsError:
             return False
@@ -149,8 +146,7 @@ class Remote:
 
     def move(self, path: str, target: str) -> None:
         """Move a file or folder; if the target is taken, to a numbered name beside it."""
-        others = (f"{target}.{number}" for number in itertools.count(2))
-        free = next(each for each in itertools.chain([target], others) if self.kind(each) is None)
+        free = free_name(target, lambda each: self.kind(each) is not None)
         names = self._ask(path, lambda: self._files.find(path)) or [path]
         for name in names:
             self._copy(name, free + name[len(path) :])
@@ -158,10 +154,14 @@ class Remote:
 
     def _copy(self, path: str, target: str) -> None:
         """Copy a file to where none lies yet."""
-        if self.leaves_parts:
-            parent = str(PurePosixPath(target).parent)
-            self._must(target, lambda: self._files.makedirs(parent, exist_ok=True))
+        self._make_parent(target)
         self._must(path, lambda: self._files.cp_file(path, target))
+
+    def _make_parent(self, path: str) -> None:
+        """Make the folder that a file is to lie in, where a storage has folders."""
+        if self.leaves_parts:
+            parent = str(PurePosixPath(path).parent)
+            self._must(path, lambda: self._files.makedirs(parent, exist_ok=True))
 
     def _must(self, path: str, call: Callable[[], object]) -> None:
         """Ask for something that must be possible; raises FileNotFoundError if a bucket or folder is gone."""

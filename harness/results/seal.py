@@ -11,6 +11,7 @@ and the page headers.
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -102,3 +103,10 @@ def decoded(file: pq.ParquetFile, columns: list[str] | None) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Broken(f"is damaged ({one_line(error)})") from None
     return table
+
+
+def header_in(content: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file: its first 8 bytes say how long the JSON is that follows."""
+    size = int.from_bytes(content[:8], "little")
+    header: dict[str, str] = json.loads(content[8 : 8 + size])["__metadata__"]
+    return header
