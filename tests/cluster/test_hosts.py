@@ -124,6 +124,8 @@ def test_a_study_over_two_hosts_outlives_its_terminal_and_a_host(lab, tmp_path):
     )
     wait_for("training after a reboot", lambda: len(since(killed, steps_of(lab, WORKER))) > ENOUGH, 240)
     check_shares(*(since(killed, steps_of(lab, host)) for host in (HEAD, WORKER)))
+    trials = home(lab, HEAD) / "stability-harness" / "results" / "hosts" / "trials"
+    wait_for("the end of a pack", lambda: any(trials.glob("*.parquet")), 240)
     on_head(lab, f"ray job stop {first}")
     set_pace(lab, 0.02)
 

@@ -194,7 +194,7 @@ def test_on_ray_it_works_in_a_thread_and_in_an_asyncio_loop_and_prints_nothing(t
 @pytest.mark.ray
 def test_a_listener_stops_a_run_on_ray(tmp_path, whole):
     with pytest.raises(KeyboardInterrupt):
-        run_space(Space(**TINY), tmp_path, workers=1, listeners=[Interrupts()])
+        run_space(Space(**TINY), tmp_path, executor="ray", workers=1, listeners=[Interrupts()])
     assert 0 < len(reader.read(tmp_path / "tiny", "trials")) < 6
 
 
@@ -205,7 +205,7 @@ def test_a_ray_of_the_callers_own_is_left_alone(tmp_path):
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         with pytest.raises(UserError, match=r"call ray.shutdown\(\) first"):
-            run_space(Space(**TINY), tmp_path)
+            run_space(Space(**TINY), tmp_path, executor="ray")
         assert ray.is_initialized()
     finally:
         ray.shutdown()
