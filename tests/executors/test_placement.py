@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 
 import pytest
 
@@ -93,11 +92,16 @@ def test_a_node_that_is_not_up_yet_is_waited_for_if_the_run_says_so(ray_tune, cl
         ray_tune.run_ray(source, "cuda", "eager", None, cluster.address)
     with pytest.raises(ExecutorError, match="no node with 1 CPU and 1 GPU has come in 0.05 min"):
         ray_tune.run_ray(source, "cuda", "eager", None, cluster.address, wait_for_nodes=0.05)
-    source = Naps([Nap(n) for n in range(6)])
-    joins = threading.Timer(4, cluster.add_node, kwargs={"num_cpus": 2, "num_gpus": 2})
-    joins.start()
-    ray_tune.run_ray(source, "cuda", "eager", None, cluster.address, wait_for_nodes=5)
-    joins.join()
+
+    class Joins(Loads):
+        def works(self, load):
+            super().works(load)
+            if len(self.loads) == 1:
+                cluster.add_node(num_cpus=2, num_gpus=2)
+
+    source = Joins([Nap(n) for n in range(6)])
+    ray_tune.run_ray(source, "cuda", "eager", None, cluster.address, wait_for_nodes=2)
+    assert source.loads[0].nodes == 0
     assert len(source.rested) == 6
     assert len(source.nodes()) == 1
 
