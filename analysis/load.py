@@ -36,6 +36,7 @@ class Results:
 
     - space: the name of its space.
     - planned: report seeds asked for. planned_tuning: tuning seeds at each learning rate, of all tunings.
+      tuning_seeds: of one tuning.
     - grid: the learning rates tried first, as a tuple; empty if they were fixed.
     """
 
@@ -193,6 +194,7 @@ def _conditions(folder: str, definition: dict[str, Any]) -> pd.DataFrame:
         space=definition["name"],
         planned=definition["seeds"],
         planned_tuning=tunings * definition["tuning_seeds"],
+        tuning_seeds=definition["tuning_seeds"],
     )
     planned["grid"] = pd.Series(grids, index=frame.index, dtype=object)
     return planned

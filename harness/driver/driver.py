@@ -101,6 +101,7 @@ def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path 
             folder=job.folder,
             recorded=plan.done,
             left=plan.left(),
+            may_grow=plan.may_grow,
             notes=job.notes,
             repaired=recorder.repaired,
         )
@@ -252,6 +253,8 @@ class Driver(Source):
                 self._recorder.write_pack(pack, outcome)
                 self._recorded.append(f"trials/{pack.pack_id}.parquet")
                 self._plan.tell(pack, outcome)
+                if grown := self._plan.grown():
+                    self._audience.grew(grown)
             self._states.forget(pack)
             self._audience.done(pack, outcome)
 
