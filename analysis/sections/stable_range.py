@@ -209,7 +209,8 @@ SECTION = Section(
         "From the same trials as the map, so that nothing hangs on a rate that was chosen. Of a seed: the "
         "highest rate at which its run solved the task and never dropped, and how many decades of rates were "
         "so. Shown are the median of the former with its exact 95 % interval (sign test), which 6 seeds or "
-        "more give, and the mean of the latter with its t-interval. None: at no rate that was tried. Or more: at the highest that was tried; drawn at the edges."
+        "more give, and the mean of the latter with its t-interval. None: at no rate tried. Or more: "
+        "the highest that was tried; drawn at the edges."
     ),
     if_empty=IF_EMPTY,
 )
