@@ -171,7 +171,7 @@ def readable(table: Table) -> pd.DataFrame:
     frame = table.frame
     shown = shown_keys(table)
     shown.pop("learning_rate", None)  # it has a column of its own
-    shown["learning rate"] = rates(frame) + star(frame["at_edge"])
+    shown["learning rate"] = rates(frame) + star(frame["at_edge"]) + dagger(table)
     for name in ("stable", "solved"):
         shown[name] = k_of_n(frame, name)
         shown[f"P({name})"] = interval(frame, f"p_{name}")
@@ -197,3 +197,10 @@ def rates(frame: pd.DataFrame) -> "pd.Series[str]":
 def star(flags: "pd.Series[bool]") -> "pd.Series[str]":
     """A star where a rate is the lowest or highest tried."""
     return flags.map({True: "*", False: ""})
+
+
+def dagger(table: Table) -> "pd.Series[str]":
+    """A dagger where rates were tuned and no run at the chosen ones solved the task."""
+    frame = table.frame
+    vain = (frame["n"] > 0) & (frame["solved"] == 0) & ("learning_rate" not in table.keys)
+    return vain.map({True: "†", False: ""})
