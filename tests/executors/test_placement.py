@@ -88,9 +88,9 @@ def test_a_node_that_is_not_up_yet_is_waited_for_if_the_run_says_so(ray_tune, cl
     monkeypatch.setattr(ray_tune, "PackTrainable", blind(ray_tune))
     monkeypatch.setattr("harness.executors.cluster.LOOK_AGAIN", 0.5)
     source = Naps([Nap(n) for n in range(6)])
-    with pytest.raises(UserError, match="no node of the cluster at .* has the 1 CPU and 1 GPU"):
+    with pytest.raises(UserError, match=r"no node of the cluster at .* has the 1 CPU and 1 GPU"):
         ray_tune.run_ray(source, "cuda", "eager", None, cluster.address)
-    with pytest.raises(ExecutorError, match="no node with 1 CPU and 1 GPU has come in 0.05 min"):
+    with pytest.raises(ExecutorError, match=r"no node with 1 CPU and 1 GPU has come in 0\.05 min"):
         ray_tune.run_ray(source, "cuda", "eager", None, cluster.address, wait_for_nodes=0.05)
 
     class Joins(Loads):
