@@ -67,7 +67,11 @@ BETTER: dict[str, dict[str, str]] = {
         **limits("p_stable"),
         **limits("steps_to_solve"),
     },
-    "Verdict": {},
+    "Verdict": {
+        **dict.fromkeys(("conditions", "n", "shortest", "longest"), COUNT),
+        **dict.fromkeys(("recovered", "lost", "unsolved"), PARTS),
+        "solved": MORE, "stable": MORE, "diverged": LESS,
+    },
     "Effects": CONTRAST,
     "Where differences arise": {
         **dict.fromkeys(("length", "pairs", "clusters"), COUNT),
