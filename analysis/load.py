@@ -31,7 +31,8 @@ class Results:
     values. An option named like a column of the report's tables, such as n, is called "option n".
     `definitions` has the space.json of each folder. `sources` has the provenance records of each
     folder's files. `mixed` says that different code was allowed. `notes` say what lies in the folders and is
-    left out, and what cannot be verified.
+    left out, and what cannot be verified. `baseline` is the model, optimizer, arm or other value of an axis
+    that the others are compared with, see `analysis.baseline`; empty where none was chosen.
 
     `conditions` has condition_id, the fields and options of each condition, and:
 
@@ -50,6 +51,7 @@ class Results:
     sources: tuple[list[dict[str, Any]], ...]
     mixed: bool = False
     notes: tuple[str, ...] = ()
+    baseline: str = ""
 
     @property
     def name(self) -> str:

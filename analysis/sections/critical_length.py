@@ -31,13 +31,13 @@ def table(results: Results) -> Table:
     A row has the lengths of one task only. The columns are the keys but length, arm, and:
 
     - lengths, n: how many lengths and report trials. shortest, longest: of the lengths.
-    - solved_T50, solved_T90 of a Firth fit, with their limits _low and _high.
+    - solved_T50, solved_T90: inf beyond the longest length and 0 below the shortest, limits _low and _high.
     - solved_all: the longest length up to which every trial succeeded, 0 if there is none.
     - solved_none: the shortest length from which no trial succeeded, inf if there is none.
     - solved_separated: the data only bracket the critical length by these two.
     - the same for stable.
 
-    `analysis.firth` has the fit.
+    `analysis.firth` has the arithmetic.
     """
     recorded = recorded_conditions(results)
     keys = [key for key in recorded.keys if key != "length"]
@@ -130,10 +130,9 @@ def readable(found: Table) -> pd.DataFrame:
 
 
 def worded(row: dict[Any, Any], measure: str, name: str) -> str:
-    """One critical length in words: beyond or below what was tried, between two lengths, or the fit.
+    """One critical length in words: beyond or below what was tried, between two lengths, or with its limits.
 
-    Outside of the lengths that were tried the fit is only mentioned. Where success does not fall with length
-    there is no fit.
+    Examples are beyond 20, beyond 20 [18, inf], 10 to 20, and 14 [11, 17].
     """
     length, low, high = (row[f"{measure}_{name}{end}"] for end in ("", "_low", "_high"))
     shortest, longest = row["shortest"], row["longest"]
@@ -143,19 +142,19 @@ def worded(row: dict[Any, Any], measure: str, name: str) -> str:
         return f"beyond {longest:g}"
     if row[f"{measure}_none"] == shortest:
         return f"below {shortest:g}"
+    if (low, high) == (0, np.inf):
+        return "not determined"
+    limits = f"[{steps(low)}, {steps(high)}]"
+    if not 0 < length < np.inf:
+        return f"beyond {longest:g} {limits}" if length else f"below {shortest:g} {limits}"
     if row[f"{measure}_separated"]:
         return f"{row[f'{measure}_all']:g} to {row[f'{measure}_none']:g}"
-    if not 0 < length < np.inf:
-        return "not determined"
-    fit = f"{steps(length)} [{steps(low)}, {steps(high)}]"
-    if shortest <= length <= longest:
-        return fit
-    return f"beyond {longest:g} (fit: {fit})" if length > longest else f"below {shortest:g} (fit: {fit})"
+    return f"{steps(length)} {limits}"
 
 
 def steps(length: float) -> str:
-    """A length as a person reads it: 0 below one time step, inf beyond a million."""
-    return "0" if length < 1 else "inf" if length > 1e6 else f"{length:.3g}"
+    """A length as a person reads it; 0 below one time step."""
+    return "0" if length < 1 else f"{length:.3g}"
 
 
 SECTION = Section(
@@ -165,11 +164,11 @@ SECTION = Section(
     render=render,
     readable=readable,
     note=(
-        "T50 and T90: the lengths at which half, and 90 %, of the seeds succeed by a logistic fit on log "
-        "length with Firth's penalty, with 95 % intervals by profile likelihood. "
-        "Beyond, below: outside of the lengths that were tried, where a fit extrapolates (arrows at the "
-        "edge). Where all succeed up to a length and none beyond, the data give no more than these two: "
-        "from - to. Not determined: success does not fall with length. All / none: the longest length up to "
+        "T50 and T90: the lengths at which half, and 90 %, of the seeds succeed, by isotonic regression on "
+        "log length, with 95 % intervals by the profile likelihood of a logistic curve. Beyond, below: "
+        "outside of the lengths that were tried (arrows at the edge). Not determined: the limits hold every "
+        "length. Where all succeed up to a length and "
+        "none beyond, the data give no more than these two: from - to. All / none: the longest length up to "
         "which every seed succeeded, and the shortest from which none did."
     ),
     if_empty="No condition has report trials at several lengths.",

@@ -82,7 +82,7 @@ class RunProgress:
 
     def works(self, load: Load) -> None:
         """So much of what there is trains; it is shown of more than one node."""
-        self._load = load if load.nodes > 1 else None
+        self._load = load if load.nodes != 1 else None
         if self._load is not None:
             self._show()
 
@@ -126,6 +126,8 @@ class RunProgress:
 
 def said_of(load: Load) -> list[str]:
     """What trains, and what waits for what: `3 nodes, 8 GPUs, 8 of 8 places train, 12 packs wait`."""
+    if not load.nodes:
+        return ["no node is up that can train a pack"]
     pieces = [f"{load.nodes} nodes", f"{load.gpus} GPUs" if load.gpus else ""]
     pieces += [f"{load.training} of {load.places} places train"]
     pieces += [f"{load.starting} workers start or wait for a node" if load.starting else ""]

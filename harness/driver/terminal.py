@@ -61,13 +61,14 @@ def named(pack: Pack) -> str:
 class Terminal(Listener):
     """Shows a run on `err`, and its summary on `out`; writes the report at the end.
 
-    With `tracebacks`, what failed is shown whole.
+    With `tracebacks`, what failed is shown whole. With `table`, the summary has a row per condition.
     """
 
-    def __init__(self, out: Console, err: Console, tracebacks: bool = False) -> None:
+    def __init__(self, out: Console, err: Console, tracebacks: bool = False, table: bool = False) -> None:
         self._out = out
         self._err = err
         self._tracebacks = tracebacks
+        self._table = table
         self._failed = 0
         self._start: Start | None = None
 
@@ -121,7 +122,7 @@ class Terminal(Listener):
         if error is None or isinstance(error, KeyboardInterrupt):
             from harness.driver.summary import summarise  # half a second that a run need not wait for
 
-            summarise(self._start.space, self._start.folder, self._failed, self._out)
+            summarise(self._start.space, self._start.folder, self._failed, self._out, self._table)
 
     @property
     def started_training(self) -> bool:

@@ -92,6 +92,7 @@ def load(**changes):
     ("known", "said"),
     [
         (load(waiting=12), "3 nodes, 8 GPUs, 8 of 8 places train, 12 packs wait for a place"),
+        (load(nodes=0, training=0, places=1, starting=2), "no node is up that can train a pack"),
         (load(gpus=0, training=6), "3 nodes, 6 of 8 places train, 2 places wait for a pack"),
         (
             load(gpus=0, training=6, waiting=1, starting=2),
