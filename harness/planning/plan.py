@@ -57,7 +57,8 @@ class Plan:
     @property
     def may_grow(self) -> bool:
         """Whether the total may grow: whether a range of learning rates may, or seeds may be added."""
-        return any(each.may_grow for each in (*self._batches, *self.cohorts))
+        seeds = any(batches.may_grow for batches in self._batches)
+        return seeds or any(cohort.may_grow for cohort in self.cohorts)
 
     @property
     def done(self) -> int:
@@ -172,8 +173,10 @@ class Plan:
 
 def plan_of(space: Space, ends: pd.DataFrame) -> Plan:
     """The plan of a space of which so much is recorded: see `harness.results.reader.ends`."""
-    rows = ends.to_dict("records")
-    objectives = {row["trial_id"]: target(space.tune_for, row["outcome"], row) for row in rows}
+    objectives = {
+        str(row["trial_id"]): target(space.tune_for, str(row["outcome"]), {str(k): v for k, v in row.items()})
+        for row in ends.to_dict("records")
+    }
     return Plan(space, objectives, ends.loc[ends["outcome"] == Outcome.STABLE, "trial_id"])
 
 
