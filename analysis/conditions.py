@@ -10,7 +10,14 @@ from analysis.arms import RULE, THRESHOLD, arm, clip_keys, options_of_rules
 from analysis.load import Results
 from analysis.statistics import poisson, wilson
 from analysis.table import Table, shown_keys
-from analysis.trials import by_condition, median_steps_to_solve, reported_trials, solved
+from analysis.trials import (
+    by_condition,
+    falls,
+    median_score,
+    median_steps_to_solve,
+    reported_trials,
+    watched,
+)
 from analysis.words import interval, k_of_n, text, two_digits
 from harness.condition import CONDITION_COLUMNS, SOLVED, Condition, Outcome
 
@@ -70,14 +77,17 @@ def conditions_table(results: Results) -> Table:
     - n: report trials recorded. missing: report trials asked for but not recorded, failures among them.
     - stable, recovered, lost, unsolved, diverged: counts. solved is stable + recovered + lost.
     - p_stable and p_solved, NaN if n is 0, with Wilson 95 % limits _low and _high.
-    - drops_per_1000: drops per 1,000 watched steps, NaN if none were watched, with exact Poisson 95 % limits.
-    - median_steps_to_solve: inf if half or more did not solve, NaN if n is 0.
-    - final_score and control_score: means over solved trials.
+    - watched: trials that were watched for drops. drops_per_1000: drops per 1,000 watched steps, NaN if none
+      were watched, with exact Poisson 95 % limits. A divergence while watched counts as a drop.
+    - median_steps_to_solve: inf if more than half did not solve, NaN if n is 0.
+    - final_score and control_score: medians over trials, see `median_score`; control_score is NaN where the
+      task has no control set.
     - clipped_share: mean over trials.
     """
     keys, rules = condition_keys(results), options_of_rules(results)
     reported, tuned = by_condition(reported_trials(results)), by_condition(results.tuning_trials)
     none = results.trials.iloc[:0]
+    controlled = set(results.trials.loc[results.trials["control_score"].notna(), "task"])
     rows: list[dict[str, Any]] = []
     for condition in results.conditions.to_dict("records"):
         condition_id = condition["condition_id"]
@@ -86,7 +96,8 @@ def conditions_table(results: Results) -> Table:
         row["arm"] = arm(condition, rules)
         row |= chosen_rates(condition, trials, tuned.get(condition_id, none))
         row |= {"n": len(trials), "missing": max(0, condition["planned"] - len(trials))}
-        rows.append(row | shares(trials) | drop_rate(trials) | speed_and_scores(trials))
+        row |= shares(trials) | drop_rate(trials) | speed_and_scores(trials)
+        rows.append(row if condition["task"] in controlled else row | {"control_score": float("nan")})
     frame = pd.DataFrame(rows).sort_values(keys, ignore_index=True)
     frame = frame.astype(dict.fromkeys(RATES, "float64"))
     return Table(frame=frame, keys=keys, clip_keys=clip_keys(results))
@@ -123,11 +134,12 @@ def shares(trials: pd.DataFrame) -> dict[str, Any]:
 
 
 def drop_rate(trials: pd.DataFrame) -> dict[str, float]:
-    """Drops per 1,000 watched steps and their limits."""
-    watched, drops = trials["watched_steps"].sum(), int(trials["drops"].sum())
-    per_1000 = 1000 / watched if watched else float("nan")
+    """How many trials were watched, drops and divergences per 1,000 watched steps, and their limits."""
+    steps, drops = trials["watched_steps"].sum(), int(falls(trials).sum())
+    per_1000 = 1000 / steps if steps else float("nan")
     low, high = poisson(drops)
     return {
+        "watched": int(watched(trials).sum()),
         "drops_per_1000": per_1000 * drops,
         "drops_per_1000_low": per_1000 * low,
         "drops_per_1000_high": per_1000 * high,
@@ -137,8 +149,7 @@ def drop_rate(trials: pd.DataFrame) -> dict[str, float]:
 def speed_and_scores(trials: pd.DataFrame) -> dict[str, float]:
     """How fast trials solved their task, their scores after, and how often gradients were clipped."""
     row = {"median_steps_to_solve": median_steps_to_solve(trials) if len(trials) else float("nan")}
-    scores = trials[solved(trials)]
-    row |= {name: scores[name].astype("float64").mean() for name in ("final_score", "control_score")}
+    row |= {name: median_score(trials, name) for name in ("final_score", "control_score")}
     return row | {"clipped_share": trials["clipped_share"].astype("float64").mean()}
 
 
@@ -155,7 +166,8 @@ def readable(table: Table) -> pd.DataFrame:
         shown[name] = frame[name].map(text)
     if frame["missing"].any():
         shown["missing"] = frame["missing"].map(text)
-    shown["drops / 1,000 steps"] = interval(frame, "drops_per_1000")
+    rates_of_drops = zip(interval(frame, "drops_per_1000"), k_of_n(frame, "watched"), strict=True)
+    shown["drops / 1,000 steps"] = [rate if rate == "-" else f"{rate} ({k})" for rate, k in rates_of_drops]
     shown["median steps to solve"] = frame["median_steps_to_solve"].map(text)
     shown["final score"] = frame["final_score"].map(lambda score: text(round(score, 3)))
     shown["control score"] = frame["control_score"].map(lambda score: text(round(score, 3)))

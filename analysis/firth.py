@@ -1,27 +1,26 @@
-"""The length up to which a model trains: logistic regression of success on log length, with Firth's penalty.
+"""The length up to which a model trains: where the share of runs that succeed falls below one half.
 
-P(success | T) = 1 / (1 + exp(-(a - b log T))). Plain maximum likelihood is infinite when successes and
-failures are separated, which is the rule for a model that trains up to some length and not beyond. Firth's
-(1993) penalty keeps the fit finite (Heinze & Schemper 2002). Letters: B data sets, L lengths, P coefficients,
-C candidate lengths, S slopes.
+The length itself is of an isotonic regression: of all shares that never rise with length, those most likely.
+A run more that fails can only make it shorter. (With a fitted curve it could make it longer: a failure at a
+short length makes the curve flatter.) The limits are of logistic regression on log length,
+P(success | T) = 1 / (1 + exp(-b (log c - log T))). Plain likelihood rises for ever with b where successes and
+failures are separated, which is the rule; so it has a penalty after Firth (1993). Letters: L lengths, C
+candidate lengths, S slopes.
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 from scipy.stats import chi2
 
 Floats = NDArray[np.float64]
 
-ITERATIONS = 100
-
-STEP_LIMIT = 5.0
-"""A Newton step changes no coefficient by more than this (as R's logistf)."""
-
-REACH, CANDIDATES = 2.0, 401
+REACH, CANDIDATES = math.log(4), 401
 """Critical lengths between which limits are sought: so many, up to e^REACH beyond the lengths tried."""
 
 SLOPES = np.geomspace(0.05, 60, 120)
@@ -35,9 +34,10 @@ PENALTY = 0.25
 class CriticalLength:
     """The length at which success has a given probability.
 
-    `length` is of the Firth fit. Where the fit does not fall, it is inf if it lies above that probability
-    and 0 if it lies below. If every run succeeded it is inf, and 0 if none did. `low` and `high` are 95 %
-    limits, 0 and inf where the data give none. With a single length all three are NaN.
+    `length` is where the isotonic regression falls through it, log length being interpolated. It is inf if
+    the regression does not fall so low, and 0 if it lies below at every length. `low` and `high` are 95 %
+    limits, 0 and inf where the data give none within a factor of 4 of the lengths tried. With a single length
+    all three are NaN.
 
     `all_succeed` is the longest length up to which every run succeeded, 0 if there is none. `none_succeed` is
     the shortest length from which no run succeeded, inf if there is none. `separated` says that every success
@@ -59,20 +59,33 @@ def critical_lengths(
 
     The limits are of the profile likelihood: see `limits`.
     """
-    length_L, success_L, runs_L = (np.asarray(x) for x in (lengths, successes, runs))
+    order = np.argsort(lengths)
+    length_L, success_L, runs_L = (np.asarray(x)[order] for x in (lengths, successes, runs))
     known = bracket(length_L, success_L / runs_L)
     if len(length_L) < 2:
         return [known for _ in probabilities]
-    beta_BP, centre = fit(length_L, success_L[None], runs_L)
     found = []
     for probability in probabilities:
-        if len(np.unique(success_L / runs_L)) == 1 and success_L[0] in (0, runs_L[0]):
-            length = float("inf") if success_L[0] else 0.0
-        else:
-            length = float(crossings(beta_BP, centre, probability)[0])
+        length = crossing(length_L, success_L / runs_L, runs_L, probability)
         low, high = limits(length_L, success_L, runs_L, probability)
         found.append(replace(known, length=length, low=min(low, length), high=max(high, length)))
     return found
+
+
+def crossing(length_L: NDArray[np.int64], share_L: Floats, runs_L: Floats, probability: float) -> float:
+    """Where the shares, made never to rise with length, fall through a probability; lengths ascend.
+
+    Example: of 10 runs each at T = 5, 10, 20 succeed 10, 5, 0: P = .9 lies at 5 * 2^.2 = 5.7.
+    """
+    fall_L = isotonic_regression(share_L, weights=runs_L, increasing=False).x
+    above = np.flatnonzero(fall_L >= probability - 1e-12)
+    if not len(above):
+        return 0.0
+    last = int(above[-1])
+    if last == len(length_L) - 1:
+        return float("inf")
+    part = max(0.0, (fall_L[last] - probability) / (fall_L[last] - fall_L[last + 1]))
+    return float(length_L[last] * (length_L[last + 1] / length_L[last]) ** part)
 
 
 def limits(
@@ -125,68 +138,6 @@ def bracket(length_L: NDArray[np.int64], share_L: Floats) -> CriticalLength:
     )
 
 
-def fit(length_L: NDArray[np.int64], success_BL: Floats, runs_L: Floats) -> tuple[Floats, float]:
-    """Coefficients of 1 and of centred log length, (B, 2), and the centre."""
-    log_L = np.log(length_L)
-    centre = float(np.average(log_L, weights=runs_L))
-    return firth(np.stack([np.ones(len(log_L)), log_L - centre], axis=1), success_BL, runs_L), centre
-
-
-def crossings(fits_BP: Floats, centre: float, probability: float) -> Floats:
-    """Where each fit falls through this probability: (B,)."""
-    a_B, slope_B = fits_BP.T
-    above_B = a_B - np.log(probability / (1 - probability))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        falling_B = np.exp(np.clip(centre - above_B / slope_B, -50, 50))
-    flat_B = np.where(above_B > 0, np.inf, 0.0)
-    found: Floats = np.where(slope_B < 0, falling_B, flat_B)
-    return found
-
-
-def firth(design_LP: Floats, success_BL: Floats, runs_L: Floats) -> Floats:
-    """Coefficients of logistic regressions with Firth's penalty, one for each row of successes: (B, P).
-
-    Newton's method finds the zero of the modified score X' (y - n p + h (1/2 - p)), h the hat diagonal. A
-    step is halved as long as it lowers the penalised likelihood, log L + log |X' W X| / 2.
-    """
-    success_BL = np.atleast_2d(np.asarray(success_BL, dtype=np.float64))
-    beta_BP = np.zeros((len(success_BL), design_LP.shape[1]))
-    value_B = _penalised(design_LP, success_BL, runs_L, beta_BP)
-    for _ in range(ITERATIONS):
-        p_BL = _logistic(beta_BP @ design_LP.T)
-        weight_BL = runs_L * p_BL * (1 - p_BL)
-        inverse_BPP = np.linalg.pinv(_information(design_LP, weight_BL))
-        hat_BL = weight_BL * np.einsum("lp,bpq,lq->bl", design_LP, inverse_BPP, design_LP)
-        score_BL = success_BL - runs_L * p_BL + hat_BL * (0.5 - p_BL)
-        step_BP = np.einsum("bpq,bl,lq->bp", inverse_BPP, score_BL, design_LP)
-        step_BP *= np.minimum(1, STEP_LIMIT / np.maximum(np.abs(step_BP).max(axis=1), 1e-300))[:, None]
-        for _ in range(30):
-            worse_B = _penalised(design_LP, success_BL, runs_L, beta_BP + step_BP) < value_B - 1e-12
-            if not worse_B.any():
-                break
-            step_BP = np.where(worse_B[:, None], step_BP / 2, step_BP)
-        beta_BP = beta_BP + step_BP
-        value_B = _penalised(design_LP, success_BL, runs_L, beta_BP)
-        if np.abs(step_BP).max() < 1e-9:
-            break
-    return beta_BP
-
-
 def _logistic(x: Floats) -> Floats:
     found: Floats = 1 / (1 + np.exp(-np.clip(x, -500, 500)))
-    return found
-
-
-def _information(design_LP: Floats, weight_BL: Floats) -> Floats:
-    found: Floats = np.einsum("lp,bl,lq->bpq", design_LP, weight_BL, design_LP)
-    return found
-
-
-def _penalised(design_LP: Floats, success_BL: Floats, runs_L: Floats, beta_BP: Floats) -> Floats:
-    """Log likelihood plus half the log determinant of the information: (B,)."""
-    x_BL = beta_BP @ design_LP.T
-    log_likelihood_B = np.sum(success_BL * x_BL - runs_L * np.logaddexp(0, x_BL), axis=1)
-    p_BL = _logistic(x_BL)
-    _, log_det_B = np.linalg.slogdet(_information(design_LP, runs_L * p_BL * (1 - p_BL)))
-    found: Floats = log_likelihood_B + 0.5 * log_det_B
     return found

@@ -1,26 +1,13 @@
-"""Did it make a difference: tests and intervals for runs that share seeds, and averages robust to outliers.
+"""Did it make a difference: tests and intervals for runs that share seeds."""
 
-Every resampling takes a Generator.
-"""
-
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-
-
-def mcnemar_p(one: Flags, other: Flags) -> float:
-    """Exact two-sided p that two arms succeed equally often, from pairs of the same seed (McNemar 1947).
-
-    Only pairs that differ count. p is 1 if none does.
-    """
-    wins, losses = int(np.sum(one & ~other)), int(np.sum(~one & other))
-    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
 def cluster_sums(
@@ -65,6 +52,33 @@ def paired_difference(
     half = float(student.ppf(0.975, effective)) * np.sqrt(total) / (clusters + 2 / size)
     centre = mean * clusters / (clusters + 2 / size)
     return mean, max(-1.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def mean_over_clusters(
+    values: Floats, weights: Floats, cluster: Sequence[object], stratum: Sequence[object]
+) -> tuple[float, float, float]:
+    """Weighted mean of values from 0 to 1, a value per run, and its 95 % interval.
+
+    Clusters and strata are as in `paired_difference`, and so is the interval. Four runs of average weight are
+    added, two of value 1 and two of 0 (Agresti & Coull 1998): then runs without any difference still give an
+    interval with some width. The interval is [0, 1] with a single cluster, and all is NaN without runs.
+    """
+    if not len(values):
+        return float("nan"), float("nan"), float("nan")
+    whole = math.fsum(weights)
+    sums, _, strata = cluster_sums(weights * values / whole, cluster, stratum)
+    mean = math.fsum(weights * values) / whole
+    if len(sums) < 2:
+        return mean, 0.0, 1.0
+    added = 1 / len(values)
+    centre = (mean + 2 * added) / (1 + 4 * added)
+    own = [sums[group] for group in groups(strata)]
+    spread = np.array([np.var(group, ddof=1) * len(group) for group in own])
+    total = float(spread.sum()) + added**2 * 2 * (centre**2 + (1 - centre) ** 2)
+    freedom = np.array([len(group) - 1 for group in own])
+    effective = total**2 / max(float(np.sum(spread**2 / freedom)), 1e-12)
+    half = float(student.ppf(0.975, effective)) * np.sqrt(total) / (1 + 4 * added)
+    return mean, max(0.0, min(mean, float(centre - half))), min(1.0, max(mean, float(centre + half)))
 
 
 def groups(strata: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -149,40 +163,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(order) - rank) * p[index]))
         adjusted[index] = largest
     return [float(value) for value in adjusted]
-
-
-def interquartile_mean(values: Floats) -> float:
-    """Mean of the middle half: a quarter of the values is cut off at each end. It is NaN without values."""
-    cut = len(values) // 4
-    ordered = np.partition(values, (cut, len(values) - cut - 1)) if cut else values
-    return float(ordered[cut : len(values) - cut].mean()) if len(values) else float("nan")
-
-
-def stratified_bootstrap(
-    strata: Sequence[Floats],
-    statistic: Callable[[Floats], float],
-    generator: np.random.Generator,
-    resamples: int = 2_000,
-) -> tuple[float, float, float]:
-    """A statistic of all values together and its 95 % percentile interval, each stratum resampled by itself.
-
-    Agarwal et al. 2021 (arXiv 2108.13264) do so with conditions as strata and the scores of seeds as values.
-    """
-    value = statistic(np.concatenate(list(strata)))
-    drawn = [
-        statistic(np.concatenate([s[generator.integers(len(s), size=len(s))] for s in strata]))
-        for _ in range(resamples)
-    ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return value, float(low), float(high)
-
-
-def probability_of_improvement(one: Floats, other: Floats) -> float:
-    """Chance that a run of `one` beats a run of `other`; a tie counts half (Mann & Whitney 1947).
-
-    inf is larger than everything and equal to itself. The chance is NaN if either is empty.
-    """
-    if not len(one) or not len(other):
-        return float("nan")
-    a, b = np.asarray(one, dtype=np.float64)[:, None], np.asarray(other, dtype=np.float64)[None, :]
-    return float(np.mean((a > b) + 0.5 * (a == b)))

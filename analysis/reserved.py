@@ -9,7 +9,7 @@ _NAMES = """
     learning_rate_low longest loss lost low lyapunov_1 lyapunov_1_high lyapunov_1_low matched
     median_depth median_recovery median_steps_to_solve missing moment mostly_active n name never_active of
     p_logrank p_solved p_solved_high p_solved_low p_stable p_stable_high p_stable_low planned planned_tuning
-    rate rates rates_high rates_low recorded recovered restricted_mean same score sensitivity shortest
+    rate rates reached rates_high rates_low recorded recovered restricted_mean same score sensitivity shortest
     sigma_max sigma_max_high sigma_max_low solved solved_T50 solved_T50_high solved_T50_low solved_T90
     solved_T90_high solved_T90_low solved_a solved_all solved_b solved_decades solved_difference solved_high
     solved_low solved_none solved_p solved_p_holm solved_separated spectral_radius spectral_radius_high

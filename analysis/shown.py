@@ -4,10 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.contrasts import MEASURES
-
-SHOWN_AT = 0.05
-"""Adjusted p below which a difference counts as shown."""
+from analysis.contrasts import MEASURES, SHOWN_AT
 
 
 def is_shown(row: dict[Any, Any], measure: str) -> bool:

@@ -1,7 +1,7 @@
 """Statistics of the reports: small pure functions."""
 
 import numpy as np
-from scipy.stats import CensoredData, binomtest, chi2, ecdf
+from scipy.stats import CensoredData, binom, binomtest, chi2, ecdf
 
 
 def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -22,35 +22,30 @@ def poisson(count: int, confidence: float = 0.95) -> tuple[float, float]:
     return low, float(chi2.ppf(1 - tail, 2 * (count + 1))) / 2
 
 
-def rate_ratio(
-    count: int, exposure: float, other_count: int, other_exposure: float, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """Ratio of two Poisson rates, count / exposure over the other's, and its exact interval.
-
-    Given the sum of the counts, the first is binomial. The limits are Clopper & Pearson's (1934) for its
-    share, turned into rates (Przyborowski & Wilenski 1940). The ratio is inf where the other count is 0. It
-    is NaN if both counts are 0, or an exposure is not positive.
-    """
-    total = count + other_count
-    if total == 0 or not (exposure > 0 and other_exposure > 0):
-        return float("nan"), 0.0, float("inf")
-    shares = binomtest(count, total).proportion_ci(confidence, method="exact")
-    scale = other_exposure / exposure
-
-    def ratio(share: float) -> float:
-        return float("inf") if share == 1 else scale * share / (1 - share)
-
-    return ratio(count / total), ratio(float(shares.low)), ratio(float(shares.high))
-
-
 def censored_median(values: np.ndarray, censored: np.ndarray) -> float:
     """Kaplan-Meier median: the first value at which the share that lasts longer is at most one half.
 
-    `censored` says which values are only known to be larger. The median is inf if that share stays above one
-    half, and NaN without values.
+    `censored` says which values are only known to be larger; inf is a value that is never reached. The median
+    is inf if that share stays above one half, and NaN without values.
     """
     if not len(values):
         return float("nan")
-    survival = ecdf(CensoredData.right_censored(values, censored)).sf
-    reached = np.flatnonzero(survival.probabilities <= 0.5 + 1e-12)
-    return float(survival.quantiles[reached[0]]) if len(reached) else float("inf")
+    last = np.where(np.isinf(values), 1.0 + np.max(values, initial=0, where=np.isfinite(values)), values)
+    survival = ecdf(CensoredData.right_censored(last, censored | np.isinf(values))).sf
+    below = np.flatnonzero(survival.probabilities <= 0.5 + 1e-12)
+    return float(survival.quantiles[below[0]]) if len(below) else float("inf")
+
+
+def median_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Median of independent values and an exact interval for that of their distribution, whatever it is.
+
+    The limits are the k-th lowest and k-th highest value, by the sign test (Thompson 1936): of 8 values the
+    extremes. They cover the median at least as often as they say. Fewer than 6 values give [-inf, inf]. Of an
+    even number the lower of the middle two is the median; it is NaN without values.
+    """
+    ordered, n = np.sort(values), len(values)
+    if not n:
+        return float("nan"), -np.inf, np.inf
+    k = int(binom.ppf((1 - confidence) / 2, n, 0.5))  # fewer than k of n lie below the median so seldom
+    median = float(ordered[(n - 1) // 2])
+    return (median, float(ordered[k - 1]), float(ordered[n - k])) if k else (median, -np.inf, np.inf)

@@ -26,6 +26,10 @@ class Steps:
     step: Floats
     solved: NDArray[np.bool_]
 
+    def within(self, budget: Floats) -> Floats:
+        """Steps to solve, or the budget: whichever is less."""
+        return np.minimum(np.where(self.solved, self.step, np.inf), budget)
+
     def censored(self, budget: float) -> CensoredData:
         """The same as SciPy wants it; what happened after the budget counts as unseen."""
         step = np.minimum(self.step, budget)

@@ -20,6 +20,22 @@ def solved(trials: pd.DataFrame) -> "pd.Series[bool]":
     return trials["outcome"].isin(list(SOLVED))
 
 
+def falls(trials: pd.DataFrame) -> "pd.Series[float]":
+    """How often each trial fell after it had converged: its drops, and one more if it diverged while watched.
+
+    So a divergence is no way out of being counted: it is a drop that is never over.
+    """
+    diverged = (trials["outcome"] == Outcome.DIVERGED) & watched(trials)
+    found: pd.Series[float] = trials["drops"].astype("float64") + diverged
+    return found
+
+
+def watched(trials: pd.DataFrame) -> "pd.Series[bool]":
+    """Which trials were watched for drops, because they had converged."""
+    found: pd.Series[bool] = trials["watched_steps"].astype("float64") > 0
+    return found
+
+
 def strata(trials: pd.DataFrame) -> list[tuple[str, int]]:
     """The task and length of each trial: seeds name other data in each."""
     return list(zip(trials["task"], trials["length"], strict=True))
@@ -45,6 +61,17 @@ def median_steps_to_solve(trials: pd.DataFrame) -> float:
     """
     steps = trials["solved_step"].astype("float64").where(solved(trials), np.inf)
     return float(np.quantile(steps, 0.5, method="inverted_cdf"))
+
+
+def median_score(trials: pd.DataFrame, name: str) -> float:
+    """Median over trials of a score; of an even number the lower of the middle two.
+
+    A trial that diverged counts below every score: the median is -inf if half or more did. It is NaN where no
+    trial diverged and none has this score.
+    """
+    diverged = trials["outcome"] == Outcome.DIVERGED
+    scores = trials[name].astype("float64").mask(diverged, -np.inf).dropna()
+    return float(np.quantile(scores, 0.5, method="inverted_cdf")) if len(scores) else float("nan")
 
 
 def steps_of(trials: pd.DataFrame) -> Steps:

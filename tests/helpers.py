@@ -232,15 +232,18 @@ def with_rate(result: Result) -> Result:
 def make_folder(
     folder: Path, space: Space, results: list[Result], probe_columns=(), together: bool = False
 ) -> Path:
-    """A results folder with a pack for every result, or `together` for each condition."""
+    """A results folder with a pack for every result, or `together` for each condition and phase."""
     conditions = list(dict.fromkeys(r.trial.condition for r in results))
     writer = Writer(
         folder, space.definition(), conditions, options=space.option_columns(),
         measures=probes.measure_columns(),
         provenance={}, probe_columns=probe_columns,
     )  # fmt: skip
-    keys = (lambda result: result.trial.condition) if together else (lambda result: result.trial)
-    for _, group in itertools.groupby(results, keys):
+
+    def key(result: Result) -> Any:
+        return (result.trial.condition, result.trial.phase) if together else result.trial
+
+    for _, group in itertools.groupby(results, key):
         pack = list(group)
         writer.write_pack(Pack(tuple(result.trial for result in pack)), pack)
     writer.close()

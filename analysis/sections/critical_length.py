@@ -31,13 +31,13 @@ def table(results: Results) -> Table:
     A row has the lengths of one task only. The columns are the keys but length, arm, and:
 
     - lengths, n: how many lengths and report trials. shortest, longest: of the lengths.
-    - solved_T50, solved_T90 of a Firth fit, with their limits _low and _high.
+    - solved_T50, solved_T90: inf beyond the longest length and 0 below the shortest, limits _low and _high.
     - solved_all: the longest length up to which every trial succeeded, 0 if there is none.
     - solved_none: the shortest length from which no trial succeeded, inf if there is none.
     - solved_separated: the data only bracket the critical length by these two.
     - the same for stable.
 
-    `analysis.firth` has the fit.
+    `analysis.firth` has the arithmetic.
     """
     recorded = recorded_conditions(results)
     keys = [key for key in recorded.keys if key != "length"]
@@ -104,10 +104,17 @@ def render(found: Table) -> Figure:
 
 
 def draw_length(axis: Axes, number: int, row: dict[Any, Any], low: float, high: float) -> None:
-    """One T50 with its interval; an arrow at the edge where it lies outside of the lengths tried."""
+    """One T50 with its interval; an arrow at the edge where it lies outside of the lengths tried.
+
+    Where the data only bracket it, a thick line takes the place of the mark.
+    """
     ends = np.clip([row["solved_T50_low"], row["solved_T50_high"]], low, high)
     axis.plot([number, number], ends, color=color(number), linewidth=1.2)
     at, shape, size = row["solved_T50"], marker(number), 5
+    if row["solved_separated"] and row["solved_all"] > 0 and row["solved_none"] < np.inf:
+        bracket = [row["solved_all"], row["solved_none"]]
+        axis.plot([number, number], bracket, color=color(number), linewidth=5, alpha=0.5)
+        return
     if at > row["longest"]:
         at, shape, size = high / 1.12, r"$\uparrow$", 8
     elif at < row["shortest"]:
@@ -130,10 +137,9 @@ def readable(found: Table) -> pd.DataFrame:
 
 
 def worded(row: dict[Any, Any], measure: str, name: str) -> str:
-    """One critical length in words: beyond or below what was tried, between two lengths, or the fit.
+    """One critical length in words: beyond or below what was tried, between two lengths, or with its limits.
 
-    Outside of the lengths that were tried the fit is only mentioned. Where success does not fall with length
-    there is no fit.
+    Examples are beyond 20, beyond 20 [18, inf], 10 to 20, and 14 [11, 17].
     """
     length, low, high = (row[f"{measure}_{name}{end}"] for end in ("", "_low", "_high"))
     shortest, longest = row["shortest"], row["longest"]
@@ -143,19 +149,19 @@ def worded(row: dict[Any, Any], measure: str, name: str) -> str:
         return f"beyond {longest:g}"
     if row[f"{measure}_none"] == shortest:
         return f"below {shortest:g}"
+    if (low, high) == (0, np.inf):
+        return "not determined"
+    limits = f"[{steps(low)}, {steps(high)}]"
+    if not 0 < length < np.inf:
+        return f"beyond {longest:g} {limits}" if length else f"below {shortest:g} {limits}"
     if row[f"{measure}_separated"]:
         return f"{row[f'{measure}_all']:g} to {row[f'{measure}_none']:g}"
-    if not 0 < length < np.inf:
-        return "not determined"
-    fit = f"{steps(length)} [{steps(low)}, {steps(high)}]"
-    if shortest <= length <= longest:
-        return fit
-    return f"beyond {longest:g} (fit: {fit})" if length > longest else f"below {shortest:g} (fit: {fit})"
+    return f"{steps(length)} {limits}"
 
 
 def steps(length: float) -> str:
-    """A length as a person reads it: 0 below one time step, inf beyond a million."""
-    return "0" if length < 1 else "inf" if length > 1e6 else f"{length:.3g}"
+    """A length as a person reads it; 0 below one time step."""
+    return "0" if length < 1 else f"{length:.3g}"
 
 
 SECTION = Section(
@@ -165,11 +171,11 @@ SECTION = Section(
     render=render,
     readable=readable,
     note=(
-        "T50 and T90: the lengths at which half, and 90 %, of the seeds succeed by a logistic fit on log "
-        "length with Firth's penalty, with 95 % intervals by profile likelihood. "
-        "Beyond, below: outside of the lengths that were tried, where a fit extrapolates (arrows at the "
-        "edge). Where all succeed up to a length and none beyond, the data give no more than these two: "
-        "from - to. Not determined: success does not fall with length. All / none: the longest length up to "
+        "T50 and T90: the lengths at which half, and 90 %, of the seeds succeed, by isotonic regression on "
+        "log length, with 95 % intervals by the profile likelihood of a logistic curve. Beyond, below: "
+        "outside of the lengths that were tried (arrows at the edge). Not determined: the limits hold every "
+        "length. Where all succeed up to a length and none beyond, the data give no more than these two: "
+        "from - to (a thick line). All / none: the longest length up to "
         "which every seed succeeded, and the shortest from which none did."
     ),
     if_empty="No condition has report trials at several lengths.",

@@ -17,8 +17,9 @@ from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.statistics import censored_median
 from analysis.table import Table, panel_title, shown_keys, varies
-from analysis.trials import by_condition, reported_trials
+from analysis.trials import by_condition, falls, reported_trials, watched
 from analysis.words import interval, k_of_n, text
+from harness.condition import Outcome
 
 DRAWN_ROWS = 60
 """Rows of the figure, at most."""
@@ -29,12 +30,13 @@ def table(results: Results) -> Table:
 
     The columns are the keys, arm, and:
 
-    - n: report trials. with_drops: trials with at least one drop.
-    - drops, watched_steps: how many.
+    - n: report trials. watched: trials that were watched. diverged: trials that diverged.
+    - with_drops: trials that dropped at least once, or diverged.
+    - drops, watched_steps: how many. A divergence while watched counts as a drop.
     - drops_per_1000: rate, with exact Poisson 95 % limits _low and _high.
     - median_depth: over drops, how far the pooled score fell below the score of solving; NaN without drops.
-    - median_recovery: Kaplan-Meier, steps from the start of a drop to its recovery. A drop that the end or a
-      divergence cut off is censored there. It is inf if half never recovered, NaN without drops.
+    - median_recovery: Kaplan-Meier, steps from the start of a drop to its recovery. A drop that the end cut
+      off is censored there, and a divergence never recovers. It is inf if half never did, NaN without drops.
     """
     conditions = conditions_table(results)
     reported = reported_trials(results)
@@ -49,12 +51,12 @@ def table(results: Results) -> Table:
             continue
         trials = trials_of[condition["condition_id"]]
         found = drops_of.get(condition["condition_id"], drops.iloc[:0])
-        row = {key: condition[key] for key in [*conditions.keys, "arm", "n"]}
-        row["with_drops"] = int((trials["drops"] > 0).sum())
-        row["drops"], row["watched_steps"] = int(trials["drops"].sum()), int(trials["watched_steps"].sum())
-        row |= {name: condition[name] for name in RATE}
+        row = {key: condition[key] for key in [*conditions.keys, "arm", "n", "watched", "diverged", *RATE]}
+        diverged = trials["outcome"] == Outcome.DIVERGED
+        row["with_drops"] = int(((trials["drops"] > 0) | diverged).sum())
+        row["drops"], row["watched_steps"] = int(falls(trials).sum()), int(trials["watched_steps"].sum())
         row["median_depth"] = float(found["depth"].median())
-        row["median_recovery"] = recovery(found)
+        row["median_recovery"] = recovery(found, int((diverged & watched(trials)).sum()))
         rows.append(row)
     return replace(conditions, frame=pd.DataFrame(rows, columns=[*conditions.keys, *COLUMNS]))
 
@@ -62,23 +64,27 @@ def table(results: Results) -> Table:
 RATE = ("drops_per_1000", "drops_per_1000_low", "drops_per_1000_high")
 
 COLUMNS = (
-    "arm", "n", "with_drops", "drops", "watched_steps", *RATE, "median_depth", "median_recovery",
+    "arm", "n", "watched", "diverged", "with_drops", "drops", "watched_steps", *RATE, "median_depth",
+    "median_recovery",
 )  # fmt: skip
 
 
-def recovery(drops: pd.DataFrame) -> float:
-    """Median steps from the start of a drop to its recovery."""
+def recovery(drops: pd.DataFrame, divergences: int = 0) -> float:
+    """Median steps from the start of a drop to its recovery; divergences are drops that never recover."""
     end = drops["end_step"].astype("float64")
     over = end.notna()
     steps = end.where(over, drops["steps"].astype("float64")) - drops["start_step"].astype("float64")
-    return censored_median(steps.to_numpy(dtype=np.float64), ~over.to_numpy(dtype=bool))
+    never = ~over & ~drops["censored"].astype(bool)
+    lasting = np.append(steps.mask(never, np.inf).to_numpy(dtype=np.float64), [np.inf] * divergences)
+    return censored_median(lasting, np.append(~over.to_numpy(dtype=bool), np.zeros(divergences, dtype=bool)))
 
 
 def readable(found: Table) -> pd.DataFrame:
     """The table as a person reads it."""
     frame = found.frame
     shown = shown_keys(found)
-    shown["trials with drops"] = k_of_n(frame, "with_drops")
+    shown["watched"] = k_of_n(frame, "watched")
+    shown["dropped or diverged"] = k_of_n(frame, "with_drops")
     shown["drops"] = frame["drops"].map(text)
     shown["drops / 1,000 steps"] = interval(frame, "drops_per_1000")
     shown["median depth"] = frame["median_depth"].map(lambda depth: text(round(depth, 2)))
@@ -142,7 +148,8 @@ SECTION = Section(
     note=(
         "A drop begins when the training score, pooled over at least 128 sequences, falls below the drop "
         "level, and is over when the mean of 10 batches is back. Rates are per 1,000 watched steps with "
-        "exact Poisson 95 % intervals; depth is the solved level minus the lowest pooled score; recovery "
-        "is a Kaplan-Meier median in steps."
+        "exact Poisson 95 % intervals, of the runs that were watched because they had converged; a "
+        "divergence while watched is a drop that is never over. Depth is the solved level minus the lowest "
+        "pooled score; recovery is a Kaplan-Meier median in steps."
     ),
 )

@@ -37,14 +37,15 @@ def table(results: Results) -> Responses:
     The columns are the keys and:
 
     - rates: of the grid. tuning_seeds: at each rate.
-    - best_rate: the rate with the lowest mean loss. best_at_edge: it is the lowest or highest of the grid.
+    - best_rate: the rate with the lowest mean loss, which is best_loss (nats). best_at_edge: it is the lowest
+      or highest of the grid.
     - sensitivity (nats): mean over the grid of min(loss, initial loss), minus the lowest such loss (Wortsman
       et al. 2023, arXiv 2309.14322). The loss is the last validation loss, capped trial by trial and averaged
       over tuning seeds. A trial that diverged or ended not finite counts with its initial loss.
     - largest_stable: the highest rate up to which no trial diverged or ended above its initial loss, NaN if
       one did so at the lowest.
-    - solved_low, solved_high: the range of rates around best_rate at which every seed solved the task and
-      held it, NaN if best_rate is not among them. solved_decades: its width, log10(high / low).
+    - solved_low, solved_high: the widest range of neighbouring rates at which every seed solved the task and
+      held it, NaN if there is none. solved_decades: its width, log10(high / low).
     """
     keys = [key for key in condition_keys(results) if key != "learning_rate"]
     tuning = by_condition(results.tuning_trials)
@@ -69,8 +70,8 @@ def table(results: Results) -> Responses:
 
 
 RESPONSE = (
-    "rates", "tuning_seeds", "best_rate", "best_at_edge", "sensitivity", "largest_stable", "solved_low",
-    "solved_high", "solved_decades",
+    "rates", "tuning_seeds", "best_rate", "best_loss", "best_at_edge", "sensitivity", "largest_stable",
+    "solved_low", "solved_high", "solved_decades",
 )  # fmt: skip
 
 
@@ -96,28 +97,28 @@ def response(by_rate: pd.DataFrame) -> dict[str, Any]:
     loss, stable, held = by_rate["loss"], by_rate["stable"], by_rate["held"]
     rates = loss.index.to_numpy()
     best = int(loss.to_numpy().argmin())
-    low, high = stretch_around(held.to_numpy(), best)
+    low, high = widest_stretch(held.to_numpy())
     first_unstable = int(np.argmin(np.append(stable.to_numpy(), False)))
     return {
         "rates": len(rates),
         "best_rate": float(rates[best]),
+        "best_loss": float(loss.min()),
         "best_at_edge": best in (0, len(rates) - 1),
         "sensitivity": float((loss - loss.min()).mean()),
         "largest_stable": float(rates[first_unstable - 1]) if first_unstable else float("nan"),
-        "solved_low": float(rates[low]) if held.iloc[best] else float("nan"),
-        "solved_high": float(rates[high]) if held.iloc[best] else float("nan"),
-        "solved_decades": float(np.log10(rates[high] / rates[low])) if held.iloc[best] else float("nan"),
+        "solved_low": float(rates[low]) if held.any() else float("nan"),
+        "solved_high": float(rates[high]) if held.any() else float("nan"),
+        "solved_decades": float(np.log10(rates[high] / rates[low])) if held.any() else float("nan"),
     }
 
 
-def stretch_around(flags: np.ndarray, index: int) -> tuple[int, int]:
-    """First and last index of the stretch of True that holds `index`; `index` twice if it is False."""
-    low = high = index
-    while flags[index] and low > 0 and flags[low - 1]:
-        low -= 1
-    while flags[index] and high < len(flags) - 1 and flags[high + 1]:
-        high += 1
-    return low, high
+def widest_stretch(flags: np.ndarray) -> tuple[int, int]:
+    """First and last index of the longest stretch of True, the first of equal ones; (0, 0) without any."""
+    ends, start = (0, 0, 0), 0  # how long, first, last
+    for index, flag in enumerate(flags):
+        start = start if flag else index + 1
+        ends = max(ends, (index + 1 - start, start, index), key=lambda found: found[0])
+    return ends[1:]
 
 
 def readable(found: Responses) -> pd.DataFrame:
@@ -125,6 +126,7 @@ def readable(found: Responses) -> pd.DataFrame:
     frame = found.frame
     shown = shown_keys(found)
     shown["best of the grid"] = frame["best_rate"].map(two_digits) + star(frame["best_at_edge"])
+    shown["its loss (nats)"] = frame["best_loss"].map(lambda value: decimals(value, ".3f"))
     shown["sensitivity (nats)"] = frame["sensitivity"].map(lambda value: decimals(value, ".3f"))
     shown["largest stable rate"] = frame["largest_stable"].map(two_digits)
     shown["solved from"] = frame["solved_low"].map(two_digits)
@@ -165,13 +167,12 @@ SECTION = Section(
     readable=readable,
     note=(
         "From the first log grid of learning rates, tuning seeds only. Lines: means over ways of clipping; "
-        "bands: from the lowest of them to the highest. Best of the grid: lowest last loss; "
-        "the rate that was chosen has the lowest loss over the whole of training, and may lie between the "
-        "grid's. Sensitivity (Wortsman et al. 2023): mean loss over the grid, capped at the initial loss, "
-        "minus the best; compare it only where the grids are the same, not between optimizers. Largest "
-        "stable rate: no tuning seed diverged or ended above its initial loss up to there. Solved from, to: "
-        "rates around the best at which every tuning seed solved the task and held it; - where the best "
-        "does not. * the edge of the grid."
+        "bands: from the lowest of them to the highest. Best of the grid: lowest last loss; a tuning chooses "
+        "by the loss over all of training. Sensitivity (Wortsman et al. 2023): mean loss over the grid, "
+        "capped at the initial loss, minus the best; compare it only where the grids are the same, not "
+        "between optimizers. Largest stable rate: no tuning seed diverged or ended above its initial loss up "
+        "to there. Solved from, to: the widest range of rates at which every tuning seed solved the task and "
+        "held it. * the edge of the grid."
     ),
     if_empty="Learning rates were fixed, or no first grid is recorded whole yet.",
 )

@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from analysis.arms import reference_arm
 from analysis.conditions import conditions_table, shares
 from analysis.figures import nothing, panels
+from analysis.grids import grid_trials
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, shown_keys
-from analysis.trials import by_condition
 from analysis.words import text, two_digits
+
+IF_EMPTY = "Learning rates were fixed at one value, or none has been tried yet."
 
 COUNTED_CELLS = 80
 """Cells of a panel in which counts are written, at most."""
@@ -29,29 +31,27 @@ class Map(Table):
 
 
 def table(results: Results) -> Map:
-    """One row per condition and learning rate of its grid, over the tuning seeds that tried it.
+    """One row per condition and learning rate of its grid, over the seeds that tried it.
 
-    The columns are the keys, arm, and:
+    The columns are the keys but the learning rate, arm, and:
 
-    - rate: the learning rate. n: tuning trials at it. stable, solved, diverged: how many of them ended so.
+    - rate: the learning rate. n: trials at it. stable, solved, diverged: how many of them ended so.
     - p_stable and p_solved, with Wilson 95 % limits _low and _high.
+
+    `analysis.grids` says which trials these are.
     """
-    conditions, no_trials = conditions_table(results), results.trials.iloc[:0]
-    keys = [key for key in conditions.keys if key != "learning_rate"]
-    grids = results.conditions.set_index("condition_id")["grid"]
-    tried = by_condition(results.tuning_trials)
-    rows: list[dict[str, Any]] = []
-    for condition in conditions.frame.to_dict("records"):
-        own = {key: condition[key] for key in [*keys, "arm"]}
-        grid = grids[condition["condition_id"]]
-        for rate, trials in tried.get(condition["condition_id"], no_trials).groupby("learning_rate"):
-            if rate in grid:
-                rows.append(own | {"rate": rate, "n": len(trials)} | shares(trials))
-    frame = pd.DataFrame(rows, columns=[*keys, "arm", "rate", *COLUMNS])
+    grid = grid_trials(results)
+    names = [*grid.keys, "arm", "rate"]
+    rows: list[dict[str, Any]] = [
+        dict(zip(names, values, strict=True)) | {"n": len(trials)} | shares(trials)
+        for values, trials in grid.frame.groupby(names, dropna=False)
+    ]
+    frame = pd.DataFrame(rows, columns=[*names, *COLUMNS])
+    conditions = conditions_table(results)
     return Map(
-        frame=frame.sort_values([*keys, "rate"], ignore_index=True),
-        keys=keys,
-        clip_keys=conditions.clip_keys,
+        frame=frame.sort_values([*grid.keys, "rate"], ignore_index=True),
+        keys=grid.keys,
+        clip_keys=grid.clip_keys,
         reference=reference_arm(conditions.where(conditions.frame["arm"].isin(frame["arm"]))),
     )
 
@@ -86,7 +86,7 @@ def render(found: Map) -> Figure:
     """P(stable) by learning rate and length at the reference arm: a panel per model, optimizer and option."""
     drawn = found.frame[found.frame["arm"] == found.reference]
     if drawn.empty:
-        return nothing("Nothing to draw: learning rates were fixed, or none has been tried yet.")
+        return nothing(f"Nothing to draw. {IF_EMPTY}")
     figure, drawn_panels = panels(drawn, panel_keys(found), sharex=False, sharey=False)
     for axis, group in drawn_panels:
         shades = draw(axis, group)
@@ -132,11 +132,11 @@ SECTION = Section(
     render=render,
     readable=readable,
     note=(
-        "From the tuning trials at the grid of learning rates: every seed tried every rate of it, so nothing "
+        "From all trials at the grid of learning rates: every seed tried every rate of it, so nothing "
         "here hangs on a rate that was chosen. Drawn without clipping, or at the highest threshold there is. "
         "In a cell: how many of how many runs solved the task and never dropped. A line surrounds the cells "
         "where at least half did. The table has, rate by rate, how many runs ended stable, and how many "
         "solved the task."
     ),
-    if_empty="Learning rates were fixed, or none has been tried yet.",
+    if_empty=IF_EMPTY,
 )

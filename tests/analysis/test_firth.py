@@ -3,33 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from analysis.firth import critical_lengths, firth, limits
+from analysis.firth import critical_lengths, crossing, limits
 
 LENGTHS = [5, 10, 20, 40]
-
-
-def test_firth_of_an_intercept_alone_is_the_closed_form():
-    """Jeffreys' prior: k successes of n give p = (k + 1/2) / (n + 1)."""
-    for k, n in [(0, 10), (3, 10), (10, 10)]:
-        beta = firth(np.ones((1, 1)), np.array([[k]]), np.array([n]))
-        assert 1 / (1 + math.exp(-beta[0, 0])) == pytest.approx((k + 0.5) / (n + 1), rel=1e-6)
-
-
-def test_firth_of_a_two_by_two_table_adds_a_half_to_each_cell():
-    """Saturated: log odds ratio of cells + 1/2, exactly, also with an empty cell; all tables at once."""
-    tables = np.array([(7, 2), (10, 3), (10, 0), (0, 10)])
-    beta = firth(np.array([[1.0, 1.0], [1.0, 0.0]]), tables, np.array([10, 10]))
-    for (a, b), slope in zip(tables.tolist(), beta[:, 1], strict=True):
-        expected = math.log((a + 0.5) / (10 - a + 0.5)) - math.log((b + 0.5) / (10 - b + 0.5))
-        assert slope == pytest.approx(expected, rel=1e-6)
-
-
-def test_grouped_runs_give_the_fit_of_single_runs():
-    design = np.array([[1.0, -1.0], [1.0, 0.2], [1.0, 1.5]])
-    grouped = firth(design, np.array([[9, 5, 1]]), np.array([10, 10, 10]))
-    single = np.repeat(design, 10, axis=0)
-    success = np.concatenate([np.arange(10) < k for k in (9, 5, 1)]).astype(float)
-    assert firth(single, success, np.ones(30)) == pytest.approx(grouped, rel=1e-6)
 
 
 def fit(solved, probability=0.5):
@@ -69,6 +45,27 @@ def test_limits_are_symmetric_where_the_data_are():
     low, high = limits(np.array([1, 100, 10_000]), np.array([10, 5, 0]), np.array([10] * 3), 0.5)
     assert low < 100 < high
     assert low * high == pytest.approx(100**2, rel=0.03)
+
+
+def test_the_length_is_interpolated_on_shares_that_never_rise():
+    """10, 5, 0 of 10 at 5, 10, 20: .5 at 10, .9 a fifth of the way. 4 and 8 of 10 are pooled to .6 each."""
+    lengths, runs = np.array([5, 10, 20]), np.array([10] * 3)
+    assert crossing(lengths, np.array([1, 0.5, 0]), runs, 0.5) == pytest.approx(10)
+    assert crossing(lengths, np.array([1, 0.5, 0]), runs, 0.9) == pytest.approx(5 * 2**0.2)
+    assert crossing(lengths, np.array([0.4, 0.8, 0]), runs, 0.5) == pytest.approx(10 * 2 ** (0.1 / 0.6))
+    assert crossing(lengths, np.array([0.6, 0.6, 0.5]), runs, 0.5) == math.inf
+    assert crossing(lengths, np.array([0.4, 0.2, 0.5]), runs, 0.5) == 0
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.9])
+def test_a_run_more_that_fails_never_makes_the_length_longer(probability):
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        solved = generator.integers(0, 11, 4)
+        before = crossing(np.array(LENGTHS), solved / 10, np.array([10] * 4), probability)
+        for index in np.flatnonzero(solved):
+            fewer = solved - (np.arange(4) == index)
+            assert crossing(np.array(LENGTHS), fewer / 10, np.array([10] * 4), probability) <= before
 
 
 def test_one_length_has_no_fit_but_its_bracket():

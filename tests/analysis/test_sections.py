@@ -116,7 +116,13 @@ def test_drops_of_hand_made_trials(tmp_path):
 def test_a_drop_is_censored_after_the_steps_it_was_seen_to_last():
     """Starts 10, 9 and 100 steps before the end of 500, and one that recovers in 10: half by 10."""
     frame = pd.DataFrame({"start_step": [100, 491, 400], "end_step": [110, None, None], "steps": 500})
+    frame["censored"] = frame["end_step"].isna()
     assert drops.recovery(frame) == 10
+    assert drops.recovery(frame, divergences=2) == math.inf, (
+        "half by 10, of three; of five only one recovered"
+    )
+    frame["censored"] = False
+    assert drops.recovery(frame) == math.inf, "a divergence cut them off"
 
 
 def test_a_condition_with_two_chosen_rates_counts_one_of_them_everywhere(tmp_path):
@@ -315,10 +321,10 @@ def test_critical_lengths_where_all_or_none_succeed():
     assert words(5, 5) == "beyond 8"
     assert words(0, 0) == "below 4"
     assert words(5, 0) == "4 to 8"
-    assert words(4, 5) == "not determined", "longer sequences are solved more often"
+    assert words(4, 5) == "not determined", "longer sequences are solved more often: nothing is excluded"
     assert words(4, 4) == "not determined", "as often"
-    assert words(1, 0).startswith("below 4 (fit: "), "an extrapolation is only mentioned"
-    assert [critical_length.steps(x) for x in (1e-22, 12.345, 1e22)] == ["0", "12.3", "inf"]
+    assert re.fullmatch(r"below 4 \[0, [\d.]+\]", words(1, 0)), "no number outside of what was tried"
+    assert [critical_length.steps(x) for x in (0.5, 12.345, math.inf)] == ["0", "12.3", "inf"]
 
 
 def test_steps_to_solve_count_who_never_does(tmp_path):

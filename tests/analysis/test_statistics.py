@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 from scipy.stats import poisson as poisson_law
 
-from analysis.statistics import censored_median, poisson, rate_ratio, wilson
+from analysis.statistics import censored_median, median_interval, poisson, wilson
 
 
 @pytest.mark.parametrize(
@@ -44,26 +44,6 @@ def test_poisson_covers_at_least_95_percent(mean):
     assert sum(poisson_law.pmf(k, mean) for k in inside) >= 0.95
 
 
-def test_rate_ratio_equals_the_published_example():
-    """Counts 11 in 800 and 21 in 3,011 person-years: the example of R's poisson.test."""
-    found = rate_ratio(11, 800, 21, 3_011)
-    assert found == pytest.approx((1.971488, 0.8584264, 4.2772659), rel=1e-6)
-
-
-def test_rate_ratio_with_no_events():
-    assert rate_ratio(0, 10, 5, 10)[:2] == (0.0, 0.0)
-    assert rate_ratio(5, 10, 0, 10)[0] == rate_ratio(5, 10, 0, 10)[2] == math.inf
-    assert math.isnan(rate_ratio(0, 10, 0, 10)[0])
-
-
-@pytest.mark.contract
-def test_rate_ratio_covers_at_least_as_often_as_it_says():
-    generator = np.random.default_rng(0)
-    counts = zip(generator.poisson(6, 2_000), generator.poisson(12, 2_000), strict=True)
-    limits = [rate_ratio(int(a), 1, int(b), 1)[1:] for a, b in counts]
-    assert np.mean([low <= 0.5 <= high for low, high in limits]) >= 0.95
-
-
 @pytest.mark.parametrize(
     ("values", "censored", "median"),
     [
@@ -77,3 +57,23 @@ def test_rate_ratio_covers_at_least_as_often_as_it_says():
 def test_censored_median_of_small_samples(values, censored, median):
     found = censored_median(np.array(values, dtype=float), np.array(censored, dtype=bool))
     assert found == pytest.approx(median, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("n", "lowest", "highest"), [(6, 1, 6), (8, 1, 8), (9, 2, 8), (15, 4, 12), (20, 6, 15), (25, 8, 18)]
+)
+def test_median_interval_has_the_published_ranks(n, lowest, highest):
+    """Ranks of the 95 % limits by the sign test, as tabulated (Conover 1999, Practical Nonparametrics)."""
+    values = np.random.default_rng(0).permutation(np.arange(1, n + 1))
+    assert median_interval(values) == ((n + 1) // 2, lowest, highest)
+
+
+def test_median_interval_of_few_values_says_nothing():
+    assert median_interval(np.arange(5.0)) == (2, -math.inf, math.inf)
+    assert math.isnan(median_interval(np.zeros(0))[0])
+
+
+def test_a_value_that_is_never_reached_counts_in_a_median():
+    values = np.array([10, math.inf, math.inf])
+    assert censored_median(values, np.zeros(3, dtype=bool)) == math.inf
+    assert censored_median(values[:2], np.zeros(2, dtype=bool)) == 10

@@ -1,0 +1,183 @@
+"""Would the models compare otherwise if fewer learning rates had been tried?"""
+
+import functools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.budgets import judged, mean_over_tunings
+from analysis.escaping import figure_text
+from analysis.figures import LABEL_WIDTH, color, legend, marker, nothing
+from analysis.grids import grid_trials
+from analysis.load import Results
+from analysis.sections.base import Section
+from analysis.standings import shared_conditions
+from analysis.table import Table
+from analysis.words import interval, text
+from harness.condition import FIRST_TUNING_SEED
+
+MEASURES = ("stable", "solved")
+
+ENDS = ("", "_low", "_high")
+
+FEWEST = 2
+"""Tunings that a condition needs: one chooses, another judges."""
+
+IF_EMPTY = "Learning rates were fixed, or no condition has two tunings yet."
+
+
+def table(results: Results) -> Table:
+    """One row per model and number of learning rates tried, over the conditions that all models have.
+
+    The columns are model, rates, conditions, tunings (of each condition at least), and p_stable and p_solved:
+    what the rate is worth that a tuning would choose from so many rates of the grid, drawn at random, judged
+    by the trials of the other tunings at the same rate. Limits are _low and _high. `analysis.budgets` has the
+    arithmetic.
+    """
+    rows: list[dict[str, Any]] = []
+    for model, conditions in tuned_conditions(results).items():
+        shapes = [condition["objective"].shape for _, condition in conditions]
+        most, tunings = map(min, zip(*shapes, strict=True))
+        counts = {"conditions": len(conditions), "tunings": tunings}
+        for rates in range(1, most + 1):
+            row: dict[str, Any] = {"model": model, "rates": rates} | counts
+            for measure in MEASURES:
+                found = mean_over_tunings(tables(conditions, measure, rates))
+                row |= {f"p_{measure}{end}": value for end, value in zip(ENDS, found, strict=True)}
+            rows.append(row)
+    return Table(frame=pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+COLUMNS = (
+    "model", "rates", "conditions", "tunings", *(f"p_{m}{end}" for m in MEASURES for end in ENDS),
+)  # fmt: skip
+
+Condition = dict[str, pd.DataFrame]
+"""By measure and objective, the mean of each rate (rows) and tuning (columns)."""
+
+
+def tuned_conditions(results: Results) -> dict[str, list[tuple[tuple[str, int], Condition]]]:
+    """By model: the task and length of each condition whose grid is recorded, and its trials as arrays."""
+    shared = shared_conditions(results)["condition_id"]
+    sizes = tuning_sizes(results)
+    trials = grid_trials(results).frame
+    trials = trials[trials["condition_id"].isin(sizes) & trials["condition_id"].isin(shared)]
+    found: dict[str, list[tuple[tuple[str, int], Condition]]] = {}
+    for name, group in trials.groupby("condition_id"):
+        first = group.iloc[0]
+        tuning = (group["seed"] - FIRST_TUNING_SEED) // sizes[str(name)]
+        own = group[["rate", "objective", *MEASURES]].astype("float64").assign(tuning=tuning)
+        means = own.groupby(["rate", "tuning"]).mean()
+        wide = {str(column): means[column].unstack().dropna(axis=1) for column in means}
+        whole = len(wide["objective"]) == first["grid"]
+        if whole and wide["objective"].shape[1] >= FEWEST:
+            stratum = (str(first["task"]), int(first["length"]))
+            found.setdefault(str(first["model"]), []).append((stratum, wide))
+    return found
+
+
+def tuning_sizes(results: Results) -> dict[str, int]:
+    """Of each tuned condition: how many seeds, one after the other, are of one tuning."""
+    tuned = results.conditions[results.conditions["learning_rate"].isna()]
+    sizes = tuned["planned_tuning"] // tuned["planned"]
+    return dict(zip(tuned["condition_id"], sizes.clip(lower=1).astype(int), strict=True))
+
+
+def tables(conditions: list[tuple[tuple[str, int], Condition]], measure: str, rates: int) -> list[np.ndarray]:
+    """Of each task and length the mean over its conditions: tunings of one number share data and weights."""
+    strata: dict[tuple[str, int], list[Condition]] = {}
+    for stratum, condition in conditions:
+        strata.setdefault(stratum, []).append(condition)
+    found = []
+    for group in strata.values():
+        tunings = functools.reduce(pd.Index.intersection, (each["objective"].columns for each in group))
+        worth = [
+            judged(each["objective"][tunings].to_numpy(), each[measure][tunings].to_numpy(), rates)
+            for each in group
+        ]
+        found.append(np.mean(worth, axis=0))
+    return found
+
+
+def findings(found: Table) -> list[str]:
+    """Whether the order of the models holds at other numbers of rates, in one sentence."""
+    frame = found.frame
+    share = frame.pivot(index="rates", columns="model", values="p_stable").dropna()
+    if share.empty:
+        return []
+    most = int(share.index[-1])
+    if share.shape[1] == 1:
+        one = share.iloc[:, 0]
+        return [
+            f"P(stable) of the chosen rate: {one.iloc[0]:.2f} with one rate tried, "
+            f"{one.iloc[-1]:.2f} with {most}."
+        ]
+    orders = [tuple(row.sort_values(ascending=False, kind="stable").index) for _, row in share.iterrows()]
+    same = next((i for i, order in enumerate(reversed(orders)) if order != orders[-1]), len(orders))
+    least = int(share.index[len(orders) - same])
+    names = ", ".join(map(text, orders[-1]))
+    if same == len(orders):
+        return [f"By P(stable) the order of the models is the same with 1 to {most} rates tried: {names}."]
+    other = ", ".join(map(text, orders[-1 - same]))
+    return [
+        f"By P(stable) the order of the models ({names}) holds with {least} to {most} learning rates tried; "
+        f"with {least - 1} it is {other}."
+    ]
+
+
+def readable(found: Table) -> pd.DataFrame:
+    """The table as a person reads it."""
+    frame = found.frame
+    shown: dict[str, Any] = {"model": frame["model"].map(text)}
+    for name in ("rates", "conditions", "tunings"):
+        shown[name.replace("rates", "rates tried")] = frame[name].map(text)
+    for measure in MEASURES:
+        shown[f"P({measure})"] = interval(frame, f"p_{measure}")
+    return pd.DataFrame(shown)
+
+
+def render(found: Table) -> Figure:
+    """P(stable) and P(solved) of the chosen rate against the number of rates tried: a line per model."""
+    if found.frame.empty:
+        return nothing(f"Nothing to draw. {IF_EMPTY}")
+    figure = Figure(figsize=(7.4, 3.4), layout="constrained")
+    axes = figure.subplots(1, len(MEASURES), sharey=True)
+    for axis, measure in zip(axes, MEASURES, strict=True):
+        for number, (model, rows) in enumerate(found.frame.groupby("model", sort=False)):
+            draw(axis, number, str(model), rows, f"p_{measure}")
+        axis.set_ylim(-0.04, 1.04)
+        axis.set_xlabel("learning rates tried")
+        axis.set_ylabel(f"P({measure}) of the chosen rate")
+        axis.grid(axis="y", alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    legend(figure)
+    return figure
+
+
+def draw(axis: Axes, number: int, model: str, rows: pd.DataFrame, name: str) -> None:
+    """One line and its band."""
+    style: dict[str, Any] = {"marker": marker(number), "markersize": 4, "color": color(number)}
+    axis.plot(rows["rates"], rows[name], label=figure_text(text(model), LABEL_WIDTH), **style)
+    axis.fill_between(
+        rows["rates"], rows[f"{name}_low"], rows[f"{name}_high"], color=color(number), alpha=0.12, linewidth=0
+    )
+
+
+SECTION = Section(
+    title="Tuning budget",
+    question="Would the models compare otherwise if fewer learning rates had been tried?",
+    table=table,
+    render=render,
+    readable=readable,
+    findings=findings,
+    note=(
+        "From the tuning trials at the grid: so many of its rates are drawn at random, a tuning chooses "
+        "one (the slowest that gained 85 % of what the best one did), and the other tunings' runs at that "
+        "rate judge it. Means over the conditions that all models have; bands: 95 % intervals over tunings "
+        "(jackknife). The best result of a search is not shown: luck chose it."
+    ),
+    if_empty=IF_EMPTY,
+)

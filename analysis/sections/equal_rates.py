@@ -1,0 +1,179 @@
+"""What does a choice change where both sides train at the same learning rate?"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.contrasts import MEASURES, SHARES, SHOWN_AT, contrasts, contrasts_at_equal_rates
+from analysis.escaping import figure_text
+from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
+from analysis.load import Results
+from analysis.sections.base import Section
+from analysis.table import Table
+from analysis.words import between, difference, signed_interval, text, two_digits
+
+WORDS = {"solved": "P(solved)", "stable": "P(stable)", "kept": "P(stable | solved)", "drops": "drop rate"}
+
+NAMED = 4
+"""Contrasts that sentences name, at most."""
+
+DRAWN_ROWS = 40
+
+FIXED = "Learning rates were fixed, so that the verdict compares at equal rates, or none has been tried yet."
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EqualRates(Table):
+    """A row per contrast at equal rates; `own` has the same contrasts at each arm's own rates."""
+
+    own: pd.DataFrame
+
+
+def table(results: Results) -> EqualRates:
+    """One row per contrast: see `analysis.contrasts.contrasts_at_equal_rates`."""
+    return EqualRates(frame=contrasts_at_equal_rates(results), own=contrasts(results))
+
+
+def together(found: EqualRates) -> list[tuple[dict[Any, Any], dict[Any, Any]]]:
+    """Each contrast at equal rates and at own rates, where it has both."""
+    names = ["factor", "level", "other"]
+    own = {tuple(row[name] for name in names): row for row in found.own.to_dict("records")}
+    rows = found.frame.to_dict("records")
+    return [(row, own[key]) for row in rows if (key := tuple(row[name] for name in names)) in own]
+
+
+def findings(found: EqualRates) -> list[str]:
+    """What becomes, at equal rates, of the differences that are shown at own rates; the largest first."""
+    said: list[tuple[float, str]] = []
+    for equal, own in together(found):
+        for measure in MEASURES:
+            size, sentence = compared(equal, own, measure)
+            if sentence:
+                said.append((size, sentence))
+    ordered = [sentence for _, sentence in sorted(said, key=lambda item: -item[0])]
+    more = len(ordered) - NAMED
+    return ordered[:NAMED] + ([f"{more} more such differences are in the table."] if more > 0 else [])
+
+
+def compared(equal: dict[Any, Any], own: dict[Any, Any], measure: str) -> tuple[float, str]:
+    """The size of a difference at own rates, and what is said of it; nothing where neither is shown."""
+    at_own, at_equal = direction(own, measure), direction(equal, measure)
+    if not at_own and not at_equal:
+        return 0.0, ""
+    names = f"{text(own['level'])} against {text(own['other'])}, {WORDS[measure]}"
+    both = f"{worded(own, measure)} at own rates, {worded(equal, measure)} at equal ones"
+    if not at_own:
+        verdict = "it shows at equal rates only"
+    elif not at_equal:
+        verdict = "not shown at equal rates, it may be the rate's"
+    elif at_own == at_equal:
+        verdict = "it stands at equal rates"
+    else:
+        verdict = "at equal rates it is the other way round"
+    return magnitude(own, measure), f"{names}: {both}: {verdict}."
+
+
+def direction(row: dict[Any, Any], measure: str) -> int:
+    """1 or -1 where a difference is shown, by its sign; else 0."""
+    if not row[f"{measure}_p_holm"] < SHOWN_AT:
+        return 0
+    return int(np.sign(row["drops_ratio"] - 1 if measure == "drops" else row[f"{measure}_difference"]))
+
+
+def magnitude(row: dict[Any, Any], measure: str) -> float:
+    """How large a difference is: of shares; of drop rates the difference of the ratio's share from a half."""
+    if measure == "drops":
+        ratio = row["drops_ratio"]
+        return 1.0 if np.isinf(ratio) else abs(ratio / (1 + ratio) - 0.5) if ratio == ratio else 0.0
+    return abs(float(row[f"{measure}_difference"]))
+
+
+def worded(row: dict[Any, Any], measure: str) -> str:
+    """A difference with its interval; of drop rates the ratio."""
+    if measure != "drops":
+        return difference(row, measure)
+    ratio, low, high = (float(f"{row[f'drops_{end}']:.2g}") for end in ("ratio", "low", "high"))
+    return f"x {between(ratio, low, high, 'g')}"
+
+
+def readable(found: EqualRates) -> pd.DataFrame:
+    """The table as a person reads it."""
+    frame = found.frame
+    shown: dict[str, Any] = {"factor": frame["factor"]}
+    shown["difference"] = [
+        f"{text(a)} - {text(b)}" for a, b in zip(frame["level"], frame["other"], strict=True)
+    ]
+    for name in ("rates", "pairs", "both_solved", "both_watched"):
+        shown[name.replace("_", " ")] = frame[name].map(text)
+    for m in SHARES:
+        shown[WORDS[m]] = signed_interval(frame, m, digits="+.3f")
+    shown["drops, ratio of rates"] = [
+        worded(row, "drops").removeprefix("x ") for row in frame.to_dict("records")
+    ]
+    for m in MEASURES:
+        shown[f"adjusted p ({m})"] = frame[f"{m}_p_holm"].map(two_digits)
+    return pd.DataFrame(shown)
+
+
+def render(found: EqualRates) -> Figure:
+    """Differences of P(solved) and P(stable | solved) at own rates and at equal ones, a row per contrast."""
+    rows = together(found)
+    if not rows:
+        return nothing(f"Nothing to draw. {FIXED}")
+    if len(rows) > DRAWN_ROWS:
+        return nothing(f"Not drawn: {len(rows)} rows, and at most {DRAWN_ROWS} are; the table has them.")
+    figure = Figure(figsize=(9.2, 1.5 + 0.36 * len(rows)), layout="constrained")
+    axes = figure.subplots(1, len(SHARES), sharey=True)
+    for axis, measure in zip(axes, SHARES, strict=True):
+        for number, (side, shift, label) in enumerate(((1, -0.14, "own rates"), (0, 0.14, "equal rates"))):
+            draw(axis, [pair[side] for pair in rows], measure, 3 * number, shift, label)
+        axis.set_title(WORDS[measure], fontsize=10)
+        axis.axvline(0, color="0.4", linewidth=0.8)
+        axis.grid(axis="x", alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    names = [f"{text(row['level'])} - {text(row['other'])}" for row, _ in rows]
+    axes[0].set_yticks(range(len(rows)), [figure_text(name, TITLE_WIDTH) for name in names], fontsize=9)
+    axes[0].set_ylim(len(rows) - 0.4, -0.6)
+    axes[1].set_xlabel("difference of the share of runs, 95 % interval")
+    legend(figure)
+    return figure
+
+
+def draw(axis: Axes, rows: list[dict[Any, Any]], measure: str, number: int, shift: float, label: str) -> None:
+    """The differences of one measure, a row each."""
+    value, low, high = (
+        np.array([row[f"{measure}_{end}"] for row in rows], dtype=float)
+        for end in ("difference", "low", "high")
+    )
+    axis.errorbar(
+        value,
+        np.arange(len(rows)) + shift,
+        xerr=[np.maximum(0, value - low), np.maximum(0, high - value)],
+        fmt=marker(number),
+        color=color(number),
+        label=label,
+        markersize=4,
+        linewidth=1.2,
+    )
+
+
+SECTION = Section(
+    title="At equal learning rates",
+    question="What does each choice change where both sides train at the same learning rate?",
+    table=table,
+    render=render,
+    readable=readable,
+    findings=findings,
+    note=(
+        "The verdict compares arms at the rates that each of them chose. Here runs are paired that share the "
+        "tuning seed and the learning rate: all rates that the grids of both sides have, those too that suit "
+        "neither. So a difference is smaller where both fail at most rates. P(stable | solved) and drops "
+        "are of the pairs in which both solved, or were watched. Intervals and p take a tuning seed of one "
+        "length, with all its rates, as one observation. Optimizers without a common rate have no row."
+    ),
+    if_empty=FIXED,
+)

@@ -1,0 +1,214 @@
+"""How large may the learning rate be, and how much room is there, as sequences get longer?
+
+The unit is a seed: it was trained at every rate of the grid, so that its largest stable rate is one number.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.arms import reference_arm
+from analysis.conditions import conditions_table
+from analysis.escaping import figure_text
+from analysis.figures import LABEL_WIDTH, TITLE_WIDTH, color, legend, marker, nothing, spread
+from analysis.grids import grid_trials
+from analysis.load import Results
+from analysis.sections.base import Section
+from analysis.sections.stability_map import IF_EMPTY
+from analysis.statistics import median_interval
+from analysis.table import Table, panel_keys, panel_title, shown_keys
+from analysis.words import interval, text, two_digits
+
+MEASURES = ("stable", "solved")
+
+ENDS = ("", "_low", "_high")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ranges(Table):
+    """A row per condition; `reference` is the arm that is drawn."""
+
+    reference: str
+
+
+def table(results: Results) -> Ranges:
+    """One row per condition with a grid of learning rates, over the seeds that were trained at all of it.
+
+    The columns are the keys but the learning rate, arm, and:
+
+    - rates, lowest, highest: how many rates the grid has, and its ends. seeds: trained at every one.
+    - stable_up_to: median over seeds of the highest rate at which a seed's run was stable. Of a seed it is 0
+      if no run was, and inf if the run at the highest rate was: then it lies there or beyond.
+    - stable_decades: median over seeds of the width of the stable range: how many of a seed's runs were
+      stable, times the decades between neighbouring rates.
+    - stable_nowhere: seeds that were stable at no rate.
+    - the same for solved. Limits are _low and _high: see `analysis.statistics.median_interval`.
+    """
+    grid = grid_trials(results)
+    names = [*grid.keys, "arm"]
+    rows: list[dict[str, Any]] = []
+    for values, trials in grid.frame.groupby(names, dropna=False):
+        if found := ranges(trials):
+            rows.append(dict(zip(names, values, strict=True)) | found)
+    frame = pd.DataFrame(rows, columns=[*names, *COLUMNS])
+    conditions = conditions_table(results)
+    return Ranges(
+        frame=frame.sort_values(grid.keys, ignore_index=True),
+        keys=grid.keys,
+        clip_keys=grid.clip_keys,
+        reference=reference_arm(conditions.where(conditions.frame["arm"].isin(frame["arm"]))),
+    )
+
+
+COLUMNS = (
+    "rates", "lowest", "highest", "seeds",
+    *(f"{m}_{n}{end}" for m in MEASURES for n in ("up_to", "decades") for end in ENDS),
+    *(f"{m}_nowhere" for m in MEASURES),
+)  # fmt: skip
+
+
+def ranges(trials: pd.DataFrame) -> dict[str, Any]:
+    """The row of one condition; empty unless some seed was trained at every rate of the grid."""
+    by_seed = {
+        measure: trials.pivot(index="rate", columns="seed", values=measure).dropna(axis=1)
+        for measure in MEASURES
+    }
+    rates, seeds = by_seed["stable"].index.to_numpy(), by_seed["stable"].shape[1]
+    if len(rates) < max(2, trials["grid"].iloc[0]) or not seeds:
+        return {}
+    row = {"rates": len(rates), "lowest": rates[0], "highest": rates[-1], "seeds": seeds}
+    step = np.log10(rates[-1] / rates[0]) / (len(rates) - 1)
+    for measure, flags in by_seed.items():
+        held = flags.to_numpy(dtype=bool)
+        highest = np.where(held, rates[:, None], 0).max(axis=0)
+        up_to = median_interval(np.where(held[-1], np.inf, highest))
+        decades = median_interval(step * held.sum(axis=0))
+        for name, found in (("up_to", up_to), ("decades", decades)):
+            limits = np.clip(found, 0, np.inf if name == "up_to" else step * len(rates))
+            row |= {f"{measure}_{name}{end}": v for end, v in zip(ENDS, map(float, limits), strict=True)}
+        row[f"{measure}_nowhere"] = int((highest == 0).sum())
+    return row
+
+
+def readable(found: Ranges) -> pd.DataFrame:
+    """The table as a person reads it."""
+    frame = found.frame
+    shown = shown_keys(found)
+    shown["rates tried"] = [
+        f"{row['rates']}: {two_digits(row['lowest'])} to {two_digits(row['highest'])}"
+        for row in frame.to_dict("records")
+    ]
+    shown["seeds"] = frame["seeds"].map(text)
+    for measure in MEASURES:
+        rows = frame.to_dict("records")
+        shown[f"{measure} up to rate"] = [worded_rate(row, measure) for row in rows]
+        shown[f"{measure} range, decades"] = interval(frame, f"{measure}_decades")
+        shown[f"{measure} nowhere"] = [f"{row[f'{measure}_nowhere']} of {row['seeds']}" for row in rows]
+    return pd.DataFrame(shown)
+
+
+def worded_rate(row: dict[Any, Any], measure: str) -> str:
+    """A largest rate with its limits: 0.01 [0.003, 0.1 or more]; none where no rate of those tried was."""
+    words = {0.0: "none", np.inf: f"{two_digits(row['highest'])} or more"}
+    ends = (row[f"{measure}_up_to{end}"] for end in ENDS)
+    value, low, high = (words.get(end, two_digits(end)) for end in ends)
+    return f"{value} [{low}, {high}]"
+
+
+def findings(found: Ranges) -> list[str]:
+    """From the shortest to the longest length, at the reference arm: the largest stable rate."""
+    drawn = found.frame[found.frame["arm"] == found.reference]
+    said = []
+    keys = panel_keys(found)
+    for names, group in drawn.groupby(keys, dropna=False, sort=False):
+        rows = group.sort_values("length").to_dict("records")
+        if len(rows) > 1:
+            ends = [f"{worded_rate(row, 'stable')} at T = {row['length']}" for row in (rows[0], rows[-1])]
+            said.append(f"{panel_title(keys, names)}: largest stable rate {' and '.join(ends)}.")
+    return said[:NAMED]
+
+
+NAMED = 8
+"""Sentences, at most."""
+
+
+def render(found: Ranges) -> Figure:
+    """The largest stable rate, and below it the width of the stable range, against length.
+
+    A panel per optimizer and option, a series per model, at the reference arm. Bars are 95 % intervals.
+    """
+    drawn = found.frame[found.frame["arm"] == found.reference]
+    if drawn.empty:
+        return nothing(f"Nothing to draw. {IF_EMPTY}")
+    keys = panel_keys(found)[1:]
+    columns = list(drawn.groupby(keys, dropna=False))[:PANELS]
+    lengths, models = sorted(drawn["length"].unique()), list(drawn["model"].unique())
+    figure = Figure(figsize=(3.2 * max(2, len(columns)) + 0.6, 5.4), layout="constrained")
+    axes = figure.subplots(2, len(columns), sharex=True, sharey="row", squeeze=False)
+    ends = drawn["lowest"].min(), drawn["highest"].max()
+    for (upper, lower), (names, panel) in zip(axes.T, columns, strict=True):
+        for number, model in enumerate(models):
+            rows = panel[panel["model"] == model]
+            shift = spread(len(models)) * ((number + 0.5) / len(models) - 0.5)
+            draw(upper, number, model, rows, "stable_up_to", lengths, shift, (ends[0] / 2, ends[1] * 2))
+            draw(lower, number, model, rows, "stable_decades", lengths, shift, (0, np.inf))
+        upper.set_yscale("log")
+        upper.set_ylim(ends[0] / 2.2, ends[1] * 2.2)
+        upper.set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=10)
+        lower.set_xticks(range(len(lengths)), [str(length) for length in lengths])
+        lower.set_xlabel("length T")
+        for axis in (upper, lower):
+            axis.grid(axis="y", alpha=0.25)
+            axis.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].set_ylabel("largest stable rate")
+    axes[1, 0].set_ylabel("stable range (decades)")
+    legend(figure)
+    return figure
+
+
+PANELS = 6
+
+
+def draw(
+    axis: Axes,
+    number: int,
+    model: str,
+    rows: pd.DataFrame,
+    name: str,
+    lengths: list[int],
+    shift: float,
+    limits: tuple[float, float],
+) -> None:
+    """One series: medians and their limits, cut off at `limits`."""
+    value, low, high = (np.clip(rows[f"{name}{end}"].to_numpy(dtype=float), *limits) for end in ENDS)
+    axis.errorbar(
+        [lengths.index(length) + shift for length in rows["length"]],
+        value,
+        yerr=[value - low, high - value],
+        fmt=marker(number),
+        color=color(number),
+        label=figure_text(text(model), LABEL_WIDTH),
+        markersize=4,
+        linewidth=1.2,
+    )
+
+
+SECTION = Section(
+    title="Stable range",
+    question="How large may the learning rate be, and how much room is there, as sequences get longer?",
+    table=table,
+    render=render,
+    readable=readable,
+    findings=findings,
+    note=(
+        "From the same trials as the map, so that nothing hangs on a rate that was chosen. Of a seed: the "
+        "highest rate at which its run solved the task and never dropped, and how many decades of rates were "
+        "so. Shown are medians over seeds with exact 95 % intervals (sign test), which 6 seeds or more give. "
+        "None: at no rate that was tried. Or more: at the highest that was tried; drawn at the edges."
+    ),
+    if_empty=IF_EMPTY,
+)

@@ -1,0 +1,215 @@
+"""What the trials at a grid of learning rates say: equal rates, stable ranges, tuning budgets."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from analysis.budgets import ENOUGH, choices, judged, mean_over_tunings
+from analysis.contrasts import contrasts_at_equal_rates
+from analysis.load import load
+from analysis.sections import budget, equal_rates, stability_map, stable_range
+from harness.condition import FIRST_TUNING_SEED, Outcome
+from harness.planning import study
+from harness.planning.space import Space
+from tests.helpers import TUNED, a_result, make_folder, make_trial_of
+
+S, R, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED, Outcome.DIVERGED
+
+RATES = [0.01, 0.1, 1.0]
+
+
+def tuned(path, ends, seeds=6, **changes):
+    """A space tuned at three rates; `ends` gives the outcome of a condition, rate and tuning seed.
+
+    Every report trial is stable. The objective of a trial is .1 where it was solved, else .9.
+    """
+    space = Space(
+        **TUNED | changes, learning_rate={"low": 0.01, "high": 1.0}, lr_trials=3, lr_batch=3, seeds=seeds
+    )
+    results = []
+    for condition in space.conditions():
+        trial = dataclasses.replace(make_trial_of(condition), max_steps=1_000)
+        for seed in range(seeds):
+            for rate in space.first_grid("sgd"):
+                outcome = ends(condition, rate, seed)
+                own = dataclasses.replace(trial, seed=FIRST_TUNING_SEED + seed, learning_rate=rate)
+                solved = outcome in (S, R)
+                known = dict(watched_steps=100 if solved else 0, objective=0.1 if solved else 0.9)
+                events = [(9, 0.5, 20, True, False)] if outcome == R else []
+                results.append(a_result(own, outcome, events, **known))
+    for condition, seed in itertools.product(space.conditions(), range(seeds)):
+        trial = dataclasses.replace(make_trial_of(condition), learning_rate=0.1, max_steps=1_000)
+        results.append(a_result(dataclasses.replace(trial, seed=seed), S, solved_step=100, watched_steps=100))
+    return load(make_folder(path / "x", space, results, together=True))
+
+
+TWO = {"models": ("rnn", "lstm")}
+
+
+def lstm_keeps_at_a_tenth(condition, rate, _seed):
+    """Both solve at .1 only; there the LSTM is stable and the RNN drops once."""
+    if rate != 0.1:
+        return U if rate < 0.1 else D
+    return S if condition.model == "lstm" else R
+
+
+def test_arms_are_compared_at_equal_rates_by_hand(tmp_path):
+    """18 pairs at three rates in 6 clusters; at .1 all solve, the LSTM alone keeps: 6 of 18, p 2 / 2^6."""
+    (row,) = contrasts_at_equal_rates(tuned(tmp_path, lstm_keeps_at_a_tenth, **TWO)).to_dict("records")
+    assert (row["factor"], row["level"], row["other"]) == ("model", "lstm", "rnn")
+    assert (row["rates"], row["pairs"], row["clusters"]) == (3, 18, 6)
+    assert (row["both_solved"], row["both_watched"]) == (6, 6)
+    assert row["solved_difference"] == 0 and row["stable_difference"] == pytest.approx(1 / 3)
+    assert (row["kept_difference"], row["kept_p"], row["stable_p"]) == (1.0, 2 / 2**6, 2 / 2**6)
+    assert (row["drops_ratio"], row["drops_p"]) == (0, 2 / 2**6)
+
+
+def test_runs_at_other_rates_or_of_other_seeds_are_no_pairs(tmp_path):
+    """The RNN's trials at .01 are gone, and one at .1: 12 - 1 pairs at two rates are left."""
+    results = tuned(tmp_path, lstm_keeps_at_a_tenth, **TWO)
+    trials = results.trials
+    rnn = (trials["phase"] == "tune") & (trials["model"] == "rnn")
+    gone = rnn & ((trials["learning_rate"] == 0.01) | (trials["seed"] == FIRST_TUNING_SEED + 3))
+    gone &= trials["learning_rate"] < 0.5
+    (row,) = contrasts_at_equal_rates(dataclasses.replace(results, trials=trials[~gone])).to_dict("records")
+    assert (row["rates"], row["pairs"], row["both_solved"]) == (2, 11, 5)
+
+
+def test_what_is_shown_at_equal_rates_only_is_said(tmp_path):
+    """At their own rates all report trials are stable. Of four tests with 9 seeds, 4 x 2 / 2^9 is shown."""
+    found = equal_rates.table(tuned(tmp_path, lstm_keeps_at_a_tenth, seeds=9, **TWO))
+    said = equal_rates.findings(found)
+    assert any(s.startswith("lstm against rnn, P(stable | solved): +0.00 [") for s in said)
+    assert all(s.endswith("it shows at equal rates only.") for s in said)
+    assert len(equal_rates.render(found).get_axes()) == 3
+
+
+def test_a_difference_at_own_rates_that_equal_rates_do_not_show_may_be_the_rates():
+    shown = {"level": "adam", "other": "rmsprop", "stable_difference": 0.2, "stable_low": 0.1}
+    shown |= {"stable_high": 0.3, "stable_p_holm": 0.01}
+    absent = shown | {"stable_difference": 0.01, "stable_p_holm": 0.8}
+    reverse = shown | {"stable_difference": -0.2}
+    endings = [
+        equal_rates.compared(equal, shown, "stable")[1].rpartition(": ")[2]
+        for equal in (absent, shown, reverse)
+    ]
+    assert endings == [
+        "not shown at equal rates, it may be the rate's.",
+        "it stands at equal rates.",
+        "at equal rates it is the other way round.",
+    ]
+    assert equal_rates.compared(absent, absent, "stable") == (0.0, "")
+
+
+def up_to(condition, rate, seed):
+    """Seeds 0 to 5 are stable at .01 up to nothing, .01, .1, .1, .1 and 1."""
+    return S if rate <= (0, 0.01, 0.1, 0.1, 0.1, 1.0)[seed] else D
+
+
+def test_the_stable_range_of_a_hand_made_grid(tmp_path):
+    """Largest rates 0, .01, .1, .1, .1, inf: median .1, limits of six the extremes. Widths 0 1 2 2 2 3."""
+    (row,) = stable_range.table(tuned(tmp_path, up_to)).frame.to_dict("records")
+    assert (row["rates"], row["lowest"], row["highest"], row["seeds"]) == (3, 0.01, 1.0, 6)
+    assert (row["stable_up_to"], row["stable_up_to_low"], row["stable_up_to_high"]) == (0.1, 0, math.inf)
+    assert (row["stable_decades"], row["stable_decades_low"], row["stable_decades_high"]) == (2, 0, 3)
+    assert row["stable_nowhere"] == 1
+    assert stable_range.worded_rate(row, "stable") == "0.1 [none, 1 or more]"
+
+
+def test_fewer_than_six_seeds_have_no_limits_and_half_a_grid_no_row(tmp_path):
+    results = tuned(tmp_path, up_to)
+    few = results.trials[results.trials["seed"] % 1_000_000 < 5]
+    (row,) = stable_range.table(dataclasses.replace(results, trials=few)).frame.to_dict("records")
+    assert (row["seeds"], row["stable_decades_low"], row["stable_decades_high"]) == (5, 0, 3)
+    part = results.trials[results.trials["learning_rate"] < 1]
+    assert stable_range.table(dataclasses.replace(results, trials=part)).frame.empty
+
+
+def fixed(path, rates):
+    """Two lengths at fixed rates, 6 seeds each: stable up to .1 at T = 5 and up to .01 at T = 9."""
+    space = Space(**TUNED | {"lengths": (5, 9)}, learning_rate=rates, seeds=6)
+    results = [
+        a_result(
+            dataclasses.replace(make_trial_of(condition), seed=seed, learning_rate=condition.learning_rate),
+            S if condition.learning_rate <= (0.1 if condition.length == 5 else 0.01) else D,
+        )
+        for condition in space.conditions()
+        for seed in range(6)
+    ]
+    return load(make_folder(path / "x", space, results, together=True))
+
+
+def test_fixed_rates_have_a_map_and_a_range_too(tmp_path):
+    results = fixed(tmp_path, tuple(RATES))
+    cells = stability_map.table(results).frame
+    assert cells["n"].tolist() == [6] * 6
+    assert cells.pivot(index="rate", columns="length", values="stable").to_numpy().tolist() == [
+        [6, 6], [6, 0], [0, 0],
+    ]  # fmt: skip
+    found = stable_range.table(results)
+    assert found.frame["stable_up_to"].tolist() == [0.1, 0.01]
+    assert stable_range.findings(found) == [
+        "rnn, sgd: largest stable rate 0.1 [0.1, 0.1] at T = 5 and 0.01 [0.01, 0.01] at T = 9."
+    ]
+    upper, lower = stable_range.render(found).get_axes()
+    assert upper.get_yscale() == "log" and lower.get_xlabel() == "length T"
+    assert contrasts_at_equal_rates(results).empty, "the verdict compares them at equal rates"
+
+
+def test_a_single_fixed_rate_has_neither(tmp_path):
+    results = fixed(tmp_path, (0.1,))
+    assert stability_map.table(results).frame.empty and stable_range.table(results).frame.empty
+    assert stable_range.render(stable_range.table(results)).axes == []
+
+
+def chosen(objective, drawn):
+    """The rate that a tuning chooses of those drawn: the slowest that gained 85 % of what the best did."""
+    gain = 1 - objective
+    return min(rate for rate in drawn if gain[rate] >= ENOUGH * max(gain[list(drawn)]))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_chance_of_a_rate_to_be_chosen_is_that_of_all_draws(tied):
+    generator = np.random.default_rng(1)
+    for _ in range(5):
+        objective = generator.uniform(size=6).round(1 if tied else 6)
+        for tried in range(1, 7):
+            draws = list(itertools.combinations(range(6), tried))
+            counts = np.bincount([chosen(objective, drawn) for drawn in draws], minlength=6)
+            assert choices(objective, tried) == pytest.approx(counts / len(draws))
+
+
+def test_the_rule_is_that_of_the_harness():
+    assert ENOUGH == study.ENOUGH
+    assert choices(np.ones(4), 2) == pytest.approx([3 / 6, 2 / 6, 1 / 6, 0]), "none gained: the slowest"
+
+
+def test_a_rate_is_judged_by_the_other_tunings():
+    """Each tuning solves at its own rate only: what it chooses is worth nothing to the other, or to none."""
+    objective, value = 1 - np.eye(2), np.eye(2)
+    assert judged(objective, value, 2)[0, 1] == judged(objective, value, 2)[1, 0] == 0
+    assert np.isnan(judged(objective, value, 2)[0, 0])
+    assert mean_over_tunings([judged(objective, value, 1)]) == (0.5, 0.0, 1.0), "one rate: half of the time"
+
+
+def test_the_order_of_the_models_holds_from_some_number_of_rates_on(tmp_path):
+    """The RNN is stable at two of three rates, the LSTM at the fastest only, and in all draws of three."""
+
+    def ends(condition, rate, seed):
+        if condition.model == "lstm":
+            return S if rate == 1.0 else U
+        return R if rate == 1.0 and seed else S if rate >= 0.1 and seed else U
+
+    found = budget.table(tuned(tmp_path, ends, **TWO))
+    share = found.frame.pivot(index="rates", columns="model", values="p_stable")
+    assert share["lstm"].tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+    assert share["rnn"].iloc[0] == pytest.approx(5 / 18), "at one rate of three, 5 of 6 runs"
+    assert share["rnn"].iloc[2] == pytest.approx(5 / 6 * 4 / 5), (
+        "seed 0 solves nowhere, and chooses the slowest"
+    )
+    (said,) = budget.findings(found)
+    assert said == "By P(stable) the order of the models is the same with 1 to 3 rates tried: lstm, rnn."
+    assert len(budget.render(found).get_axes()) == 2
