@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.stats import CensoredData, binom, binomtest, chi2, ecdf
+from scipy.stats import t as student
 
 
 def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -34,6 +35,23 @@ def censored_median(values: np.ndarray, censored: np.ndarray) -> float:
     survival = ecdf(CensoredData.right_censored(last, censored | np.isinf(values))).sf
     below = np.flatnonzero(survival.probabilities <= 0.5 + 1e-12)
     return float(survival.quantiles[below[0]]) if len(below) else float("inf")
+
+
+def mean_interval(values: np.ndarray, step: float) -> tuple[float, float, float]:
+    """Mean of independent values on a grid with this step, and its 95 % t-interval.
+
+    The variance of the sum has the square of a step added, and Satterthwaite's (1946) degrees of freedom:
+    then values that are all equal still give an interval with some width. One value gives [-inf, inf]. The
+    mean is NaN without values.
+    """
+    n = len(values)
+    if n < 2:
+        return (float(values[0]) if n else float("nan")), -np.inf, np.inf
+    spread = n * float(np.var(values, ddof=1))
+    total = spread + step**2
+    half = float(student.ppf(0.975, (n - 1) * (total / max(spread, 1e-9)) ** 2)) * np.sqrt(total) / n
+    mean = float(np.mean(values))
+    return mean, mean - half, mean + half
 
 
 def median_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float, float]:

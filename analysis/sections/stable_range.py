@@ -19,7 +19,7 @@ from analysis.grids import grid_trials
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.sections.stability_map import IF_EMPTY
-from analysis.statistics import median_interval
+from analysis.statistics import mean_interval, median_interval
 from analysis.table import Table, panel_keys, panel_title, shown_keys
 from analysis.words import interval, text, two_digits
 
@@ -43,10 +43,11 @@ def table(results: Results) -> Ranges:
     - rates, lowest, highest: how many rates the grid has, and its ends. seeds: trained at every one.
     - stable_up_to: median over seeds of the highest rate at which a seed's run was stable. Of a seed it is 0
       if no run was, and inf if the run at the highest rate was: then it lies there or beyond.
-    - stable_decades: median over seeds of the width of the stable range: how many of a seed's runs were
-      stable, times the decades between neighbouring rates.
+    - stable_decades: mean over seeds of the width of the stable range: how many of a seed's runs were stable,
+      times the decades between neighbouring rates.
     - stable_nowhere: seeds that were stable at no rate.
-    - the same for solved. Limits are _low and _high: see `analysis.statistics.median_interval`.
+    - the same for solved. Limits are _low and _high: see `median_interval` and `mean_interval` in
+      `analysis.statistics`.
     """
     grid = grid_trials(results)
     names = [*grid.keys, "arm"]
@@ -86,7 +87,7 @@ def ranges(trials: pd.DataFrame) -> dict[str, Any]:
         held = flags.to_numpy(dtype=bool)
         highest = np.where(held, rates[:, None], 0).max(axis=0)
         up_to = median_interval(np.where(held[-1], np.inf, highest))
-        decades = median_interval(step * held.sum(axis=0))
+        decades = mean_interval(step * held.sum(axis=0), step)
         for name, found in (("up_to", up_to), ("decades", decades)):
             limits = np.clip(found, 0, np.inf if name == "up_to" else step * len(rates))
             row |= {f"{measure}_{name}{end}": v for end, v in zip(ENDS, map(float, limits), strict=True)}
@@ -183,7 +184,7 @@ def draw(
     shift: float,
     limits: tuple[float, float],
 ) -> None:
-    """One series: medians and their limits, cut off at `limits`."""
+    """One series with its limits, cut off at `limits`."""
     value, low, high = (np.clip(rows[f"{name}{end}"].to_numpy(dtype=float), *limits) for end in ENDS)
     axis.errorbar(
         [lengths.index(length) + shift for length in rows["length"]],
@@ -207,8 +208,9 @@ SECTION = Section(
     note=(
         "From the same trials as the map, so that nothing hangs on a rate that was chosen. Of a seed: the "
         "highest rate at which its run solved the task and never dropped, and how many decades of rates were "
-        "so. Shown are medians over seeds with exact 95 % intervals (sign test), which 6 seeds or more give. "
-        "None: at no rate that was tried. Or more: at the highest that was tried; drawn at the edges."
+        "so. Shown are the median of the former with its exact 95 % interval (sign test), which 6 seeds or "
+        "more give, and the mean of the latter with its t-interval. None: at no rate tried. Or more: "
+        "the highest that was tried; drawn at the edges."
     ),
     if_empty=IF_EMPTY,
 )

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 from scipy.stats import poisson as poisson_law
+from scipy.stats import t as student
 
-from analysis.statistics import censored_median, median_interval, poisson, wilson
+from analysis.statistics import censored_median, mean_interval, median_interval, poisson, wilson
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,16 @@ def test_median_interval_has_the_published_ranks(n, lowest, highest):
 def test_median_interval_of_few_values_says_nothing():
     assert median_interval(np.arange(5.0)) == (2, -math.inf, math.inf)
     assert math.isnan(median_interval(np.zeros(0))[0])
+
+
+def test_mean_interval_by_hand():
+    """Values 1, 2, 3 and a step of 1: three times the variance, 3, and 1; 2 (4 / 3)^2 degrees of freedom."""
+    mean, low, high = mean_interval(np.array([1.0, 2.0, 3.0]), 1.0)
+    half = student.ppf(0.975, 2 * (4 / 3) ** 2) * math.sqrt(4) / 3
+    assert (mean, low, high) == pytest.approx((2, 2 - half, 2 + half))
+    low, high = mean_interval(np.full(8, 2.0), 0.5)[1:]
+    assert high - low == pytest.approx(2 * 1.96 * 0.5 / 8, rel=1e-3), "equal values are not certain"
+    assert mean_interval(np.ones(1), 0.5) == (1, -math.inf, math.inf)
 
 
 def test_a_value_that_is_never_reached_counts_in_a_median():
