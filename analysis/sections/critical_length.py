@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from analysis.arms import arms
 from analysis.conditions import recorded_conditions
@@ -95,7 +96,8 @@ def render(found: Table) -> Figure:
         axis.set_yscale("log")
         axis.set_ylim(low, high)
         axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter("{x:g}")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.minorticks_off()
         axis.set_xticks([])
         axis.set_xlim(-0.5 - spread(1), len(drawn) - 0.5 + spread(1))
     figure.axes[0].set_ylabel("T50: length half of the seeds solve")
