@@ -96,7 +96,9 @@ def test_figures_have_no_ground_of_their_own_and_no_words_that_overlap(open_page
     page = open_page(viewport={"width": 1300, "height": 800}, color_scheme="dark")
     white = "figure svg :is(path, rect)[style*='fill: #ffffff'], figure svg :is(path, rect)[fill='#ffffff']"
     assert page.locator(white).count() == 0
-    assert page.eval_on_selector("figure", COLOURS)["paper"] == page.eval_on_selector("body", COLOURS)["paper"]
+    assert (
+        page.eval_on_selector("figure", COLOURS)["paper"] == page.eval_on_selector("body", COLOURS)["paper"]
+    )
     for figure in page.locator("figure").all():
         assert figure.evaluate(OVERLAPS) == []
 
