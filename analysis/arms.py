@@ -54,12 +54,14 @@ def arms(table: Table) -> list[str]:
     return list(dict.fromkeys(ordered["arm"]))
 
 
-def reference_arm(table: Table) -> str:
+def reference_arm(table: Table, baseline: str = "") -> str:
     """The arm that others are compared with: no clipping, or else the highest max_norm, or another rule.
 
-    It is empty for a table without rows.
+    It is `baseline` where that is an arm of the table, and empty for a table without rows.
     """
     known = arms(table)
+    if baseline in known:
+        return baseline
     if not known or NO_CLIPPING in known:
         return NO_CLIPPING if known else ""
     thresholds = set(table.frame.loc[table.frame[RULE] == "norm", "arm"])

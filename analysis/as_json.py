@@ -12,6 +12,7 @@ from analysis.alarms import alarms, overview
 from analysis.conditions import conditions_table
 from analysis.load import Results
 from analysis.sections import SECTIONS
+from analysis.sections.effects import SECTION as EFFECTS
 from analysis.sections.verdict import SECTION as VERDICT
 
 
@@ -30,8 +31,8 @@ def as_json(results: Results) -> dict[str, Any]:
         "name": results.name,
         "overview": overview(results),
         "alarms": alarms(results),
-        "verdict": VERDICT.findings(verdict),
-        "standings": verdict.standings.to_dict("records"),
+        "verdict": [sentence.words for sentence in VERDICT.answers(verdict)],
+        "standings": tables[EFFECTS.title].standings.to_dict("records"),
         "p_stable": shares(results, "stable"),
         "p_solved": shares(results, "solved"),
         "sections": {title: table.frame.to_dict("records") for title, table in tables.items()},

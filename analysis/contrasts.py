@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.arms import arms, reference_arm
+from analysis.baseline import directed
 from analysis.conditions import conditions_table, recorded_conditions
 from analysis.grids import grid_trials
 from analysis.load import Results
@@ -45,8 +46,9 @@ def contrasts(results: Results) -> pd.DataFrame:
 
     Factors are the model, the optimizer, the clipping and whatever else is an axis, but not the task and not
     the length. Of numbers, neighbouring levels are compared. Of clipping, every arm is compared with the
-    reference (see `reference_arm`). Of names, all pairs are compared. Runs match if they share the task, the
-    length, the seed and everything but the factor. Where only one of them has an option, any value matches.
+    reference (see `reference_arm`). Of names, all pairs are compared, or those that have the baseline (see
+    `analysis.baseline`). Runs match if they share the task, the length, the seed and everything but the
+    factor. Where only one of them has an option, any value matches.
 
     The columns are factor, level, other, and:
 
@@ -136,9 +138,9 @@ def factors_of(results: Results) -> dict[str, list[tuple[Any, Any]]]:
         else:
             ordered = sorted(levels)
             found[key] = list(zip(ordered[1:], ordered[:-1], strict=True))
-    reference = reference_arm(recorded)
+    reference = reference_arm(recorded, results.baseline)
     found["clipping"] = [(arm, reference) for arm in arms(recorded) if arm != reference]
-    return {factor: pairs for factor, pairs in found.items() if pairs}
+    return directed({factor: pairs for factor, pairs in found.items() if pairs}, results.baseline)
 
 
 def matched_runs(results: Results) -> pd.DataFrame:

@@ -21,11 +21,11 @@ SVG_DPI, PNG_DPI = 72, 110
 
 
 def svg(figure: Figure) -> str:
-    """A figure as an SVG element, text kept as text."""
+    """A figure as an SVG element, text kept as text, without a ground of its own: a page may be dark."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}), drawing(figure):
         lay_out(figure, FigureCanvasSVG(figure), SVG_DPI)
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     drawn = buffer.getvalue()
     return drawn[drawn.index("<svg") :]
 

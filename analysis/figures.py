@@ -1,6 +1,7 @@
 """How figures look: one palette, one set of markers, panels side by side with shared axes."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,13 @@ MARKERS = ["o", "s", "D", "^", "v", "P", "X", "*"]
 
 PANELS_IN_A_ROW = 6
 
-TITLE_WIDTH = 36
-"""Characters in a line of a panel's title, at most; `LABEL_WIDTH` is that of a series or a row."""
+TITLE_WIDTH, TITLE_SIZE = 32, 9
+"""Characters in a line of a panel's title, at most, and its points; `LABEL_WIDTH` is that of other labels."""
 
 LABEL_WIDTH = 64
+
+LABELS = 30
+"""Characters of tick labels that fit below a panel."""
 
 TITLE_AT = 1.0
 """A panel's title stands above its upper edge. Left alone, matplotlib measures the whole panel to find it."""
@@ -66,11 +70,34 @@ def panels(
     for axis in axes[count:]:
         axis.set_visible(False)
     for axis, (names, _) in zip(axes, groups, strict=False):
-        axis.set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=10, y=TITLE_AT)
+        axis.set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=TITLE_SIZE, y=TITLE_AT)
         axis.tick_params(labelbottom=True)
         axis.grid(axis="y", alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     return figure, [(axis, group) for axis, (_, group) in zip(axes, groups, strict=False)]
+
+
+def thinned(lengths: Sequence[int], fitting: int = LABELS) -> list[str]:
+    """A label for each of some neighbouring lengths, empty for those that have no room: the last one has."""
+    digits = max(len(str(length)) for length in lengths) + 1
+    step = max(1, math.ceil(len(lengths) * digits / fitting))
+    return [str(n) if (len(lengths) - 1 - i) % step == 0 else "" for i, n in enumerate(lengths)]
+
+
+def length_ticks(axis: Axes, lengths: Sequence[int]) -> None:
+    """A logarithmic axis of lengths with a tick at each, labelled where there is room."""
+    low, high = lengths[0], lengths[-1]
+    axis.set_xscale("log")
+    span = math.log(high / low) if high > low else 1.0
+    labels, last = [], math.inf
+    for length in reversed(lengths):
+        at = math.log(length / low) / span * LABELS
+        labels.append(str(length) if last - at > len(str(length)) + 1 else "")
+        last = at if labels[-1] else last
+    axis.set_xticks(lengths, labels[::-1])
+    axis.minorticks_off()
+    margin = math.exp(0.05 * span)
+    axis.set_xlim(low / margin, high * margin)
 
 
 def legend(figure: Figure) -> None:
@@ -115,7 +142,7 @@ def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], le
             markersize=4,
             linewidth=1.2,
         )
-    axis.set_xticks(range(len(lengths)), [str(length) for length in lengths])
+    axis.set_xticks(range(len(lengths)), thinned(lengths))
     axis.set_xlim(-0.5, len(lengths) - 0.5)
     axis.set_ylim(-0.04, 1.04)
     axis.grid(axis="y", alpha=0.25)

@@ -30,12 +30,14 @@ class Results:
     values. An option named like a column of the report's tables, such as n, is called "option n".
     `definitions` has the space.json of each folder. `sources` has the provenance records of each
     folder's files. `mixed` says that different code was allowed. `notes` say what lies in the folders and is
-    left out, and what cannot be verified.
+    left out, and what cannot be verified. `baseline` is the model, optimizer, arm or other value of an axis
+    that the others are compared with, see `analysis.baseline`; empty where none was chosen.
 
     `conditions` has condition_id, the fields and options of each condition, and:
 
     - space: the name of its space.
     - planned: report seeds asked for. planned_tuning: tuning seeds at each learning rate, of all tunings.
+      tuning_seeds: of one tuning.
     - grid: the learning rates tried first, as a tuple; empty if they were fixed.
     """
 
@@ -48,6 +50,7 @@ class Results:
     sources: tuple[list[dict[str, Any]], ...]
     mixed: bool = False
     notes: tuple[str, ...] = ()
+    baseline: str = ""
 
     @property
     def name(self) -> str:
@@ -193,6 +196,7 @@ def _conditions(folder: str, definition: dict[str, Any]) -> pd.DataFrame:
         space=definition["name"],
         planned=definition["seeds"],
         planned_tuning=tunings * definition["tuning_seeds"],
+        tuning_seeds=definition["tuning_seeds"],
     )
     planned["grid"] = pd.Series(grids, index=frame.index, dtype=object)
     return planned

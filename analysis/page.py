@@ -1,6 +1,7 @@
 """The report as a page: the views that the templates fill in."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,21 @@ def view(section: Section[Any], results: Results) -> dict[str, Any]:
     """A section as the templates want it; `align` says how a column is set: text, or nothing for numbers."""
     table = section.table(results)
     shown = section.readable(table)
+    remarks = " ".join(filter(None, [section.note, section.remarks(table)]))
     aligns = ["" if is_number(shown[name]) else "text" for name in shown.columns]
     return {
         "title": section.title,
+        "anchor": anchor(section.title),
         "question": section.question,
-        "note": section.note,
+        "note": remarks,
         "if_empty": section.if_empty,
+        "answers": [
+            {
+                "words": each.words,
+                "links": [link(title, section) for title in each.sections],
+            }
+            for each in section.answers(table)
+        ],
         "findings": section.findings(table),
         "commands": section.commands(table),
         "warnings": section.warnings(table),
@@ -59,6 +69,16 @@ def view(section: Section[Any], results: Results) -> dict[str, Any]:
             for row in shown.itertuples(index=False)
         ],
     }
+
+
+def link(title: str, section: Section[Any]) -> dict[str, str]:
+    """A link from a sentence of a section to the section that holds its numbers."""
+    return {"title": "table below" if title == section.title else title, "anchor": anchor(title)}
+
+
+def anchor(title: str) -> str:
+    """What a link to a section ends in, as GitHub makes it of a heading: did-clipping-act."""
+    return re.sub(r"[^a-z0-9-]", "", title.lower().replace(" ", "-"))
 
 
 def picture(section: Section[T], table: T) -> Figure | None:
@@ -72,5 +92,5 @@ def is_number(column: "pd.Series[Any]") -> bool:
     return bool(column.astype(str).str.fullmatch(NUMBER).all())
 
 
-NUMBER = r"(beyond |below )?[-+]?(\d+(\.\d*)?(e[-+]\d+)?|inf)?\*?([ %\[(/,].*)?"
+NUMBER = r"(beyond |below )?[-+]?(\d+(\.\d*)?(e[-+]\d+)?|inf)?\*?†?([ %\[(/,].*)?"
 """A number, perhaps with its interval or 'of n' after it; - where there is none."""

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from analysis.as_json import json_text
+from analysis.baseline import with_baseline
 from analysis.command_line import carry_out, say
 from analysis.drawing import draw_png, svg
 from analysis.load import Results, load
@@ -78,6 +79,11 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--format", choices=FORMATS, default="html", help="default: html")
     parser.add_argument("--out", type=Path, help="file to write (default: report.FORMAT in the first folder)")
     parser.add_argument(
+        "--baseline",
+        metavar="NAME",
+        help="compare with this model, optimizer or way of clipping, as the page names it: 'max_norm 1'",
+    )
+    parser.add_argument(
         "--mixed", action="store_true", help="read folders together though different code made them"
     )
     return parser.parse_args(argv)
@@ -90,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def write() -> int:
         results = load(*arguments.folders, mixed=arguments.mixed)
+        if arguments.baseline is not None:
+            results = with_baseline(results, arguments.baseline)
         path = write_report(results, arguments.out, arguments.format)
         if not (isinstance(path, Path) and is_stream(path)):  # standard output may be what the report went to
             say(f"report: {path}")

@@ -29,6 +29,7 @@ OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 HOW = (
     "executor", "workers", "address", "device", "engine", "yes", "take_over", "save_every", "hang_after",
+    "wait_for_nodes",
 )  # fmt: skip
 """The arguments that say how a space is trained."""
 
@@ -41,6 +42,7 @@ MINUTES = {
         10.0,
         "end a pack without finished updates for so long, and for 50 times its usual time",
     ),
+    "--wait-for-nodes": (0.0, "give a cluster so long to start a node that can train a pack"),
 }
 """Arguments that are minutes: their default, and what they do."""
 
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from harness.driver.terminal import Terminal, consoles
 
     out, err = consoles()
-    terminal = Terminal(out, err, tracebacks=arguments.traceback)
+    terminal = Terminal(out, err, tracebacks=arguments.traceback, table=arguments.table)
     with suppress(io.UnsupportedOperation, AttributeError):  # standard error may be no file
         faulthandler.enable()  # a crash in C says where it was
     try:
@@ -160,6 +162,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--yes", action="store_true", help="start also what is beyond this machine's memory or a core-year"
     )
+    parser.add_argument("--table", action="store_true", help="print a row per condition at the end")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for --list and --dry-run")
     parser.add_argument(
         "--traceback", action="store_true", help="say where errors arose: print their whole tracebacks"

@@ -4,10 +4,12 @@ from typing import Any
 
 from analysis.sections.base import Section
 from analysis.sections.budget import SECTION as BUDGET
+from analysis.sections.by_length import SECTION as BY_LENGTH
 from analysis.sections.clipping import SECTION as CLIPPING
 from analysis.sections.coverage import SECTION as COVERAGE
 from analysis.sections.critical_length import SECTION as CRITICAL_LENGTH
 from analysis.sections.drops import SECTION as DROPS
+from analysis.sections.effects import SECTION as EFFECTS
 from analysis.sections.equal_rates import SECTION as EQUAL_RATES
 from analysis.sections.examples import SECTION as EXAMPLES
 from analysis.sections.gradient_flow import SECTION as GRADIENT_FLOW
@@ -21,6 +23,8 @@ from analysis.sections.verdict import SECTION as VERDICT
 
 SECTIONS: list[Section[Any]] = [
     VERDICT,
+    EFFECTS,
+    BY_LENGTH,
     STABILITY,
     CRITICAL_LENGTH,
     STABILITY_MAP,

@@ -13,13 +13,23 @@ from analysis.table import Table
 T = TypeVar("T", bound=Table)
 
 
+class Sentence:
+    """A sentence of the report, and the titles of the sections whose tables hold its numbers."""
+
+    def __init__(self, words: str, *sections: str) -> None:
+        self.words = words
+        self.sections = sections
+
+
 @dataclass(frozen=True)
 class Section(Generic[T]):
     """A question, the table that answers it, its picture, and the table as a person reads it.
 
     `render` gives a figure for every table. Where there is nothing to draw, the figure has no axes and says
     so in a sentence; a page leaves it out.
-    `findings` are sentences that say what the table shows. `warnings` are sentences that a reader must know
+    `answers` are sentences of the whole report, each with the section that holds its numbers.
+    `findings` are sentences that say what the table shows. `remarks` follow the `note` below the figure and
+    depend on the table. `warnings` are sentences that a reader must know
     before. `commands` are lines for a shell.
     """
 
@@ -30,6 +40,8 @@ class Section(Generic[T]):
     readable: Callable[[T], pd.DataFrame]
     note: str = ""
     if_empty: str = "Nothing is recorded for this."
+    answers: Callable[[T], list[Sentence]] = lambda _: []
     findings: Callable[[T], list[str]] = lambda _: []
+    remarks: Callable[[T], str] = lambda _: ""
     warnings: Callable[[T], list[str]] = lambda _: []
     commands: Callable[[T], list[str]] = lambda _: []

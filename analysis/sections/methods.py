@@ -28,6 +28,7 @@ DESIGN = {
     "learning_rate": "learning rate",
     "seeds": "report seeds per condition",
     "lr_trials": "learning rates tried in a tuning",
+    "lr_extend": "decades by which a tuning's range may grow on each side",
     "tuning_seeds": "tuning seeds per learning rate",
     "max_steps": "steps to solve within",
     "observe": "steps watched after solving",

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from analysis.arms import arms
 from analysis.conditions import conditions_table, readable
 from analysis.escaping import figure_text
-from analysis.figures import PANELS_IN_A_ROW, TITLE_AT, TITLE_WIDTH, draw_arms, legend, nothing
+from analysis.figures import PANELS_IN_A_ROW, TITLE_AT, TITLE_SIZE, TITLE_WIDTH, draw_arms, legend, nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, panel_title
@@ -41,7 +41,7 @@ def render(conditions: Table) -> Figure:
             axes[row, column].set_visible(True)
             draw_arms(axes[row, column], panel, measure, drawn, lengths)
         title = figure_text(panel_title(keys, names), TITLE_WIDTH)
-        axes[top, column].set_title(title, fontsize=10, y=TITLE_AT)
+        axes[top, column].set_title(title, fontsize=TITLE_SIZE, y=TITLE_AT)
         axes[top + 1, column].set_xlabel("length T")
         axes[top + 1, column].tick_params(labelbottom=True)
         axes[top, 0].set_ylabel("P(stable)")
@@ -50,16 +50,27 @@ def render(conditions: Table) -> Figure:
     return figure
 
 
+def remarks(conditions: Table) -> str:
+    """How the learning rates of the table came about."""
+    if "learning_rate" in conditions.keys:
+        return "Learning rates were fixed."
+    dagger = " † none of its runs solved the task, so that no rate was found to work."
+    return (
+        "Learning rate: each seed has the one that was chosen on other seeds; the median of them, and the "
+        f"lowest to the highest. * most seeds have the lowest or highest rate tried.{dagger}"
+    )
+
+
 SECTION = Section(
     title="Stability against length",
     question="How often does training solve the task, and stay solved, as sequences get longer?",
     table=table,
     render=render,
     readable=readable,
+    remarks=remarks,
     note=(
         "Points are shares of report seeds; bars are Wilson 95 % intervals. A trial that diverged counts as "
-        "neither solved nor stable and stays in n. Learning rate: where rates were tuned, each seed has the "
-        "one that it chose on other seeds; the median of them, and the lowest to the highest. * most seeds "
-        "chose the lowest or highest rate tried. Median steps to solve: inf where half or more did not solve."
+        "neither solved nor stable and stays in n. Median steps to solve: inf where half or more did not "
+        "solve."
     ),
 )

@@ -1,4 +1,4 @@
-"""The end of a run: the summary table, the report, and where everything is."""
+"""The end of a run: what it found in a few sentences, the report, and where everything is."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from analysis.conditions import conditions_table, readable
 from analysis.escaping import shell
 from analysis.load import LoadError, Results, load
 from analysis.report import write_report
+from analysis.sections import verdict
 from analysis.table import Table as Conditions
 from analysis.words import printable
 from harness.driver.columns import print_columns
@@ -18,23 +19,30 @@ from harness.results.folder import Folder
 from harness.results.schema import TABLES
 
 
-def summarise(space: Space, folder: Path | str, failed_trials: int, out: Console) -> None:
-    """Print the table of conditions, write the report, and print the paths to open."""
+def summarise(
+    space: Space, folder: Path | str, failed_trials: int, out: Console, with_table: bool = False
+) -> None:
+    """Print what was found, write the report, and print the paths to open.
+
+    With `with_table` a row per condition is printed first; else a line says how to get it.
+    """
     try:
         results = load(folder)
     except LoadError:
         errors = f" {failed_trials} trials failed; errors: {folder}/failures" if failed_trials else ""
         out.print(f"No trial is recorded yet.{errors}")
         return
-    table = conditions_table(results)
-    if table.frame["n"].any():
-        print_conditions(table, out)
-    if table.frame["at_edge"].any():
-        out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
+    if with_table:
+        print_conditions(conditions_table(results), out)
+    for sentence in verdict.table(results).sentences:
+        out.print(sentence.words)
     if failed_trials:
         out.print(
             f"{failed_trials} trials failed; the same command tries them again. Errors: {folder}/failures"
         )
+    if not with_table:
+        count = len(results.conditions)
+        out.print(f"a row for each of {count} conditions: the same command with --table")
     work = float(results.trials["seconds"].sum())
     out.print(f"{len(results.trials)} trials recorded, {duration(work)} of training in all")
     made = Folder.of(folder).folders()
@@ -63,6 +71,8 @@ def print_report(results: Results, folder: Path | str, out: Console) -> None:
 
 def print_conditions(conditions: Conditions, out: Console) -> None:
     """Print the conditions table: k of n stable with its interval, and the rest."""
+    if not conditions.frame["n"].any():
+        return
     shown = readable(conditions)
     heads = {
         "length": "T",
@@ -81,3 +91,7 @@ def print_conditions(conditions: Conditions, out: Console) -> None:
     ]
     columns = {name if heads.get(name) in kept else heads.get(name, name): kept[name] for name in kept}
     print_columns(columns, out, names)
+    if conditions.frame["at_edge"].any():
+        out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
+    if shown["learning rate"].str.contains("†").any():
+        out.print("† no run solved the task: no learning rate was found to work")

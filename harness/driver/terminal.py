@@ -1,6 +1,7 @@
 """A run on a terminal: what is to be done, a progress bar, what failed, and the summary with its report."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from harness.driver.progress import RunProgress
 from harness.errors import plain
 from harness.executors.base import Failure, Load
 from harness.pipes import silence
+from harness.planning.cost import Workload
 
 
 class LastingConsole(Console):
@@ -52,13 +54,14 @@ def named(pack: Pack) -> str:
 class Terminal(Listener):
     """Shows a run on `err`, and its summary on `out`; writes the report at the end.
 
-    With `tracebacks`, what failed is shown whole.
+    With `tracebacks`, what failed is shown whole. With `table`, the summary has a row per condition.
     """
 
-    def __init__(self, out: Console, err: Console, tracebacks: bool = False) -> None:
+    def __init__(self, out: Console, err: Console, tracebacks: bool = False, table: bool = False) -> None:
         self._out = out
         self._err = err
         self._tracebacks = tracebacks
+        self._table = table
         self._failed = 0
         self._start: Start | None = None
 
@@ -70,8 +73,11 @@ class Terminal(Listener):
             self._err.print(line)
         for line in start.notes:
             self._err.print(line)
+        trials = f"{start.total} trials"
+        if start.may_grow:
+            trials = f"at least {trials} (more where a range grows)"
         self._err.print(
-            f"{start.space.name}: {len(start.space.conditions())} conditions, {start.total} trials, "
+            f"{start.space.name}: {len(start.space.conditions())} conditions, {trials}, "
             f"{start.recorded} already done; results in {start.folder}"
         )
         self._start = start
@@ -89,6 +95,10 @@ class Terminal(Listener):
         else:
             self._progress.add(outcome)
 
+    def grew(self, more: Mapping[Workload, int]) -> None:
+        """Count these too."""
+        self._progress.grew(more)
+
     def divided(self, pack: Pack, failure: Failure) -> None:
         """Say what is tried again, and why."""
         self._err.print(f"tried again in halves: {named(pack)}: {failure.reason}")
@@ -105,7 +115,7 @@ class Terminal(Listener):
         if error is None or isinstance(error, KeyboardInterrupt):
             from harness.driver.summary import summarise  # half a second that a run need not wait for
 
-            summarise(self._start.space, self._start.folder, self._failed, self._out)
+            summarise(self._start.space, self._start.folder, self._failed, self._out, self._table)
 
     @property
     def started_training(self) -> bool:
@@ -116,7 +126,7 @@ class Terminal(Listener):
         """How much is recorded, in a sentence."""
         if self._start is None:
             return "Nothing was started."
-        recorded, total = self._progress.recorded, self._start.total
+        recorded, total = self._progress.recorded, self._progress.total
         if not recorded:
             return "No trial is recorded."
         return f"{recorded} of {total} trials are recorded."
@@ -125,6 +135,6 @@ class Terminal(Listener):
         """What to say after Ctrl-C: how much is recorded, and how to go on."""
         if self._start is None:
             return f"Interrupted. {self.stands()}"
-        recorded, total = self._progress.recorded, self._start.total
+        recorded, total = self._progress.recorded, self._progress.total
         rest = "writes the report" if recorded == total else "does the rest" if recorded else "starts again"
         return f"Interrupted. {self.stands()[:-1]}; the same command {rest}."

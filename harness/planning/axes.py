@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.optimizers import optimizers
 from harness.planning.fields import Lengths
-from harness.planning.rates import grid_size, log_grid
+from harness.planning.rates import grid_size, log_grid, per_decade
 from harness.planning.variants import folder_of
 from harness.probes import DEFAULT_PROBES
 
@@ -24,6 +24,8 @@ class Axes:
     - `learning_rate` is None, {"low": a, "high": b}, or a tuple. With None every optimizer is tuned over its
       own range. With low and high it is tuned over this range. A tuple holds fixed values: nothing is tuned,
       and the learning rate is an axis.
+    - `lr_extend` is by how many decades the range of a tuning may grow on each side, where the best rate lies
+      at its end. Every tuning goes by its own results. 0 keeps every range as it is.
     - `max_norms` are the thresholds of clip rule 'norm'. Another rule is one arm beside them, or several if
       its own options are axes.
     - `options` holds what the parts add: by name, one value or a tuple of values (an axis). An option reaches
@@ -46,6 +48,7 @@ class Axes:
     seeds: int = 8  # report seeds per condition; each is one tuning, then one run at the rate that it chose
     lr_trials: int = 7  # learning rates that a tuning tries
     lr_batch: int = 7  # learning rates asked for at once: first a grid, then proposals
+    lr_extend: int = 2  # decades by which the range of a tuning may grow on each side
     tuning_seeds: int = 1  # seeds on which a tuning tries each rate
     max_steps: int = 1_000  # a trial not solved by then is unsolved
     observe: int = 800  # steps that a solved trial is watched for
@@ -76,7 +79,7 @@ class Axes:
 
     @property
     def trials_per_condition(self) -> int:
-        """Tuning and report trials of one condition."""
+        """Tuning and report trials of one condition, if no range grows."""
         return self.seeds * (1 + (self.lr_trials * self.tuning_seeds if self.tuned else 0))
 
     def range_of(self, optimizer: str) -> Range:
@@ -89,6 +92,13 @@ class Axes:
         """The learning rates that are tried first: at most a decade apart, at least `lr_batch` of them."""
         low, high = self.range_of(optimizer)
         return log_grid(low, high, min(self.lr_trials, max(self.lr_batch, grid_size(low, high))))
+
+    def most_growth(self, optimizer: str) -> int:
+        """Trials by which the ranges of one condition with this optimizer may grow in all."""
+        if not self.tuned:
+            return 0
+        rates = 2 * self.lr_extend * per_decade(self.first_grid(optimizer))
+        return self.seeds * self.tuning_seeds * rates
 
     def lengths_of(self, task: str) -> tuple[int, ...]:
         """The lengths at which this task is trained."""

@@ -24,6 +24,7 @@ AXES: dict[str, type] = {
 BUDGET = {
     "lr_trials": 1,
     "lr_batch": 1,
+    "lr_extend": 0,
     "tuning_seeds": 1,
     "seeds": 1,
     "max_steps": 1,

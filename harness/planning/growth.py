@@ -17,6 +17,9 @@ GROWING = (*AXES, "learning_rate")
 DERIVED = ("first_grids",)
 """Fields that follow from others: named only if no other differs."""
 
+BEFORE = {"lr_extend": 0}
+"""What folders did that do not name a field, where it is not the field's default."""
+
 NAMED = 3
 """Fields that a refusal names; it counts the others."""
 
@@ -30,7 +33,8 @@ Flat = dict[tuple[str, str], Any]
 def check_growth(held: Mapping[str, Any], wanted: Mapping[str, Any], folder: Path | str) -> None:
     """Raise RecordsError unless `wanted` is `held`, or `held` grown along axes or in report seeds.
 
-    What `held` does not name, because it was added to the code since, counts as at its default. The message
+    What `held` does not name, because it was added to the code since, counts as at its default, or as what
+    was done before: see BEFORE. The message
     names three fields that differ with both values, and says how to go on with the folder.
     """
     if said := said_of_version(folder, dict(held)):
@@ -146,10 +150,10 @@ def has_grown(name: str, before: Any, now: Any) -> bool:
 
 
 def with_defaults(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """`held` with the fields of Space and the options that only `wanted` names, at their defaults."""
+    """`held` with the fields of Space and the options that only `wanted` names: see `check_growth`."""
     defaults = Space(name="defaults", summary="").definition()
     own = {field.name for field in dataclasses.fields(Space)}
-    filled = {name: defaults[name] for name in wanted.keys() - held.keys() if name in own}
+    filled = {name: BEFORE.get(name, defaults[name]) for name in wanted.keys() - held.keys() if name in own}
     options = {
         component: _default_options(component, wanted["options"].get(component, {})) | named
         for component, named in held["options"].items()

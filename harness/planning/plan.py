@@ -38,13 +38,16 @@ class Plan:
         self._waiting: dict[Cohort, deque[Pack]] = {}
         self._ranked: deque[Cohort] = deque()  # those whose packs are next, until they are ranked again
         self._running: dict[str, Cohort] = {}  # by pack_id
+        self.total = sum(c.total for c in self.cohorts)  # trials, done or not, if no range grows more
+        self._grown: Counter[Workload] = Counter()
         for cohort in self.cohorts:
             self._queue_next(cohort)
+        self._grown.clear()
 
     @property
-    def total(self) -> int:
-        """Trials of the whole plan, done or not."""
-        return len(self.space.conditions()) * self.space.trials_per_condition
+    def may_grow(self) -> bool:
+        """Whether the total may grow: whether some learning rates may lie at an end of their range."""
+        return any(cohort.may_grow for cohort in self.cohorts)
 
     @property
     def done(self) -> int:
@@ -52,12 +55,17 @@ class Plan:
         return self.total - self.left().total()
 
     def left(self) -> Counter[Workload]:
-        """Trials that are not recorded, by task, model and length."""
+        """Trials that are not recorded, by task, model and length, if no range grows more."""
         left: Counter[Workload] = Counter()
         for cohort in self.cohorts:
-            total = len(cohort.conditions) * self.space.trials_per_condition
-            left[cohort.workload] += total - cohort.recorded(self._objectives)
+            left[cohort.workload] += cohort.total - cohort.recorded(self._objectives)
         return left
+
+    def grown(self) -> dict[Workload, int]:
+        """By how many trials the total has grown, by task, model and length, since this was last asked."""
+        grown = {workload: trials for workload, trials in self._grown.items() if trials}
+        self._grown.clear()
+        return grown
 
     @property
     def finished(self) -> bool:
@@ -128,7 +136,10 @@ class Plan:
             self._queue_next(cohort)
 
     def _queue_next(self, cohort: Cohort) -> None:
+        before = cohort.total
         cohort.advance(self._objectives)
+        self.total += cohort.total - before
+        self._grown[cohort.workload] += cohort.total - before
         trials = cohort.missing(self._objectives)
         for begin in range(0, len(trials), self.space.pack_size):
             chunk = tuple(trials[begin : begin + self.space.pack_size])

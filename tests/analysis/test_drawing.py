@@ -26,7 +26,7 @@ def figure_of_panels():
 def test_svg_is_what_matplotlib_draws():
     alone = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}):
-        figure_of_panels().savefig(alone, format="svg", metadata={"Date": None})
+        figure_of_panels().savefig(alone, format="svg", metadata={"Date": None}, transparent=True)
     assert svg(figure_of_panels()) == alone.getvalue()[alone.getvalue().index("<svg") :]
 
 

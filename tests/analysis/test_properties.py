@@ -132,4 +132,4 @@ def assert_a_failed_run_is_missing(blank, ends, index):
     assert found.frame["failed"].sum() == 1
     assert any("the condition: 1 trials (MemoryError)" in said for said in coverage.warnings(found))
     assert any("1 trials failed" in said for said in alarms(after))
-    assert verdict.findings(verdict.table(after))
+    assert verdict.table(after).sentences

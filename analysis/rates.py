@@ -1,0 +1,22 @@
+"""How learning rates were chosen, as captions say it: fixed, tuned by every seed, or once for all seeds."""
+
+from analysis.load import Results
+
+FIXED = "Learning rates were fixed: levels are compared at equal rates, which may suit one better."
+
+BY_SEED = "Each seed brings its own tuning, so that the luck of a tuned rate is in every interval."
+
+ONCE = "One rate was tuned for all seeds of a condition: what luck that choice had is in no interval."
+
+
+def rates_fixed(results: Results) -> bool:
+    """Whether some learning rate was given and not tuned."""
+    return bool(results.conditions["learning_rate"].notna().any())
+
+
+def said_of_rates(results: Results) -> str:
+    """How learning rates were chosen, in sentences."""
+    tuned = [d for d in results.definitions if d.get("learning_rate") is None and d.get("first_grids")]
+    kinds = [FIXED] if rates_fixed(results) else []
+    kinds += [BY_SEED] if any("tuned_by" in d for d in tuned) else []
+    return " ".join([*kinds, *([ONCE] if any("tuned_by" not in d for d in tuned) else [])])

@@ -1,0 +1,89 @@
+"""What do these results say? The first sentences, the figure that shows them, and the counts behind both."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.arms import arms, reference_arm
+from analysis.conditions import recorded_conditions
+from analysis.load import Results
+from analysis.names import length_label
+from analysis.sections import effects
+from analysis.sections.base import Section, Sentence
+from analysis.sections.verdict import headline
+from analysis.sections.verdict.answers import answers
+from analysis.sections.verdict.evidence import evidence
+from analysis.sections.verdict.summary import TITLE, summary
+from analysis.shown import any_shown
+from analysis.table import Table, varies
+from analysis.words import k_of_n, text
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Verdict(Table):
+    """A row per task and model, see `summary`, with the sentences and what the figure draws."""
+
+    sentences: list[Sentence]
+    headline: headline.Headline
+    arms: list[str]
+
+
+@functools.lru_cache(maxsize=4)
+def table(results: Results) -> Verdict:
+    """One row per task and model: see `summary`."""
+    recorded = recorded_conditions(results)
+    every, reference = arms(recorded), reference_arm(recorded, results.baseline)
+    label = length_label(results.conditions["task"])
+    return Verdict(
+        frame=summary(results),
+        sentences=answers(evidence(results)),
+        headline=headline.headline(recorded, every, reference, differing_arms(results), label),
+        arms=every,
+    )
+
+
+def differing_arms(results: Results) -> list[str]:
+    """The ways of clipping that are shown to differ from the reference, the largest difference first."""
+    contrasted = effects.table(results).frame
+    rows = contrasted[contrasted["factor"] == "clipping"]
+    return [str(level) for level in effects.by_size(rows[any_shown(rows)])["level"]]
+
+
+def readable(found: Verdict) -> pd.DataFrame:
+    """The table as a person reads it: of how many runs how many solved, and of those how many kept it."""
+    frame = found.frame
+    shown: dict[str, Any] = {"task": frame["task"].map(text)} if varies(frame, "task") else {}
+    shown |= {name: frame[name].map(text) for name in ("model", "arm", "conditions")}
+    ends = zip(frame["shortest"], frame["longest"], strict=True)
+    shown["lengths"] = [text(low) if low == high else f"{low} to {high}" for low, high in ends]
+    shown["solved"] = k_of_n(frame, "solved")
+    shown["of these never dropped"] = k_of_n(frame, "stable", "solved")
+    for name in ("recovered", "lost", "unsolved", "diverged"):
+        shown[name] = frame[name].map(text)
+    return pd.DataFrame(shown)
+
+
+def render(found: Verdict) -> Figure:
+    """P(solved) and P(stable) against length, models in one panel."""
+    return headline.render(found.headline)
+
+
+SECTION = Section(
+    title=TITLE,
+    question="",
+    table=table,
+    render=render,
+    readable=readable,
+    answers=lambda found: found.sentences,
+    remarks=lambda found: headline.caption(found.headline, found.arms),
+    note=(
+        "Solved: a run reached the score that counts as solved, and did not diverge. Stable: it never "
+        "dropped afterwards; recovered: it dropped and came back; lost: it did not. A difference is named "
+        "in the sentences only where its adjusted p is below .05. The table counts the runs of all lengths "
+        "and optimizers."
+    ),
+    if_empty="No report trial is recorded yet.",
+)

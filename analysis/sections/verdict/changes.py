@@ -1,0 +1,238 @@
+"""What do clipping, the optimizer and the other axes change? A difference is named only where it is shown."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from analysis.arms import NO_CLIPPING
+from analysis.contrasts import MEASURES
+from analysis.names import arms_in_words, at, is_own, listed, spoken, the
+from analysis.sections.base import Sentence
+from analysis.sections.by_length import SECTION as BY_LENGTH
+from analysis.sections.effects import SECTION as EFFECTS
+from analysis.sections.verdict.evidence import Evidence
+from analysis.shown import SHOWN_AT, decidable, is_shown
+from analysis.words import text
+
+FACTORS = 3
+"""Axes with shown differences that get a sentence, at most."""
+
+GROUPS = 2
+"""Groups of levels that a sentence holds against each other, at most."""
+
+DID = {
+    "solved": "solved their task",
+    "stable": "solved their task and stayed solved",
+    "kept": "stayed solved",
+}
+"""What more of 100 runs did."""
+
+ORDER = ("solved", "stable", "kept", "drops")
+"""Measures as sentences go through them."""
+
+Levels = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One shown difference: what a `level` changes against the `other`.
+
+    `value` is a difference of shares, or the ratio of drop rates.
+    """
+
+    level: Any
+    other: Any
+    measure: str
+    value: float
+
+    @property
+    def better(self) -> bool:
+        """Whether the level does better than the other."""
+        return self.value < 1 if self.measure == "drops" else self.value > 0
+
+    def turned(self) -> "Change":
+        """The same, told of the other level."""
+        value = -self.value if self.measure != "drops" else 1 / self.value if self.value else math.inf
+        return replace(self, level=self.other, other=self.level, value=value)
+
+
+def changes(found: Evidence) -> list[Sentence]:
+    """A sentence per axis with a shown difference, clipping first, and one on the axes without any."""
+    if not found.solved or found.effects.empty:
+        return []
+    differing: list[tuple[str, list[Change]]] = []
+    silent: list[str] = []
+    few: list[str] = []
+    for factor, rows in found.effects.groupby("factor", sort=False):
+        if shown := shown_changes(rows, found.baseline):
+            differing.append((str(factor), shown))
+        else:
+            (silent if decidable(rows).any() else few).append(str(factor))
+    differing.sort(key=lambda each: each[0] != "clipping")
+    said = [of_factor(found, factor, shown) for factor, shown in differing[:FACTORS]]
+    if rest := [factor for factor, _ in differing[FACTORS:]]:
+        said.append(Sentence(f"Differences are shown between {values_of(rest, 'and')} too.", EFFECTS.title))
+    return [*said, *nothing_shown(silent), *too_few(few)]
+
+
+def shown_changes(rows: pd.DataFrame, baseline: str) -> list[Change]:
+    """The shown differences of a factor, without P(stable) where its parts say more.
+
+    They are told of the level that does better, but where the other is what levels are held against: no
+    clipping, a baseline, or what is built in beside a user's own.
+    """
+    shown = {m: [row for row in rows.to_dict("records") if is_shown(row, m)] for m in MEASURES}
+    if shown["solved"] or shown["kept"]:
+        shown["stable"] = []
+    found = []
+    for measure in ORDER:
+        for row in shown[measure]:
+            value = row["drops_ratio"] if measure == "drops" else row[f"{measure}_difference"]
+            told = Change(level=row["level"], other=row["other"], measure=measure, value=float(value))
+            fixed = (
+                row["factor"] == "clipping"
+                or row["other"] == baseline
+                or is_own(row["level"]) > is_own(row["other"])
+            )
+            found.append(told if told.better or fixed else told.turned())
+    return found
+
+
+def of_factor(found: Evidence, factor: str, shown: list[Change]) -> Sentence:
+    """What is shown of one factor, measure by measure, and at which lengths."""
+    parts: dict[tuple[Levels, Levels], list[str]] = {}
+    said = []
+    for measure in ORDER:
+        own = [change for change in shown if change.measure == measure]
+        groups = grouped(own)
+        if len(groups) > GROUPS:
+            said.append(crowd(found, factor, own))
+        else:
+            for levels, members in groups:
+                parts.setdefault(levels, []).append(clause(members))
+    told = [
+        f"{side(found, factor, levels)}, {listed(clauses)} than {side(found, factor, others)}"
+        for (levels, others), clauses in parts.items()
+    ]
+    where = places(found, factor)
+    solves = any(change.measure == "solved" for change in shown)
+    unshown = ["no threshold was shown to change how many runs solve their task"]
+    words = "; ".join([*told, *said, *(unshown if factor == "clipping" and not solves else []), *where])
+    return Sentence(f"{words[0].upper()}{words[1:]}.", EFFECTS.title, *([BY_LENGTH.title] if where else []))
+
+
+def grouped(shown: list[Change]) -> list[tuple[tuple[Levels, Levels], list[Change]]]:
+    """Changes of one direction and one measure with the levels of each side, in as few groups as can be."""
+    by_other: dict[Any, list[Change]] = {}
+    by_level: dict[Any, list[Change]] = {}
+    for each in shown:
+        by_other.setdefault((each.other, each.better), []).append(each)
+        by_level.setdefault((each.level, each.better), []).append(each)
+    groups = min((by_other, by_level), key=len).values()
+    return [
+        ((distinct([c.level for c in group]), distinct([c.other for c in group])), group) for group in groups
+    ]
+
+
+def distinct(levels: Sequence[Any]) -> Levels:
+    """Every level once, in order."""
+    return tuple(dict.fromkeys(levels))
+
+
+def clause(shown: list[Change]) -> str:
+    """How much changes, of one measure: 12 more of 100 runs solved their task."""
+    measure, better = shown[0].measure, shown[0].better
+    if measure != "drops":
+        what = "solved runs" if measure == "kept" else "runs"
+        count = between([100 * abs(change.value) for change in shown], lambda size: f"{size:.0f}")
+        return f"{count} {'more' if better else 'fewer'} of 100 {what} {DID[measure]}"
+    sizes = [1 / c.value if c.value else math.inf for c in shown] if better else [c.value for c in shown]
+    how = "rarer" if better else "more frequent"
+    if math.isinf(min(sizes)):
+        return f"drops were {how}, of which there were none on one side,"
+    if math.isinf(max(sizes)):
+        return f"drops were at least {times(min(sizes))} times {how}"
+    return f"drops were {between(sizes, times)} times {how}"
+
+
+def between(sizes: list[float], said: Callable[[float], str]) -> str:
+    """A size, or the smallest and the largest: 8 to 12."""
+    low, high = said(min(sizes)), said(max(sizes))
+    return low if low == high else f"{low} to {high}"
+
+
+def times(size: float) -> str:
+    """How many times, in two digits."""
+    return f"{size:.2g}" if size < 10 else f"{size:.0f}"
+
+
+def side(found: Evidence, factor: str, levels: Levels) -> str:
+    """Some levels of a factor with their preposition: with Adam and RMSprop, without clipping."""
+    if factor == "clipping":
+        return "without clipping" if levels == (NO_CLIPPING,) else f"with {arms_in_words(levels)}"
+    return f"with {named(found, factor, levels)}"
+
+
+def named(found: Evidence, factor: str, levels: Levels) -> str:
+    """Some levels of an axis, with the axis where they do not say what they are."""
+    if factor == "model":
+        return listed([the(level, found.models) for level in levels])
+    said = listed([spoken(level, map(str, levels)) for level in levels])
+    return said if factor == "optimizer" else f"{factor} {said}"
+
+
+def crowd(found: Evidence, factor: str, shown: list[Change]) -> str:
+    """What is said of many pairs that differ: how many, and who is ahead and behind most often."""
+    turned = [change if change.better else change.turned() for change in shown]
+    what = "how often runs drop" if shown[0].measure == "drops" else f"how many {DID[shown[0].measure]}"
+    ahead, behind = [c.level for c in turned], [c.other for c in turned]
+    best, worst = (max(dict.fromkeys(names), key=names.count) for names in (ahead, behind))
+    return (
+        f"{len(shown)} pairs of {values_of([factor])} differ in {what}: {named(found, factor, (best,))} does "
+        f"better than {ahead.count(best)} others, {named(found, factor, (worst,))} worse than "
+        f"{behind.count(worst)}"
+    )
+
+
+def places(found: Evidence, factor: str) -> list[str]:
+    """At which lengths the differences of a factor are shown, where not at all lengths."""
+    rows = found.by_length[found.by_length["factor"] == factor]
+    shown = rows[rows["p_holm"] < SHOWN_AT]
+    if shown.empty or len(shown) == len(rows):
+        return []
+    first = shown.groupby("task", sort=False)["length"].unique()
+    said = [
+        listed([at(length, found.layers(str(task))) for length in sorted(lengths)])
+        + (f" of {text(task)}" if len(found.tasks) > 1 else "")
+        for task, lengths in first.items()
+    ]
+    return [f"looked at length by length, a difference is shown at {listed(said)}"]
+
+
+def values_of(factors: Sequence[str], word: str = "or") -> str:
+    """What the levels of some factors are, in the plural: models, optimizers or values of layers."""
+    plural = {"model": "models", "optimizer": "optimizers", "clipping": "ways of clipping"}
+    others = [factor for factor in factors if factor not in plural]
+    own = [f"values of {listed(others, word)}"] if others else []
+    return listed([*(plural[factor] for factor in factors if factor in plural), *own], word)
+
+
+def nothing_shown(factors: Sequence[str]) -> list[Sentence]:
+    """The axes without a shown difference."""
+    said = ["No clipping threshold was shown to matter."] if "clipping" in factors else []
+    if others := [factor for factor in factors if factor != "clipping"]:
+        said.append(f"No difference was shown between {values_of(others)}.")
+    return [Sentence(" ".join(said), EFFECTS.title)] if said else []
+
+
+def too_few(factors: Sequence[str]) -> list[Sentence]:
+    """The axes of which so few seeds could not have shown anything."""
+    if not factors:
+        return []
+    words = (
+        f"There are too few seeds to show a difference between {values_of(factors)}, whatever the outcome."
+    )
+    return [Sentence(words, EFFECTS.title)]

@@ -1,0 +1,93 @@
+"""What the first sentences rest on: tables that the page prints too."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.arms import arms, reference_arm
+from analysis.conditions import conditions_table, recorded_conditions
+from analysis.load import Results
+from analysis.names import counts_layers
+from analysis.rates import rates_fixed
+from analysis.sections import by_length, critical_length, effects
+from analysis.sections.verdict.summary import COUNTS, summary
+from analysis.table import panel_keys
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evidence:
+    """Tables, and what tells their rows apart.
+
+    `summary` counts the runs of each task and model at the `reference` arm, `lengths` has their critical
+    lengths by `keys`, `conditions` every condition. `effects` are contrasts, `by_length` those that are shown
+    at each length. `observed` is for how many steps a solved run is watched. `baseline` is what others are
+    compared with by choice, see `analysis.baseline`.
+    """
+
+    summary: pd.DataFrame
+    lengths: pd.DataFrame
+    conditions: pd.DataFrame
+    effects: pd.DataFrame
+    by_length: pd.DataFrame
+    keys: list[str]
+    reference: str
+    arms: list[str]
+    observed: list[int]
+    rates_fixed: bool
+    baseline: str
+
+    @property
+    def models(self) -> list[str]:
+        """The models that have report trials."""
+        return list(dict.fromkeys(self.summary["model"]))
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that have report trials."""
+        return list(dict.fromkeys(self.summary["task"]))
+
+    @property
+    def runs(self) -> int:
+        """Report trials of all arms."""
+        return int(self.conditions["n"].sum())
+
+    @property
+    def solved(self) -> int:
+        """How many of them solved their task."""
+        return int(self.conditions["solved"].sum())
+
+    @property
+    def missing(self) -> int:
+        """Report trials that were asked for and are not recorded."""
+        return int(self.conditions["missing"].sum())
+
+    def layers(self, task: str) -> bool:
+        """Whether the lengths of a task are numbers of layers."""
+        return counts_layers([task])
+
+
+def evidence(results: Results) -> Evidence:
+    """What the sentences about these results rest on."""
+    recorded, conditions = recorded_conditions(results), conditions_table(results)
+    reference = reference_arm(recorded, results.baseline)
+    lengths = critical_length.table(results).frame
+    tasks = results.conditions.set_index("condition_id")["task"]
+    frame = conditions.frame[["condition_id", "model", "optimizer", "length", "arm", "missing", *COUNTS]]
+    return Evidence(
+        summary=summary(results),
+        lengths=with_task(lengths[lengths["arm"] == reference], list(results.conditions["task"].unique())),
+        conditions=frame.assign(task=frame["condition_id"].map(tasks)),
+        effects=effects.table(results).frame,
+        by_length=by_length.table(results).frame,
+        keys=[key for key in panel_keys(conditions) if key not in ("model", "task")],
+        reference=reference,
+        arms=arms(recorded),
+        observed=sorted({int(d["observe"]) for d in results.definitions if "observe" in d}),
+        rates_fixed=rates_fixed(results),
+        baseline=results.baseline,
+    )
+
+
+def with_task(lengths: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
+    """Critical lengths with their task, which is no column where there is one task only."""
+    return lengths if "task" in lengths or not tasks else lengths.assign(task=tasks[0])

@@ -1,0 +1,209 @@
+"""The first sentences of a report: true, short, and silent where nothing is shown."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+
+from analysis.baseline import with_baseline
+from analysis.contrasts import contrasts
+from analysis.load import load
+from analysis.names import arms_in_words, at, length_label, listed, short, spoken, the
+from analysis.sections import SECTIONS, by_length
+from analysis.sections.verdict.answers import answers
+from analysis.sections.verdict.evidence import evidence
+from harness.condition import Outcome
+from harness.errors import UserError
+from tests.helpers import made_grid
+
+S, R, L, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST, Outcome.UNSOLVED, Outcome.DIVERGED
+
+TITLES = {section.title for section in SECTIONS}
+
+FIXED = "Learning rates were fixed, not tuned: what is compared is compared at equal rates."
+
+
+def said_of(results) -> list[str]:
+    found = answers(evidence(results))
+    assert {title for sentence in found for title in sentence.sections} <= TITLES
+    assert all(sentence.sections for sentence in found)
+    return [sentence.words for sentence in found]
+
+
+def lstm_is_better(condition, seed):
+    """The RNN solves T = 5 only; the LSTM all, but drops at T = 9 without clipping, one run for good."""
+    if condition.model == "rnn":
+        return S if condition.length == 5 else U
+    unclipped = condition.length == 9 and math.isinf(condition.max_norm)
+    return (L if seed == 0 else R) if unclipped else S
+
+
+def test_what_two_models_say(tmp_path):
+    """Nine seeds: the LSTM wins at T = 9 with every one, and keeps the solution only with clipping."""
+    assert said_of(made_grid(tmp_path, lstm_is_better, seeds=9)) == [
+        "Without clipping, the LSTM trains in all of its runs up to T = 9 (the longest tried); the RNN "
+        "trains in all of its runs up to T = 5 and in none from T = 9 on.",
+        "Of the runs that solved their task, some fell back within the next 800 steps, without clipping: 9 "
+        "of 18 with the LSTM and 0 of 9 with the RNN; 1 of these 9 never came back.",
+        "With clipping at 1, 33 more of 100 solved runs stayed solved than without clipping; no threshold "
+        "was shown to change how many runs solve their task; looked at length by length, a difference is "
+        "shown at T = 9.",
+        "With the LSTM, 50 more of 100 runs solved their task than with the RNN; looked at length by length, "
+        "a difference is shown at T = 9.",
+        FIXED,
+    ]
+
+
+def test_no_difference_is_named_that_is_not_shown(tmp_path):
+    """The LSTM wins with all of six seeds at one length: the least p is 2 / 2^6 of 3 tests, .09."""
+    results = made_grid(tmp_path, lambda c, _: S if c.model == "lstm" else U, lengths=(5,), max_norms=(1.0,))
+    assert contrasts(results)["solved_difference"].tolist() == [1.0]
+    assert said_of(results)[2] == (
+        "There are too few seeds to show a difference between models, whatever the outcome."
+    )
+
+
+def test_equal_arms_are_said_not_to_be_shown_to_differ(tmp_path):
+    said = said_of(made_grid(tmp_path, lambda *_: S, optimizers=("adam", "sgd")))
+    assert said[1:3] == [
+        "None of the 48 runs that solved their task fell back within the next 800 steps, without clipping.",
+        "No clipping threshold was shown to matter. No difference was shown between models or optimizers.",
+    ]
+
+
+def test_nothing_is_compared_where_nothing_was_solved(tmp_path):
+    assert said_of(made_grid(tmp_path, lambda *_: U, seeds=2)) == [
+        "None of the 16 runs solved its task (T = 5 to 9): how far a model trains, and whether it keeps what "
+        "it learnt, cannot be said.",
+        FIXED,
+    ]
+
+
+def test_missing_runs_and_divergences_are_counted(tmp_path):
+    ends = {(5, 0): D, (9, 0): D}
+    results = made_grid(
+        tmp_path, lambda c, seed: ends.get((c.length, seed), S), seeds=3, models=("rnn",), max_norms=(1.0,)
+    )
+    next(Path(results.folders[0]).glob("trials/*.parquet")).unlink()
+    said = said_of(load(*results.folders))
+    assert said[1].endswith("1 of all 3 runs diverged.")
+    assert said[-1] == "This is unfinished: 3 of 6 runs are missing, and much of this may change."
+
+
+def test_before_any_report_run_nothing_is_said_to_be_found(tmp_path):
+    results = made_grid(tmp_path, lambda *_: S, seeds=1, models=("rnn",))
+    bare = dataclasses.replace(results, trials=results.trials.iloc[:0])
+    assert said_of(bare) == ["No run that counts is recorded yet: nothing can be said."]
+
+
+def test_many_models_are_named_at_the_ends(tmp_path):
+    """Of six models two solve everything, two the shorter length, two nothing."""
+    reach = {"lstm": 9, "gru": 9, "rnn": 5, "irnn": 5, "mgu": 0, "lru": 0}
+    results = made_grid(
+        tmp_path,
+        lambda c, _: S if c.length <= reach[c.model] else U,
+        seeds=3,
+        models=tuple(reach),
+        max_norms=(1.0,),
+    )
+    assert said_of(results)[0] == (
+        "Of 6 models these 2 solve most: the GRU trains in all of its runs up to T = 9 (the longest tried); "
+        "the LSTM trains in all of its runs up to T = 9 (the longest tried). These solve least: the LRU "
+        "solved its task in none of its 6 runs; the MGU solved its task in none of its 6 runs."
+    )
+
+
+def test_settings_of_a_model_are_named_up_to_three_and_then_counted(tmp_path):
+    reach = {"adam": 9, "sgd": 5, "rmsprop": 5, "momentum": 0}
+    three, four = (
+        made_grid(
+            tmp_path / str(len(optimizers)),
+            lambda c, _: S if c.length <= reach[c.optimizer] else U,
+            seeds=2,
+            models=("rnn",),
+            max_norms=(1.0,),
+            optimizers=optimizers,
+        )
+        for optimizers in (("adam", "sgd", "rmsprop"), tuple(reach))
+    )
+    assert said_of(three)[0] == (
+        "The RNN trains in all of its runs with Adam up to T = 9 (the longest tried) and in all of its runs "
+        "with RMSprop and SGD up to T = 5 and in none from T = 9 on."
+    )
+    assert said_of(four)[0] == (
+        "The RNN trains beyond T = 9 in half of its runs at best and not even up to T = 5 at worst, of 4 "
+        "settings (optimizer)."
+    )
+
+
+def test_a_baseline_turns_every_comparison_towards_itself(tmp_path):
+    """The LSTM wins: told of the RNN against it, fewer solve."""
+    results = made_grid(tmp_path, lstm_is_better, seeds=9)
+    row = contrasts(with_baseline(results, "lstm")).set_index("factor").loc["model"]
+    assert (row["level"], row["other"], row["solved_difference"]) == ("rnn", "lstm", -0.5)
+    said = said_of(with_baseline(results, "lstm"))
+    assert any(s.startswith("With the RNN, 50 fewer of 100 runs solved") for s in said)
+    clipped = with_baseline(results, "max_norm 1")
+    assert contrasts(clipped).set_index("factor").loc["clipping", "level"] == "no clipping"
+    assert said_of(clipped)[0].startswith("With clipping at 1, ")
+
+
+def test_an_unknown_baseline_is_refused_with_what_is_known(tmp_path):
+    results = made_grid(tmp_path, lambda *_: S, seeds=1)
+    with pytest.raises(UserError) as error:
+        with_baseline(results, "lstn")
+    assert str(error.value) == (
+        "baseline=lstn is not in these results; known: model: lstm, rnn; optimizer: sgd; clipping: "
+        "max_norm 1, no clipping"
+    )
+
+
+def test_a_users_own_class_is_compared_with_what_is_built_in(tmp_path):
+    """In the alphabet it comes last; its last name is enough for the baseline."""
+    results = made_grid(tmp_path, lambda c, _: S if c.model == "rnn" else U, seeds=8, lengths=(5,))
+    own = {"rnn": "mine.cells:MyCell", "lstm": "lstm"}
+    frames = (frame.assign(model=frame["model"].map(own)) for frame in (results.conditions, results.trials))
+    conditions, trials = frames
+    results = dataclasses.replace(results, conditions=conditions, trials=trials)
+    row = contrasts(results).set_index("factor").loc["model"]
+    assert (row["level"], row["other"], row["solved_difference"]) == ("mine.cells:MyCell", "lstm", 1.0)
+    assert any(s.startswith("With MyCell, 100 more of 100 runs solved") for s in said_of(results))
+    turned = contrasts(with_baseline(results, "MyCell")).set_index("factor").loc["model"]
+    assert (turned["level"], turned["other"]) == ("lstm", "mine.cells:MyCell")
+
+
+def test_lengths_are_looked_at_only_where_a_difference_is_shown_over_all(tmp_path):
+    """By hand: 9 seeds at T = 9 win, p is 2 / 2^9, of two lengths twice as much."""
+    found = by_length.table(made_grid(tmp_path / "a", lstm_is_better, seeds=9)).frame
+    row = found.set_index(["factor", "measure", "length"]).loc[("model", "solved", 9)]
+    assert (row["value"], row["p"], row["pairs"], row["clusters"]) == (1.0, 2 / 2**9, 18, 9)
+    assert set(found["measure"]) == {"solved", "kept", "stable"}
+    assert by_length.table(made_grid(tmp_path / "b", lambda *_: S, seeds=2)).frame.empty
+
+
+@pytest.mark.parametrize(
+    ("name", "every", "expected"),
+    [
+        ("lstm", ["lstm"], "LSTM"),
+        ("a.b:Cell", ["a.b:Cell", "rnn"], "Cell"),
+        ("a.b:Cell", ["a.b:Cell", "c:Cell"], "a.b:Cell"),
+        ("a.b:LSTM", ["a.b:LSTM"], "a.b:LSTM"),
+        ("a:", ["a:"], "a:"),
+        (0.1, [0.1], "0.1"),
+    ],
+)
+def test_a_name_is_short_where_it_is_clear(name, every, expected):
+    assert spoken(name, every) == expected
+
+
+def test_words():
+    assert (the("gru", ["gru"]), the("m:Mine", ["m:Mine"])) == ("the GRU", "Mine")
+    assert (listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"], "or")) == ("a", "a and b", "a, b or c")
+    assert (
+        arms_in_words(["max_norm 0.5", "max_norm 1", "zclip"]) == "clipping at 0.5 and 1 and the rule zclip"
+    )
+    assert (at(5, False), at(1, True), at(4, True)) == ("T = 5", "1 layer", "4 layers")
+    assert length_label(["sbm", "karate"]) == "layers"
+    assert length_label(["adding"]) == "length T"
+    assert short("x", ["x"]) == "x"
