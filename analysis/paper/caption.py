@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.conditions import conditions_table
 from analysis.load import Results
-from analysis.paper.figure import Headline
+from analysis.paper.headline import Headline
 from analysis.paper.latex import latex
 from analysis.paper.references import cited, versions
 from analysis.table import varies

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.conditions import conditions_table, recorded_conditions
 from analysis.load import Results
 from analysis.paper.again import commands
-from analysis.paper.figure import Headline
+from analysis.paper.headline import Headline
 from analysis.paper.latex import latex
 from analysis.sections import critical_length
 from analysis.table import Table, panel_keys, varies

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from analysis.load import LoadError, Results
 from analysis.paper.caption import figure_caption, table_caption
-from analysis.paper.figure import headline, pdf, svg
+from analysis.paper.figure import pdf, svg
+from analysis.paper.headline import headline
 from analysis.paper.latex import latex
 from analysis.paper.references import bibliography
 from analysis.paper.table import conditions_csv, figure_csv, runs_csv, table_tex

@@ -19,7 +19,7 @@ import pytest
 
 from analysis.conditions import conditions_table
 from analysis.load import LoadError, load
-from analysis.paper import again, caption, figure, latex, references, table, write
+from analysis.paper import again, caption, figure, headline, latex, references, table, write
 from analysis.report import main, write_report
 from analysis.reserved import apart
 from harness.condition import Outcome
@@ -234,7 +234,7 @@ def test_a_long_table_breaks_between_pages():
 
 
 def test_the_caption_says_task_n_budgets_interval_and_version(tmp_path, results):
-    said = caption.figure_caption(results, figure.headline(results))
+    said = caption.figure_caption(results, headline.headline(results))
     for words in (
         r"\textsl{palindrome}", "$n = 6$ runs a point", "1,000 updates", "800 updates", "Wilson",
         "32 hidden units", "batches 32 sequences", "fixed at 0.1", "2 of 72 runs diverged",
@@ -269,23 +269,35 @@ def test_a_panel_has_no_more_lines_than_can_be_told_apart(tmp_path):
         tmp_path, models=("rnn", "lstm", "gru", "mgu", "irnn", "lru", "min_gru", "reservoir"),
         optimizers=("sgd", "adam"), lengths=(5,), seeds=1,
     )  # fmt: skip
-    shown = figure.headline(many)
+    shown = headline.headline(many)
     assert len(shown.lines) == 8
     for _, points in shown.points.groupby(["group", "panel"]):
-        assert points.groupby(["line", "arm"]).ngroups <= figure.LINES
+        assert points.groupby(["line", "arm"]).ngroups <= headline.LINES
     assert shown.points.groupby(["line", "panel"]).ngroups == 16
     looks = [figure.look_of(shown, line, shown.arms[0]) for line in shown.lines]
     assert len({(look["marker"], str(look["linestyle"])) for look in looks}) == 8, "also without any colour"
 
 
+def test_panels_beyond_a_page_are_said_to_be_left_out(results, monkeypatch):
+    monkeypatch.setattr(headline, "ROWS", 1)
+    monkeypatch.setattr(headline, "PANELS_IN_A_ROW", 1)
+    monkeypatch.setattr(headline, "LINES", 1)
+    shown = headline.headline(results)
+    assert (shown.lines, shown.arms) == (["lstm"], ["no clipping"])
+    assert shown.left_out == [
+        "Of 2 ways of clipping 1 are drawn; the table has all.",
+        "Panels not drawn for lack of room: 1; the table has their conditions.",
+    ]
+
+
 def test_two_models_and_two_arms_are_told_apart_without_colour(results):
-    shown = figure.headline(results)
+    shown = headline.headline(results)
     looks = [figure.look_of(shown, line, arm) for line in shown.lines for arm in shown.arms]
     assert len({(look["marker"], str(look["linestyle"])) for look in looks}) == 4
 
 
 def test_the_figure_is_a_column_wide_with_letters_of_seven_points(tmp_path):
-    shown = figure.headline(some_results(tmp_path, optimizers=("sgd", "adam", "rmsprop")))
+    shown = headline.headline(some_results(tmp_path, optimizers=("sgd", "adam", "rmsprop")))
     with matplotlib.rc_context(figure.STYLE):
         drawn = figure.draw(shown)
         drawn.canvas.draw()
@@ -298,7 +310,7 @@ def test_the_figure_is_a_column_wide_with_letters_of_seven_points(tmp_path):
 
 
 def test_fonts_are_embedded_and_each_point_has_the_id_of_its_condition(results):
-    shown = figure.headline(results)
+    shown = headline.headline(results)
     drawn = figure.pdf(shown)
     assert drawn == figure.pdf(shown) and figure.svg(shown) == figure.svg(shown)
     assert b"/FontFile2" in drawn and b"/Type3" not in drawn
@@ -308,7 +320,7 @@ def test_fonts_are_embedded_and_each_point_has_the_id_of_its_condition(results):
 
 
 def test_points_of_a_single_length_have_bars(tmp_path):
-    shown = figure.headline(some_results(tmp_path, lengths=(9,), max_norms=(1.0,)))
+    shown = headline.headline(some_results(tmp_path, lengths=(9,), max_norms=(1.0,)))
     assert figure.svg(shown).count(b"LineCollection") == 4
 
 
