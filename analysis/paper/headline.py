@@ -90,7 +90,7 @@ def left_out(table: Table, drawn: Sequence[str], panels: int) -> list[str]:
     known = arms(table)
     said = []
     if len(drawn) < len(known):
-        said.append(f"Of {len(known)} ways of clipping {len(drawn)} are drawn; the table has all.")
+        said.append(f"Of {len(known)} ways of clipping the figure shows {len(drawn)}; the table has all.")
     if panels:
         said.append(f"Panels not drawn for lack of room: {panels}; the table has their conditions.")
     return said

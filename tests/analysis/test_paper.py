@@ -285,7 +285,7 @@ def test_panels_beyond_a_page_are_said_to_be_left_out(results, monkeypatch):
     shown = headline.headline(results)
     assert (shown.lines, shown.arms) == (["lstm"], ["no clipping"])
     assert shown.left_out == [
-        "Of 2 ways of clipping 1 are drawn; the table has all.",
+        "Of 2 ways of clipping the figure shows 1; the table has all.",
         "Panels not drawn for lack of room: 1; the table has their conditions.",
     ]
 
