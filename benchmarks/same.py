@@ -8,9 +8,10 @@ into two groups, are two models that are equal, and that share nothing. The seco
 name, and seeds that pair with those of the first. Then the functions of the report compare the two.
 
 *wrong* is the share of comparisons in which a difference is shown, of any measure: at most 5 %. The columns
-after it are of one measure alone: that share (*shown*), the same before p is adjusted (*p*), and the share of
-95 % intervals that hold the truth, no difference (*holds*), of the comparisons in which there was anything to
-compare. An *arm* is one model, optimizer and way of clipping at all lengths; a *model* is all its arms.
+after it are of one measure alone. They are shares of comparisons: in which the two sides are not alike
+(*differ*), in which that is shown (*shown*), in which p is below .05 before it is adjusted (*p*), and in which
+the 95 % interval holds the truth, no difference (*holds*), where there was anything to compare. An *arm* is one
+model, optimizer and way of clipping at all lengths; a *model* is all its arms.
 """
 
 import argparse
@@ -91,12 +92,13 @@ def holds(rows: pd.DataFrame, measure: str) -> "pd.Series[bool]":
 
 
 def line(rows: pd.DataFrame) -> str:
-    """How many comparisons, in what share a difference is shown, and of each measure the three shares."""
+    """How many comparisons, in what share a difference is shown, and of each measure four shares."""
     shown = pd.DataFrame({m: rows[f"{m}_p_holm"] < SHOWN_AT for m in MEASURES})
     said = f"{len(rows):12}{shown.any(axis=1).mean():8.3f}"
     for measure in MEASURES:
         some = rows[rows[f"{measure}_p"].notna()]
-        alone = (shown[measure].mean(), (some[f"{measure}_p"] < SHOWN_AT).mean(), holds(some, measure).mean())
+        p = rows[f"{measure}_p"]
+        alone = ((p < 1).mean(), shown[measure].mean(), (p < SHOWN_AT).mean(), holds(some, measure).mean())
         said += "   " + "".join(f"{value:7.3f}" for value in alone)
     return said
 
@@ -110,9 +112,9 @@ def main() -> None:
     results = load(*arguments.folders)
     seeds = results.report_trials["seed"].nunique()
     print(f"{results.name}: {seeds} seeds, drawn {arguments.splits} times")
-    print(f"{'':33}" + "".join(f"   {measure:^21}" for measure in MEASURES))
+    print(f"{'':33}" + "".join(f"   {measure:^28}" for measure in MEASURES))
     head = f"{'':6}{'seeds':>7}{'comparisons':>12}{'wrong':>8}"
-    print(head + f"   {'shown':>7}{'p':>7}{'holds':>7}" * len(MEASURES))
+    print(head + f"   {'differ':>7}{'shown':>7}{'p':>7}{'holds':>7}" * len(MEASURES))
     for name, by in (("arms", ARM), ("models", ["model"])):
         for side in (side for side in SIDES if 2 * side <= seeds):
             print(f"{name:6}{side:7}" + line(compared(results, by, side, arguments.splits)), flush=True)
