@@ -2,7 +2,7 @@
 
 PACED_COUNT=file     each forward pass adds a byte to it; file.pid says which process built it last
 PACED_SECONDS=0.01   each forward pass sleeps so long
-PACED_FAULT=1=exit   what the weights of seed 1 do to the worker that builds them: see FAULTS; several by commas
+PACED_FAULT=1=exit   what the weights of seed 1 do to the worker that builds them: see FAULTS; 1=exit,2=hang
 """
 
 import ctypes
