@@ -9,9 +9,9 @@ name, and seeds that pair with those of the first. Then the functions of the rep
 
 *wrong* is the share of comparisons in which a difference is shown, of any measure: at most 5 %. The columns
 after it are of one measure alone. They are shares of comparisons: in which the two sides are not alike
-(*differ*), in which that is shown (*shown*), in which p is below .05 before it is adjusted (*p*), and in which
-the 95 % interval holds the truth, no difference (*holds*), where there was anything to compare. An *arm* is one
-model, optimizer and way of clipping at all lengths; a *model* is all its arms.
+(*differ*), in which that is shown (*shown*), in which p is below .05 before it is adjusted (*p*), and in
+which the 95 % interval holds the truth, no difference (*holds*), where there was anything to compare. An
+*arm* is one model, optimizer and way of clipping at all lengths; a *model* is all its arms.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import pandas as pd
 from analysis.conditions import conditions_table
 from analysis.contrasts import MEASURES, contrasts
 from analysis.load import Results, load
-from analysis.sections.verdict import SHOWN_AT
+from analysis.shown import SHOWN_AT
 
 AGAIN = " again"
 """What the second name of a model, and of a condition, ends in."""
