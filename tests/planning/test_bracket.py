@@ -19,7 +19,7 @@ def space(**changes) -> Space:
 
 
 def recorded(this: Space, solved_up_to) -> pd.DataFrame:
-    """Report trials of every condition: all seeds solve up to a length of the model, none from twice it on."""
+    """Report trials of every condition: all seeds solve up to a length of the model, none from its double."""
 
     def share(condition) -> float:
         edge = solved_up_to[condition.model]
