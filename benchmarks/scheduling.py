@@ -48,6 +48,7 @@ class Blind(ray_tune.PackTrainable):
     """A worker that believes in its logical GPU."""
 
     def setup(self, config: dict[str, Any]) -> None:
+        """As on a CPU."""
         super().setup({**config, "device": "cpu"})
 
 

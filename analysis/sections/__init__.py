@@ -9,8 +9,8 @@ from analysis.sections.clipping import SECTION as CLIPPING
 from analysis.sections.coverage import SECTION as COVERAGE
 from analysis.sections.critical_length import SECTION as CRITICAL_LENGTH
 from analysis.sections.drops import SECTION as DROPS
-from analysis.sections.equal_rates import SECTION as EQUAL_RATES
 from analysis.sections.effects import SECTION as EFFECTS
+from analysis.sections.equal_rates import SECTION as EQUAL_RATES
 from analysis.sections.examples import SECTION as EXAMPLES
 from analysis.sections.gradient_flow import SECTION as GRADIENT_FLOW
 from analysis.sections.learning_rates import SECTION as LEARNING_RATES

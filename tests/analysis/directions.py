@@ -66,7 +66,15 @@ BETTER: dict[str, dict[str, str]] = {
         **limits("p_stable"),
         **limits("steps_to_solve"),
     },
-    "Verdict": CONTRAST,
+    "Verdict": {
+        **dict.fromkeys(("conditions", "shortest", "longest", "n"), COUNT),
+        **dict.fromkeys(("recovered", "lost", "unsolved"), PARTS),
+        "reached": CONDITIONAL, "solved": MORE, "stable": MORE, "diverged": LESS,
+    },
+    "Effects": CONTRAST,
+    "Where differences arise": dict.fromkeys(
+        ("length", "pairs", "clusters", "value", "low", "high", "p", "p_holm"), SURE
+    ),
     "At equal learning rates": CONTRAST,
     "Stability against length": {
         **SHARES,
@@ -81,12 +89,10 @@ BETTER: dict[str, dict[str, str]] = {
     "Stability map": SHARES | {"n": COUNT, "diverged": LESS},
     "Stable range": {
         **dict.fromkeys(("rates", "lowest", "highest", "seeds"), COUNT),
-        **{
-            f"{m}_{name}{end}": MORE
-            for m in ("stable", "solved")
-            for name in ("up_to", "decades")
-            for end in ("", "_low", "_high")
-        },
+        **{f"{m}_up_to{end}": MORE for m in ("stable", "solved") for end in ("", "_low", "_high")},
+        **{f"{m}_decades": MORE for m in ("stable", "solved")},
+        **limits("stable_decades"),
+        **limits("solved_decades"),
         **{f"{m}_nowhere": LESS for m in ("stable", "solved")},
     },
     "Steps to solve": {

@@ -177,7 +177,7 @@ def assert_nothing_improves(results, trial, number, step, before):
     said = []
     for title, frame in before.items():
         signs = {}
-        if title in ("Verdict", "At equal learning rates"):
+        if title in ("Effects", "At equal learning rates"):
             signs = sides(frame.index, run, arm)
         if title == "Standings":
             signs = {model: int(model == run["model"]) for model in frame.index}
