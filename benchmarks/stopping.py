@@ -7,16 +7,23 @@ enough: in one condition, or in six of one length that share their seeds. *n* is
 *bias* the mean of the printed P(stable) minus the true one, and *cover* how often its Wilson interval holds
 the true one. *fixed* is the coverage of as many seeds, rounded to whole batches, without looking. Below,
 *wrong* is the share of studies in which the verdict calls two equal models different: see benchmarks/luck.py.
+At the end lengths are added by `harness.planning.bracket`, from 5 and 40 on: how many there are, how often
+the intervals of T50 and T90 hold the truth, and how wide they are (median of high / low, inf if open).
 """
 
 import argparse
+import itertools
+import math
 
 import numpy as np
+from scipy.special import expit
 
 from analysis.contrasts import MEASURES, difference
+from analysis.firth import critical_lengths
 from analysis.paired import holm
 from analysis.statistics import wilson
 from benchmarks.luck import study
+from harness.planning.bracket import LEVELS, Bracket
 from harness.planning.until import Until
 
 RULES = (Until(width=0.3), Until(width=0.2, max=128), Until(width=0.4, max=32))
@@ -26,6 +33,13 @@ SHARES = (0.5, 0.7, 0.9, 0.98)
 
 OTHERS = (0.02, 0.05, 0.9, 0.95, 0.98)
 """P(stable) of the five other conditions that share the seeds."""
+
+
+GIVEN = (5, 10, 15, 20, 30, 40)
+"""Lengths of clipping_study; a rule starts from the ends."""
+
+SLOPE = 4.0
+"""By how much logit P(solved) falls where the length grows e-fold, as in benchmarks/luck.py."""
 
 
 def batch_ends(rule: Until) -> list[int]:
@@ -77,6 +91,52 @@ def wrong(rule: Until, length: int, studies: int) -> tuple[float, float]:
     return seeds / studies, shown / studies
 
 
+def lengths_tried(
+    rule: Bracket | None, truth: float, seeds: int, generator: np.random.Generator
+) -> dict[int, int]:
+    """How many of so many seeds solve each length, given a true T50; without a rule at GIVEN lengths."""
+
+    def solved(length: int) -> int:
+        return int(generator.binomial(seeds, expit(SLOPE * math.log(truth / length))))
+
+    if rule is None:
+        return {length: solved(length) for length in GIVEN}
+    found = {length: solved(length) for length in (GIVEN[0], GIVEN[-1])}
+    while more := rule.missing({length: k / seeds for length, k in found.items()}):
+        found |= {length: solved(length) for length in sorted(more)}
+    return found
+
+
+def critical(rule: Bracket | None, truth: float, seeds: int, studies: int) -> list[float]:
+    """Mean number of lengths; coverage and median width of the intervals of T50 and T90."""
+    generator = np.random.default_rng(round(10 * truth) + seeds)
+    true = {p: truth * math.exp(-math.log(p / (1 - p)) / SLOPE) for p in LEVELS}
+    number, covered, widths = 0, dict.fromkeys(LEVELS, 0), {p: [] for p in LEVELS}
+    for _ in range(studies):
+        tried = lengths_tried(rule, truth, seeds, generator)
+        number += len(tried)
+        for p, at in zip(
+            LEVELS, critical_lengths([*tried], [*tried.values()], [seeds] * len(tried), LEVELS), strict=True
+        ):
+            covered[p] += at.low <= true[p] <= at.high
+            widths[p].append(at.high / at.low if at.low > 0 else math.inf)
+    return [
+        number / studies,
+        *(x for p in LEVELS for x in (covered[p] / studies, float(np.median(widths[p])))),
+    ]
+
+
+def print_critical(studies: int) -> None:
+    """Print a row per rule, true T50 and number of seeds."""
+    heads = ("T50", "seeds", "lengths", "cover 50", "width 50", "cover 90", "width 90")
+    print(f"\n{studies} studies a cell\n{'rule':20}" + "".join(f"{head:>10}" for head in heads))
+    for rule in (None, Bracket(ratio=1.5), Bracket(ratio=1.25)):
+        for truth, seeds in itertools.product((8.0, 17.0), (8, 16)):
+            row = critical(rule, truth, seeds, studies)
+            line = f"{truth:10.0f}{seeds:10}" + "".join(f"{value:10.3f}" for value in row)
+            print(f"{'lengths given' if rule is None else str(rule):20}{line}", flush=True)
+
+
 def main() -> None:
     """Print a row per rule and true share, then one per rule and length."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -101,6 +161,7 @@ def main() -> None:
         for length in (10, 20, 30):
             n, share = wrong(rule, length, studies // 8)
             print(f"{rule!s:28}{length:6}{n:8.1f}{share:8.3f}", flush=True)
+    print_critical(studies // 8)
 
 
 if __name__ == "__main__":

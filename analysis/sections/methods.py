@@ -23,6 +23,7 @@ DESIGN = {
     "clip_rules": "clipping rules",
     "max_norms": "max_norm",
     "lengths": "lengths T",
+    "bracket": "lengths are added until",
     "hidden_size": "hidden units",
     "batch_size": "batch size",
     "learning_rate": "learning rate",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,6 +20,7 @@ from harness.errors import FailedTrials, RecordsError
 from harness.executors.base import HANG_AFTER, SAVE_EVERY, Failure, Load, Outcome, Source, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.growth import check_growth
+from harness.planning.lengths import SOLVED_COLUMNS, with_missing_lengths
 from harness.planning.plan import Plan, plan_of
 from harness.planning.space import Space
 from harness.probes import measure_columns, probe_columns
@@ -74,9 +76,7 @@ def run_space(
     listener.
     """
     with one_thread():
-        job = check_job(
-            space,
-            results,
+        how: dict[str, Any] = dict(
             executor=executor,
             workers=workers,
             address=address,
@@ -88,7 +88,26 @@ def run_space(
             hang_after=hang_after,
             wait_for_nodes=wait_for_nodes,
         )
-        return carry_out(job, Audience(listeners), argv)
+        return run_all(space, results, how, list(listeners), argv)
+
+
+def run_all(
+    space: Space,
+    results: str | Path,
+    how: dict[str, Any],
+    listeners: Sequence[Listener],
+    argv: Sequence[str] | None,
+) -> Path | str:
+    """Train a space, and where a rule adds lengths, train it again with these until there are enough."""
+    while True:
+        job = check_job(space, results, **how)
+        folder = carry_out(job, Audience(listeners), argv)
+        if job.space.bracket is None:
+            return folder
+        longer = with_missing_lengths(job.space, reader.read(folder, "trials", SOLVED_COLUMNS))
+        if longer is None:
+            return folder
+        space = longer
 
 
 def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path | str:

@@ -45,7 +45,8 @@ class Start:
 class Listener(Protocol):
     """Follows a run. Subclass it and define what you need: each method does nothing by default.
 
-    All methods are called in the thread that called `run_space`. A listener that raises an Exception is not
+    All methods are called in the thread that called `run_space`. Where a rule adds lengths, a run is several,
+    one after the other: each starts and is over. A listener that raises an Exception is not
     called again, except for `closed`; the run goes on, and the exception is raised at its end. A listener
     that raises KeyboardInterrupt stops the run as Ctrl-C does.
     """

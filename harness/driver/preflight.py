@@ -3,6 +3,7 @@
 So a bug shows at once, not in an hour.
 """
 
+import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,11 +13,12 @@ import torch
 
 from harness.condition import PARTS
 from harness.driver.engine import choose_engine
-from harness.driver.places import folder_of
+from harness.driver.places import folder_of, held_definition
 from harness.driver.sizes import check_size
 from harness.driver.tryout import try_out
 from harness.errors import UserError
 from harness.executors.base import HANG_AFTER, SAVE_EVERY
+from harness.planning.lengths import with_held_lengths
 from harness.planning.space import Space
 
 EXECUTORS = ("auto", "ray", "serial")
@@ -67,8 +69,11 @@ def check_job(
 ) -> Job:
     """The job as it will be done, with its device and engine; UserError or RecordsError if it cannot be.
 
-    What is beyond this machine's memory or a year of a core asks for `yes`: see `harness.driver.sizes`.
+    What is beyond this machine's memory or a year of a core asks for `yes`: see `harness.driver.sizes`. Where
+    a rule adds lengths, the space has those that it added before.
     """
+    if space.bracket is not None:
+        space = with_held_lengths(space, held_definition(results, space))
     check_executor(space, executor, workers, address)
     check_minutes("save_every", save_every)
     check_minutes("hang_after", hang_after)
@@ -82,6 +87,8 @@ def check_job(
     definition = {"device": device, "engine": engine, **space.definition()}
     folder = folder_of(results, space, definition)
     notes += try_out(space, "cpu", engine)
+    if space.bracket is not None:
+        notes.append(said_of_lengths(space))
     return Job(
         space=space,
         folder=folder,
@@ -96,6 +103,16 @@ def check_job(
         wait_for_nodes=wait_for_nodes,
         notes=tuple(notes),
         take_over=take_over,
+    )
+
+
+def said_of_lengths(space: Space) -> str:
+    """The lengths of a space whose rule adds more, and until when, in a sentence."""
+    lengths = "; ".join(f"{task} T = {', '.join(map(str, space.lengths_of(task)))}" for task in space.tasks)
+    ratio = space.bracket.ratio if space.bracket else math.inf
+    return (
+        f"lengths so far: {lengths}. More are added until P(solved) of every arm falls below .9 and .5 "
+        f"between lengths within a ratio of {ratio:g}"
     )
 
 

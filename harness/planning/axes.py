@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.optimizers import optimizers
+from harness.planning.bracket import Bracket
 from harness.planning.fields import Lengths
 from harness.planning.rates import grid_size, log_grid, per_decade
 from harness.planning.until import Until
@@ -28,6 +29,7 @@ class Axes:
     - `lr_extend` is by how many decades the range of a tuning may grow on each side, where the best rate lies
       at its end. Every tuning goes by its own results. 0 keeps every range as it is.
     - `seeds` is a number, or a rule such as "until:width=0.2,max=64": see `harness.planning.until`.
+    - `bracket`, such as "until:ratio=1.25,max=160", adds lengths: see `harness.planning.bracket`.
     - `max_norms` are the thresholds of clip rule 'norm'. Another rule is one arm beside them, or several if
       its own options are axes.
     - `options` holds what the parts add: by name, one value or a tuple of values (an axis). An option reaches
@@ -43,6 +45,7 @@ class Axes:
     optimizers: tuple[str, ...] = ("rmsprop",)
     clip_rules: tuple[str, ...] = ("norm",)
     lengths: Lengths = (5, 10, 20)
+    bracket: Bracket | None = None
     max_norms: tuple[float, ...] = (math.inf,)
     hidden_size: tuple[int, ...] | int = (32,)
     batch_size: tuple[int, ...] | int = (32,)

@@ -28,6 +28,9 @@ def definition_of(space: Axes) -> dict[str, Any]:
     values = {f.name: getattr(space, f.name) for f in dataclasses.fields(space) if f.name not in UNRECORDED}
     chosen = components(space)
     values["schema_version"] = SCHEMA_VERSION
+    values["bracket"] = str(space.bracket)
+    if space.bracket is None:
+        del values["bracket"]
     values["seeds"] = space.first_seeds
     if isinstance(space.seeds, Until):
         values["seeds_until"] = str(space.seeds)

@@ -9,7 +9,10 @@ from typing import Any
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, PARTS
 from harness.errors import UserError
-from harness.planning.until import EXAMPLE, PREFIX, Until, parse_until
+from harness.planning import bracket
+from harness.planning.bracket import Bracket, parse_bracket
+from harness.planning.rules import PREFIX
+from harness.planning.until import EXAMPLE, Until, parse_until
 from harness.reading import closest, real_number, whole_number
 from harness.registry import FLAGS, check_float32, import_path
 
@@ -36,7 +39,7 @@ BUDGET = {
 }
 """Fields that hold one whole number, and the least it may be."""
 
-SETTABLE = (*AXES, "learning_rate", *BUDGET, "tune_for", "probes", "checkpoints")
+SETTABLE = (*AXES, "bracket", "learning_rate", *BUDGET, "tune_for", "probes", "checkpoints")
 """Fields that a command line or a paper scale may replace."""
 
 SHOWN = 80
@@ -49,7 +52,8 @@ Lengths = tuple[int, ...] | Mapping[str, tuple[int, ...]]
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     """`name=value[,value...]` texts as a mapping from name to values still in text form.
 
-    Values may stand in brackets, [5,6] or (5,6). Double quotes keep a comma: corpus="a,b.txt".
+    Values may stand in brackets, [5,6] or (5,6). Double quotes keep a comma: corpus="a,b.txt". A rule stands
+    for seeds, and after lengths: lengths=5,40,until:ratio=1.25 sets the field `bracket` too.
     """
     values: dict[str, Any] = {}
     for setting in settings:
@@ -59,11 +63,17 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             raise UserError(f"--set {setting!r} is not of the form name=value or name=value,value")
         if name in values:
             raise UserError(f"{name} is set twice")
-        if name == "seeds" and text.strip().startswith(PREFIX):
+        if name in ("seeds", "bracket") and text.strip().startswith(PREFIX):
             values[name] = text.strip()
             continue
+        if name == "lengths" and PREFIX in text:
+            text, _, rule = text.partition(PREFIX)
+            values["bracket"] = PREFIX + rule.strip()
+            text = text.rstrip(" ,")
+            if not text:
+                continue
         items = listed(name, text.strip())
-        single = name in BUDGET or name in ("checkpoints", "tune_for")
+        single = name in BUDGET or name in ("checkpoints", "tune_for", "bracket")
         values[name] = items[0] if single and len(items) == 1 else items
         if name == "learning_rate" and len(items) == 1 and ":" in items[0]:
             low, _, high = items[0].partition(":")
@@ -201,6 +211,19 @@ def checked_seeds(value: Any) -> int | Until:
         return checked_whole("seeds", value, BUDGET["seeds"])
     except UserError as error:
         raise UserError(f"{error}, or a rule such as seeds={EXAMPLE}") from None
+
+
+def checked_bracket(value: Any) -> Bracket | None:
+    """The rule that adds lengths, or None; UserError for anything else."""
+    if value is None or value == "none":
+        return None
+    if isinstance(value, Bracket):
+        value = str(value)
+    if not isinstance(value, str) or not value.startswith(PREFIX):
+        raise UserError(
+            f"bracket={_text(value)} is not allowed; expected a rule such as {bracket.EXAMPLE}, or none"
+        )
+    return parse_bracket(value)
 
 
 def check_names(name: str, value: Any) -> None:

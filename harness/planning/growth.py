@@ -140,7 +140,7 @@ def owns(definition: Mapping[str, Any], key: tuple[str, str]) -> bool:
 
 def has_grown(name: str, before: Any, now: Any) -> bool:
     """Whether a value is as it was, or has grown where it may."""
-    if before == now:
+    if before == now or name == "bracket":  # a rule that adds lengths
         return True
     if name == "seeds_until":  # a rule may be added, and ask for more
         return now is not None and (before is None or parse_until(now).goes_beyond(parse_until(before)))
@@ -159,7 +159,8 @@ def with_defaults(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[st
     """`held` with the fields of Space and the options that only `wanted` names: see `check_growth`."""
     defaults = Space(name="defaults", summary="").definition()
     own = {field.name for field in dataclasses.fields(Space)}
-    filled = {name: BEFORE.get(name, defaults[name]) for name in wanted.keys() - held.keys() if name in own}
+    missing = wanted.keys() & own & defaults.keys() - held.keys()
+    filled = {name: BEFORE.get(name, defaults[name]) for name in missing}
     options = {
         component: _default_options(component, wanted["options"].get(component, {})) | named
         for component, named in held["options"].items()

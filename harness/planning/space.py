@@ -20,6 +20,7 @@ from harness.planning.fields import (
     check_choice,
     check_names,
     checked_axis,
+    checked_bracket,
     checked_flag,
     checked_learning_rate,
     checked_lengths,
@@ -72,6 +73,7 @@ class Space(Axes):
         for name, least in BUDGET.items():
             if name != "seeds":
                 self._set(name, checked_whole(name, getattr(self, name), least))
+        self._set("bracket", checked_bracket(self.bracket))
         self._set("seeds", checked_seeds(self.seeds))
         self._set("checkpoints", checked_flag("checkpoints", self.checkpoints))
         self._set("learning_rate", checked_learning_rate(self.learning_rate))

@@ -3,18 +3,15 @@
 python -m harness.run --space clipping_study --set seeds=until:width=.25,max=64
 """
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
 from harness.condition import FIRST_TUNING_SEED
 from harness.errors import UserError
-from harness.reading import closest, real_number, whole_number
+from harness.planning.rules import PREFIX, read_rule
 
 Z = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution."""
-
-PREFIX = "until:"
 
 EXAMPLE = "until:width=0.2,max=64"
 
@@ -52,36 +49,20 @@ def wilson_width(k: int, n: int) -> float:
 
 def parse_until(text: str) -> Until:
     """The rule in a text such as until:width=0.2,max=64; UserError, naming what is known, if it is none."""
-    fields = [field.name for field in dataclasses.fields(Until)]
-    given: dict[str, float] = {}
-    for item in text.removeprefix(PREFIX).split(","):
-        name, _, value = (part.strip() for part in item.partition("="))
-        if name not in fields:
-            near = closest(name, fields)
-            raise UserError(
-                f"seeds={text}: {name!r} is not known{near}; known: {', '.join(fields)}, as in {EXAMPLE}"
-            )
-        if name in given:
-            raise UserError(f"seeds={text} gives {name} twice")
-        given[name] = _read(text, name, value)
-    if "width" not in given:
+    rule = read_rule("seeds", text, {"width": float, "batch": int, "max": int}, EXAMPLE)
+    if "width" not in rule:
         raise UserError(f"seeds={text} gives no width; expected a rule like {EXAMPLE}")
-    rule = Until(**given)  # type: ignore[arg-type]
-    if rule.max < rule.batch:
-        raise UserError(f"seeds={text}: max={rule.max} is below batch={rule.batch}; expected at least that")
-    return rule
-
-
-def _read(text: str, name: str, value: str) -> float:
-    """A width between 0 and 1, or a number of seeds."""
-    try:
-        number = real_number(value) if name == "width" else whole_number(value)
-    except ValueError:
-        number = 0
-    if name == "width" and not 0 < number < 1:
-        raise UserError(f"seeds={text}: width={value} is not allowed; expected a number between 0 and 1")
-    if name != "width" and not 1 <= number <= FIRST_TUNING_SEED:
+    if not 0 < rule["width"] < 1:
         raise UserError(
-            f"seeds={text}: {name}={value} is not allowed; expected a whole number, 1 to {FIRST_TUNING_SEED}"
+            f"seeds={text}: width={rule['width']:g} is not allowed; expected a number between 0 and 1"
         )
-    return number
+    for name in rule.keys() - {"width"}:
+        if not 1 <= rule[name] <= FIRST_TUNING_SEED:
+            raise UserError(
+                f"seeds={text}: {name}={rule[name]} is not allowed; expected a whole number, "
+                f"1 to {FIRST_TUNING_SEED}"
+            )
+    until = Until(**rule)  # type: ignore[arg-type]
+    if until.max < until.batch:
+        raise UserError(f"seeds={text}: max={until.max} is below batch={until.batch}; expected at least that")
+    return until
