@@ -125,6 +125,8 @@ def sentence(row: dict[Any, Any], said: Callable[[dict[Any, Any], str], bool]) -
 def worded(row: dict[Any, Any], measure: str) -> str:
     """The difference of one measure with its interval, and adjusted p if it is shown."""
     p = f", p = {two_digits(row[f'{measure}_p_holm'])}" if is_shown(row, measure) else ""
+    if measure == "drops" and np.isinf(row["drops_ratio"]):
+        return f"drops with {text(row['level'])} only{p}"
     if measure == "drops":
         ratio, low, high = (rounded(row[f"drops_{end}"]) for end in ("ratio", "low", "high"))
         return f"drops {between(ratio, low, high, 'g')} times as often{p}"
