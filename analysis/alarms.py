@@ -31,14 +31,27 @@ def planned_reports(results: Results) -> int:
 
 
 def planned_tuning(results: Results) -> int:
-    """Tuning trials asked for, in all conditions: each tries `lr_trials` rates on `planned_tuning` seeds."""
+    """Tuning trials asked for, in all conditions: each tries `lr_trials` rates on `planned_tuning` seeds.
+
+    Those by which a range grew are added as they are recorded.
+    """
     rates: dict[str, int] = {}
     for definition in results.definitions:
         name, tried = definition["name"], definition.get("lr_trials", 0)
         rates[name] = max(rates.get(name, 0), tried)
     tuned = results.conditions[results.conditions["learning_rate"].isna()]
     each = zip(tuned["space"], tuned["planned_tuning"], strict=True)
-    return sum(rates[space] * int(seeds) for space, seeds in each)
+    return sum(rates[space] * int(seeds) for space, seeds in each) + beyond_grids(results)
+
+
+def beyond_grids(results: Results) -> int:
+    """Tuning trials at rates outside the first grid of their condition: those by which ranges grew."""
+    trials, grids = results.tuning_trials, results.conditions.set_index("condition_id")["grid"]
+    low, high = (grids.map(lambda grid, end=end: grid[end] if grid else float("nan")) for end in (0, -1))
+    if trials.empty:
+        return 0
+    rate, condition = trials["learning_rate"], trials["condition_id"]
+    return int(((rate < condition.map(low)) | (rate > condition.map(high))).sum())
 
 
 def alarms(results: Results) -> list[str]:

@@ -51,12 +51,13 @@ def judged(objective_KN: Floats, value_KN: Floats, tried: int) -> Floats:
     return found_NN
 
 
-def mean_over_tunings(tables: list[Floats]) -> tuple[float, float, float]:
+def mean_over_tunings(tables: list[Floats], run: float = 0.0) -> tuple[float, float, float]:
     """Mean over strata of the mean of each table (N, N) off its diagonal, and its 95 % interval.
 
     Row and column of a table are of one tuning. The variance is the jackknife's (Efron & Stein 1981): each
-    tuning left out, as row and as column. The interval is a t-interval within [0, 1]. It is [0, 1] where a
-    table has fewer than 3 tunings.
+    tuning left out, as row and as column. Its square root is at least `run`, what a single run is of the
+    whole: tunings that agree do not mean certainty. The interval is a t-interval within [0, 1]. It is [0, 1]
+    where a table has fewer than 3 tunings.
     """
     mean = float(np.mean([np.nanmean(table) for table in tables]))
     if min(map(len, tables)) < 3:
@@ -68,5 +69,5 @@ def mean_over_tunings(tables: list[Floats]) -> tuple[float, float, float]:
         without = (np.nansum(table) - own) / ((count - 1) * (count - 2))
         variance += (count - 1) * float(np.var(without)) / len(tables) ** 2
         freedom += count - 1
-    half = float(student.ppf(0.975, freedom)) * np.sqrt(variance)
+    half = float(student.ppf(0.975, freedom)) * max(float(np.sqrt(variance)), run)
     return mean, max(0.0, mean - half), min(1.0, mean + half)

@@ -19,7 +19,7 @@ from analysis.trials import (
     watched,
 )
 from analysis.words import interval, k_of_n, text, two_digits
-from harness.condition import CONDITION_COLUMNS, SOLVED, Condition, Outcome
+from harness.condition import CONDITION_COLUMNS, FIRST_TUNING_SEED, SOLVED, Condition, Outcome
 
 FIELDS = tuple(CONDITION_COLUMNS)
 """The fields of a condition, in the order of the columns."""
@@ -73,7 +73,7 @@ def conditions_table(results: Results) -> Table:
     - arm: how gradients were clipped, in words.
     - learning_rate: the median of the rates that the tunings of its seeds chose, or the fixed one; NaN before
       there is one. learning_rate_low and _high: the lowest and highest chosen. at_edge: most seeds chose the
-      lowest or the highest rate tried.
+      lowest or the highest rate that their tuning tried, even after its range grew.
     - n: report trials recorded. missing: report trials asked for but not recorded, failures among them.
     - stable, recovered, lost, unsolved, diverged: counts. solved is stable + recovered + lost.
     - p_stable and p_solved, NaN if n is 0, with Wilson 95 % limits _low and _high.
@@ -111,13 +111,26 @@ def recorded_conditions(results: Results) -> Table:
 
 def chosen_rates(condition: Mapping[Any, Any], trials: pd.DataFrame, tuned: pd.DataFrame) -> dict[str, Any]:
     """The learning rates of the report trials, and whether most are the lowest or highest tried."""
-    chosen, tried = trials["learning_rate"].sort_values(), tuned["learning_rate"]
+    chosen = trials["learning_rate"].sort_values()
     if chosen.empty:
         rates = dict.fromkeys(RATES, condition["learning_rate"])
     else:
         rates = dict(zip(RATES, chosen.iloc[[(len(chosen) - 1) // 2, 0, -1]], strict=True))
-    edges = (tried.min(), tried.max())
-    return {**rates, "at_edge": bool(chosen.isin(edges).sum() > len(chosen) / 2)}
+    return {**rates, "at_edge": bool(at_edge(condition, trials, tuned).sum() > len(trials) / 2)}
+
+
+def at_edge(condition: Mapping[Any, Any], trials: pd.DataFrame, tuned: pd.DataFrame) -> "pd.Series[bool]":
+    """Which report trials have the lowest or the highest rate that their own tuning tried.
+
+    The tuning seeds of one report seed are next to each other: see `harness.planning.cohort.tuning_trials`.
+    """
+    per_tuning = condition["tuning_seeds"]
+    apart = condition["planned_tuning"] > per_tuning  # else one tuning was for all report seeds
+    of = (tuned["seed"] - FIRST_TUNING_SEED) // per_tuning if apart else tuned["seed"] * 0
+    tried = tuned["learning_rate"].groupby(of)
+    seed = trials["seed"] if apart else trials["seed"] * 0
+    rate = trials["learning_rate"]
+    return (rate == seed.map(tried.min())) | (rate == seed.map(tried.max()))
 
 
 def shares(trials: pd.DataFrame) -> dict[str, Any]:

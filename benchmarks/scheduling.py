@@ -44,6 +44,14 @@ def work(seconds: float, sleeping: bool) -> Worked:
     return os.getpid(), begun, time.time()
 
 
+class Blind(ray_tune.PackTrainable):
+    """A worker that believes in its logical GPU."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """As on a CPU."""
+        super().setup({**config, "device": "cpu"})
+
+
 class Task(NamedTuple):
     """A pack that takes processor time and trains nothing."""
 
@@ -121,6 +129,7 @@ def on_nodes(nodes: int, gpus: int) -> Callable[..., list[Worked]]:
 
     def call(trials: int, seconds: float, _workers: int, sleeping: bool) -> list[Worked]:
         simulated = importlib.import_module("ray.cluster_utils").Cluster
+        ray_tune.PackTrainable = Blind  # type: ignore[misc]
         cluster = simulated(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
         try:
             for _ in range(nodes):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 OPTIONS = {
     "run": "--space --list --set --results --scale --executor --address --workers --device --engine "
-    "--save-every --hang-after --take-over --dry-run --yes --traceback --table --format",
+    "--save-every --hang-after --wait-for-nodes --take-over --dry-run --yes --traceback --table --format",
     "report": "--format --out --baseline --mixed",
     "compare": "--tolerance --allow-missing",
     "generate": "--trial --results --model --prompt --length --mode --temperature --seed --n --beams",

@@ -29,6 +29,7 @@ OK, FAILED_TRIALS, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 HOW = (
     "executor", "workers", "address", "device", "engine", "yes", "take_over", "save_every", "hang_after",
+    "wait_for_nodes",
 )  # fmt: skip
 """The arguments that say how a space is trained."""
 
@@ -41,6 +42,7 @@ MINUTES = {
         10.0,
         "end a pack without finished updates for so long, and for 50 times its usual time",
     ),
+    "--wait-for-nodes": (0.0, "give a cluster so long to start a node that can train a pack"),
 }
 """Arguments that are minutes: their default, and what they do."""
 

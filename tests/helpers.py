@@ -321,6 +321,7 @@ TINY = {
     "learning_rate": "1e-1:1e1",
     "lr_trials": "3",
     "lr_batch": "1",
+    "lr_extend": "0",
     "max_steps": "100",
     "observe": "50",
     "pack_size": "2",

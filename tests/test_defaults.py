@@ -73,7 +73,9 @@ SPACE_DEFAULTS = {
     "learning_rate": None,
     "lr_trials": 7,
     "lr_batch": 7,
+    "lr_extend": 2,
     "tuning_seeds": 1,
+    "tune_for": "fast",
     "seeds": 8,
     "max_steps": 1_000,
     "observe": 800,
@@ -84,7 +86,10 @@ SPACE_DEFAULTS = {
     "sample_every": 0,
     "scale": "laptop",
 }
-"""Every field of a definition that Space gives a default: a folder that does not name it has this."""
+"""Every field of a definition that Space gives a default: a folder that does not name it has this.
+
+`harness.planning.growth.BEFORE` has the exceptions.
+"""
 
 
 def space(**changes) -> Space:

@@ -45,7 +45,8 @@ def table(results: Results) -> Table:
         for rates in range(1, most + 1):
             row: dict[str, Any] = {"model": model, "rates": rates} | counts
             for measure in MEASURES:
-                found = mean_over_tunings(tables(conditions, measure, rates))
+                one_run = 1 / (most * tunings * len(conditions))
+                found = mean_over_tunings(tables(conditions, measure, rates), one_run)
                 row |= {f"p_{measure}{end}": value for end, value in zip(ENDS, found, strict=True)}
             rows.append(row)
     return Table(frame=pd.DataFrame(rows, columns=list(COLUMNS)))

@@ -8,15 +8,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.contrasts import MEASURES, SHARES, SHOWN_AT, contrasts, contrasts_at_equal_rates
+from analysis.contrasts import MEASURES, SHARES, contrasts, contrasts_at_equal_rates
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
 from analysis.load import Results
 from analysis.sections.base import Section
+from analysis.sections.effects import WORDS as SHARES_IN_WORDS
+from analysis.shown import is_shown
 from analysis.table import Table
 from analysis.words import between, difference, signed_interval, text, two_digits
 
-WORDS = {"solved": "P(solved)", "stable": "P(stable)", "kept": "P(stable | solved)", "drops": "drop rate"}
+WORDS = SHARES_IN_WORDS | {"drops": "ratio of drop rates"}
+
+NOTHING = "no difference shown"
 
 NAMED = 4
 """Contrasts that sentences name, at most."""
@@ -47,49 +51,29 @@ def together(found: EqualRates) -> list[tuple[dict[Any, Any], dict[Any, Any]]]:
 
 
 def findings(found: EqualRates) -> list[str]:
-    """What becomes, at equal rates, of the differences that are shown at own rates; the largest first."""
-    said: list[tuple[float, str]] = []
-    for equal, own in together(found):
-        for measure in MEASURES:
-            size, sentence = compared(equal, own, measure)
-            if sentence:
-                said.append((size, sentence))
-    ordered = [sentence for _, sentence in sorted(said, key=lambda item: -item[0])]
-    more = len(ordered) - NAMED
-    return ordered[:NAMED] + ([f"{more} more such differences are in the table."] if more > 0 else [])
+    """Of each contrast: what is shown at equal rates and at own rates; the largest first."""
+    ordered = sorted(together(found), key=lambda pair: -max(map(magnitude, pair)))
+    said = [sentence for equal, own in ordered if (sentence := compared(equal, own))]
+    more = len(said) - NAMED
+    return said[:NAMED] + ([f"{more} more contrasts show a difference, see the table."] if more > 0 else [])
 
 
-def compared(equal: dict[Any, Any], own: dict[Any, Any], measure: str) -> tuple[float, str]:
-    """The size of a difference at own rates, and what is said of it; nothing where neither is shown."""
-    at_own, at_equal = direction(own, measure), direction(equal, measure)
-    if not at_own and not at_equal:
-        return 0.0, ""
-    names = f"{text(own['level'])} against {text(own['other'])}, {WORDS[measure]}"
-    both = f"{worded(own, measure)} at own rates, {worded(equal, measure)} at equal ones"
-    if not at_own:
-        verdict = "it shows at equal rates only"
-    elif not at_equal:
-        verdict = "not shown at equal rates, it may be the rate's"
-    elif at_own == at_equal:
-        verdict = "it stands at equal rates"
-    else:
-        verdict = "at equal rates it is the other way round"
-    return magnitude(own, measure), f"{names}: {both}: {verdict}."
+def compared(equal: dict[Any, Any], own: dict[Any, Any]) -> str:
+    """One contrast at equal rates and at own rates; nothing where neither shows a difference."""
+    at_equal, at_own = (
+        "; ".join(f"{WORDS[m]} {worded(row, m)}" for m in MEASURES if is_shown(row, m))
+        for row in (equal, own)
+    )
+    if not at_equal and not at_own:
+        return ""
+    names = f"{text(own['level'])} against {text(own['other'])}"
+    alone = "" if at_equal else ", so that it may be the rates'"
+    return f"{names}. At equal rates: {at_equal or NOTHING}{alone}. At own rates: {at_own or NOTHING}."
 
 
-def direction(row: dict[Any, Any], measure: str) -> int:
-    """1 or -1 where a difference is shown, by its sign; else 0."""
-    if not row[f"{measure}_p_holm"] < SHOWN_AT:
-        return 0
-    return int(np.sign(row["drops_ratio"] - 1 if measure == "drops" else row[f"{measure}_difference"]))
-
-
-def magnitude(row: dict[Any, Any], measure: str) -> float:
-    """How large a difference is: of shares; of drop rates the difference of the ratio's share from a half."""
-    if measure == "drops":
-        ratio = row["drops_ratio"]
-        return 1.0 if np.isinf(ratio) else abs(ratio / (1 + ratio) - 0.5) if ratio == ratio else 0.0
-    return abs(float(row[f"{measure}_difference"]))
+def magnitude(row: dict[Any, Any]) -> float:
+    """The largest difference of shares that is shown; 0 if none is."""
+    return max((abs(float(row[f"{m}_difference"])) for m in SHARES if is_shown(row, m)), default=0.0)
 
 
 def worded(row: dict[Any, Any], measure: str) -> str:
@@ -97,7 +81,7 @@ def worded(row: dict[Any, Any], measure: str) -> str:
     if measure != "drops":
         return difference(row, measure)
     ratio, low, high = (float(f"{row[f'drops_{end}']:.2g}") for end in ("ratio", "low", "high"))
-    return f"x {between(ratio, low, high, 'g')}"
+    return between(ratio, low, high, "g")
 
 
 def readable(found: EqualRates) -> pd.DataFrame:
@@ -111,9 +95,7 @@ def readable(found: EqualRates) -> pd.DataFrame:
         shown[name.replace("_", " ")] = frame[name].map(text)
     for m in SHARES:
         shown[WORDS[m]] = signed_interval(frame, m, digits="+.3f")
-    shown["drops, ratio of rates"] = [
-        worded(row, "drops").removeprefix("x ") for row in frame.to_dict("records")
-    ]
+    shown["drops, ratio of rates"] = [worded(row, "drops") for row in frame.to_dict("records")]
     for m in MEASURES:
         shown[f"adjusted p ({m})"] = frame[f"{m}_p_holm"].map(two_digits)
     return pd.DataFrame(shown)

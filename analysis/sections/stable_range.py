@@ -113,11 +113,14 @@ def readable(found: Ranges) -> pd.DataFrame:
 
 
 def worded_rate(row: dict[Any, Any], measure: str) -> str:
-    """A largest rate with its limits: 0.01 [0.003, 0.1 or more]; none where no rate of those tried was."""
+    """A largest rate with its limits: 0.01 [0.003, 0.1 or more]; without limits where both are the same.
+
+    It is none where no rate of those tried was stable.
+    """
     words = {0.0: "none", np.inf: f"{two_digits(row['highest'])} or more"}
     ends = (row[f"{measure}_up_to{end}"] for end in ENDS)
     value, low, high = (words.get(end, two_digits(end)) for end in ends)
-    return f"{value} [{low}, {high}]"
+    return value if low == value == high else f"{value} [{low}, {high}]"
 
 
 def findings(found: Ranges) -> list[str]:
@@ -146,7 +149,9 @@ def render(found: Ranges) -> Figure:
     if drawn.empty:
         return nothing(f"Nothing to draw. {IF_EMPTY}")
     keys = panel_keys(found)[1:]
-    columns = list(drawn.groupby(keys, dropna=False))[:PANELS]
+    columns = list(drawn.groupby(keys, dropna=False))
+    if len(columns) > PANELS:
+        return nothing(f"Not drawn: {len(columns)} panels, and at most {PANELS} are; the table has them.")
     lengths, models = sorted(drawn["length"].unique()), list(drawn["model"].unique())
     figure = Figure(figsize=(3.2 * max(2, len(columns)) + 0.6, 5.4), layout="constrained")
     axes = figure.subplots(2, len(columns), sharex=True, sharey="row", squeeze=False)
@@ -172,6 +177,7 @@ def render(found: Ranges) -> Figure:
 
 
 PANELS = 6
+"""Panels side by side, at most."""
 
 
 def draw(
@@ -209,7 +215,8 @@ SECTION = Section(
         "From the same trials as the map, so that nothing hangs on a rate that was chosen. Of a seed: the "
         "highest rate at which its run solved the task and never dropped, and how many decades of rates were "
         "so. Shown are the median of the former with its exact 95 % interval (sign test), which 6 seeds or "
-        "more give, and the mean of the latter with its t-interval. None: at no rate tried. Or more: "
+        "more give; where both limits are the median, none are written. Of the latter the mean with its "
+        "t-interval. None: at no rate tried. Or more: "
         "the highest that was tried; drawn at the edges."
     ),
     if_empty=IF_EMPTY,

@@ -19,7 +19,7 @@ from harness.errors import FailedTrials, RecordsError
 from harness.executors.base import HANG_AFTER, SAVE_EVERY, Failure, Load, Outcome, Source, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.growth import check_growth
-from harness.planning.plan import Plan
+from harness.planning.plan import Plan, plan_of
 from harness.planning.space import Space
 from harness.probes import measure_columns, probe_columns
 from harness.results import reader
@@ -43,6 +43,7 @@ def run_space(
     take_over: bool = False,
     save_every: float = SAVE_EVERY,
     hang_after: float = HANG_AFTER,
+    wait_for_nodes: float = 0.0,
     listeners: Iterable[Listener] = (),
     argv: Sequence[str] | None = None,
 ) -> Path | str:
@@ -60,7 +61,8 @@ def run_space(
     `yes` starts also what is beyond this machine's memory or a year of a core. Every `save_every` minutes the
     state of each pack that trains is kept below the folder: a killed worker or driver costs no more. A pack
     that finishes no block of updates for `hang_after` minutes, and for 50 times as long as one is expected to
-    take, is ended. The same call again does only what is missing.
+    take, is ended. A cluster that has no node yet that can train a pack is refused, or given `wait_for_nodes`
+    minutes to start one. The same call again does only what is missing.
 
     Nothing is printed: `listeners` are told what goes on. No report is written:
     `analysis.report.write_report(analysis.load.load(folder))` does that. `argv` is the command line that this
@@ -84,6 +86,7 @@ def run_space(
             take_over=take_over,
             save_every=save_every,
             hang_after=hang_after,
+            wait_for_nodes=wait_for_nodes,
         )
         return carry_out(job, Audience(listeners), argv)
 
@@ -91,13 +94,14 @@ def run_space(
 def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path | str:
     """Train what a checked job lacks; see `run_space`."""
     with closing(open_records(job, argv)) as recorder:
-        plan = Plan(job.space, reader.objectives(job.folder))
+        plan = plan_of(job.space, reader.ends(job.folder))
         driver = Driver(plan, recorder, audience, job)
         start = Start(
             space=job.space,
             folder=job.folder,
             recorded=plan.done,
             left=plan.left(),
+            may_grow=plan.may_grow,
             notes=job.notes,
             repaired=recorder.repaired,
         )
@@ -183,7 +187,7 @@ def execute(driver: "Driver", job: Job) -> None:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     from harness.executors.ray_tune import run_ray
 
-    run_ray(driver, job.device, job.engine, job.workers, job.address, job.save_every)
+    run_ray(driver, job.device, job.engine, job.workers, job.address, job.save_every, job.wait_for_nodes)
 
 
 class Driver(Source):
@@ -249,6 +253,8 @@ class Driver(Source):
                 self._recorder.write_pack(pack, outcome)
                 self._recorded.append(f"trials/{pack.pack_id}.parquet")
                 self._plan.tell(pack, outcome)
+                if grown := self._plan.grown():
+                    self._audience.grew(grown)
             self._states.forget(pack)
             self._audience.done(pack, outcome)
 

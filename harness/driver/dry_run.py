@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -15,9 +15,21 @@ from harness.driver.preflight import Job, check_job
 from harness.driver.rates import Rates, measured_rates
 from harness.executors.base import one_thread
 from harness.planning.cost import Workload
-from harness.planning.plan import Plan
+from harness.planning.plan import plan_of
 from harness.planning.space import Space
 from harness.results import reader
+
+
+class Remaining(NamedTuple):
+    """Trials that are not recorded, by task, model and length, and those of the whole plan, recorded or not.
+
+    Ranges of learning rates may grow, and seeds may be added: `total` is what is known of now, `at_most` if
+    all of them grow to their ends.
+    """
+
+    left: Counter[Workload]
+    total: int
+    at_most: int
 
 
 def print_dry_run(
@@ -47,15 +59,18 @@ def print_dry_run(
     for row in rows:
         drawn.add_row(*(str(value) for value in row.values()))
     out.print(drawn)
+    grows = found["trials_at_most"] > found["trials"]
+    least = "at least " if grows else ""
+    growth = f" ({found['trials_at_most']} if ranges and seeds grow to their ends)" if grows else ""
     out.print(
         f"{space.name} ({space.scale}) on {found['device']} ({found['engine']}): "
         f"{found['conditions']} conditions, "
-        f"{found['trials']} trials, {found['done']} already done in {found['folder']}"
+        f"{least}{found['trials']} trials{growth}, {found['done']} already done in {found['folder']}"
     )
     out.print(
         f"about {found['core_minutes']:.3g} core-minutes if every trial runs for max_steps, "
         f"{space.max_steps} steps; at most {found['core_minutes_at_most']:.3g} if every one goes on for "
-        f"observe, {space.observe} more. Nothing was started."
+        f"observe, {space.observe} more{', before anything grows' if grows else ''}. Nothing was started."
     )
     out.print(f"This rests on {found['rests_on']}")
 
@@ -67,9 +82,9 @@ def dry_run(job: Job, rates: Mapping[str, Rates]) -> dict[str, Any]:
         return rates[engine_for(condition, job.engine)]
 
     space = job.space
-    left, total = left_of(job)
+    remaining = left_of(job)
     recorded = recorded_in(job.folder, space, rates_of)
-    rows = estimate(space, left, rates_of, recorded)
+    rows = estimate(space, remaining.left, rates_of, recorded)
     return {
         "space": space.name,
         "scale": space.scale,
@@ -77,8 +92,9 @@ def dry_run(job: Job, rates: Mapping[str, Rates]) -> dict[str, Any]:
         "device": job.device,
         "engine": job.engine,
         "conditions": sum(row["conditions"] for row in rows),
-        "trials": total,
-        "done": total - left.total(),
+        "trials": remaining.total,
+        "trials_at_most": remaining.at_most,
+        "done": remaining.total - remaining.left.total(),
         "core_minutes": sum(row["core_minutes"] for row in rows),
         "core_minutes_at_most": sum(row["core_minutes_at_most"] for row in rows),
         "rests_on": basis(rates[job.engine], recorded),
@@ -86,18 +102,19 @@ def dry_run(job: Job, rates: Mapping[str, Rates]) -> dict[str, Any]:
     }
 
 
-def left_of(job: Job) -> tuple[Counter[Workload], int]:
-    """Trials that are not recorded, by task, model and length, and the trials of the whole plan.
-
-    A plan is made only if something is recorded: it holds every trial of its first rounds.
-    """
+def left_of(job: Job) -> Remaining:
+    """What remains of a job; a plan, which holds its first rounds whole, is made only if it is needed."""
+    space = job.space
+    conditions = space.conditions()
+    optimizers = Counter(condition.optimizer for condition in conditions)
+    at_most = sum(number * space.most_trials(optimizer) for optimizer, number in optimizers.items())
     if reader.committed_files(job.folder, "trials"):
-        plan = Plan(job.space, reader.objectives(job.folder))
-        return plan.left(), plan.total
+        plan = plan_of(space, reader.ends(job.folder))
+        return Remaining(plan.left(), plan.total, at_most if plan.may_grow else plan.total)
     left: Counter[Workload] = Counter()
-    for condition in job.space.conditions():
-        left[Workload.of(condition)] += job.space.trials_per_condition
-    return left, left.total()
+    for condition in conditions:
+        left[Workload.of(condition)] += space.trials_per_condition
+    return Remaining(left, left.total(), at_most)
 
 
 def basis(rates: Rates, recorded: Recorded) -> str:

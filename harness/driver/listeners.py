@@ -22,7 +22,8 @@ class Start:
     """What is to be done when a run starts.
 
     `folder` holds the results. `recorded` is the number of trials in it. `left` is the number of trials still
-    to be trained, by task, model and length. `notes` has a line for each thing worth knowing, such as models
+    to be trained, by task, model and length. `may_grow` says whether there may be more: where a range of
+    learning rates grows, or seeds are added. `notes` has a line for each thing worth knowing, such as models
     that run eagerly, and what models named by import path were found to have. `repaired` has a line for each
     kind of thing in the folder that was no sound part of it, and was set aside or made again.
     """
@@ -31,12 +32,13 @@ class Start:
     folder: Path | str
     recorded: int
     left: Mapping[Workload, int]
+    may_grow: bool = False
     notes: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
-        """Trials of the whole space, recorded or not."""
+        """Trials of the whole space, recorded or not, as far as they are known."""
         return self.recorded + sum(self.left.values())
 
 
@@ -53,6 +55,9 @@ class Listener(Protocol):
 
     def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
         """What came of a pack is recorded: a result for each of its trials, or the fault of all."""
+
+    def grew(self, more: Mapping[Workload, int]) -> None:
+        """Trials that were not known before are to be trained: a range of rates grew, or seeds were added."""
 
     def divided(self, pack: Pack, failure: Failure) -> None:
         """A pack met a fault, such as too little memory; its trials are tried again, in two packs of half."""
@@ -86,6 +91,10 @@ class Audience:
     def done(self, pack: Pack, outcome: list[Result] | Failure) -> None:
         """Tell every listener that has not raised."""
         self._tell(lambda listener: listener.done(pack, outcome))
+
+    def grew(self, more: Mapping[Workload, int]) -> None:
+        """Tell every listener that has not raised."""
+        self._tell(lambda listener: listener.grew(more))
 
     def divided(self, pack: Pack, failure: Failure) -> None:
         """Tell every listener that has not raised."""

@@ -30,9 +30,9 @@ SHORT = 20.0
 class Job:
     """A run that may start: its space is sound, and its folder holds this definition, a smaller one, or none.
 
-    `workers` and `address` are for executor "ray"; None is its default. `save_every` and `hang_after`
-    are minutes. `notes` has a line for each thing
-    that is worth knowing: models that run eagerly, and what models named by import path were found to have.
+    `workers` and `address` are for executor "ray"; None is its default. `save_every`, `hang_after` and
+    `wait_for_nodes` are minutes. `notes` has a line for each thing that is worth knowing: models that run
+    eagerly, and what models named by import path were found to have.
     """
 
     space: Space
@@ -45,6 +45,7 @@ class Job:
     engine: str
     save_every: float
     hang_after: float
+    wait_for_nodes: float
     notes: tuple[str, ...]
     take_over: bool = False
 
@@ -62,6 +63,7 @@ def check_job(
     take_over: bool = False,
     save_every: float = SAVE_EVERY,
     hang_after: float = HANG_AFTER,
+    wait_for_nodes: float = 0.0,
 ) -> Job:
     """The job as it will be done, with its device and engine; UserError or RecordsError if it cannot be.
 
@@ -70,8 +72,11 @@ def check_job(
     check_executor(space, executor, workers, address)
     check_minutes("save_every", save_every)
     check_minutes("hang_after", hang_after)
+    check_minutes("wait_for_nodes", wait_for_nodes)
+    if wait_for_nodes and address is None:
+        raise UserError(f"wait_for_nodes={wait_for_nodes:g} is for a cluster; give address=auto or host:port")
     cost = check_size(space, executor=executor, workers=workers, address=address, yes=yes)
-    device = choose_device(device, address)
+    device = choose_device(device, address, waits=wait_for_nodes > 0)
     executor = choose_executor(executor, space, cost, elsewhere=address is not None or workers is not None)
     engine, notes = choose_engine(engine, device, results, space)
     definition = {"device": device, "engine": engine, **space.definition()}
@@ -88,6 +93,7 @@ def check_job(
         engine=engine,
         save_every=save_every,
         hang_after=hang_after,
+        wait_for_nodes=wait_for_nodes,
         notes=tuple(notes),
         take_over=take_over,
     )
@@ -111,11 +117,14 @@ def check_minutes(name: str, value: float) -> None:
         raise UserError(f"{name}={value} is not allowed; expected a number of minutes >= 0, or inf for never")
 
 
-def choose_device(wanted: str, address: str | None) -> str:
-    """The device to train on; 'auto' is the GPUs of the cluster at `address`, or this machine's, if any."""
+def choose_device(wanted: str, address: str | None, waits: bool = False) -> str:
+    """The device to train on; 'auto' is the GPUs of the cluster at `address`, or this machine's, if any.
+
+    A run that waits for nodes may ask for GPUs that are not up yet.
+    """
     if wanted not in DEVICES:
         raise UserError(f"device={wanted} is not known; known: {', '.join(DEVICES)}")
-    if wanted == "cpu":
+    if wanted == "cpu" or (wanted == "cuda" and waits):
         return wanted
     if address is not None:
         from harness.executors.ray_cluster import gpus_at

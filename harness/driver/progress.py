@@ -28,7 +28,7 @@ class RunProgress:
         """Show the bar. `left` are the trials to train, by workload; `done` is the number recorded before."""
         self._left = Counter(left)
         self._done = done
-        self._total = done + self._left.total()
+        self.total = done + self._left.total()
         self._new = 0
         self._outcomes: Counter[str] = Counter()
         self._cost = Cost()
@@ -46,8 +46,8 @@ class RunProgress:
             expand=True,
             disable=not console.is_terminal,
         )
-        starting = f"{done}/{self._total}: starting"
-        self._task = self._bar.add_task("trials", total=self._total, completed=done, state=starting)
+        starting = f"{done}/{self.total}: starting"
+        self._task = self._bar.add_task("trials", total=self.total, completed=done, state=starting)
         self._bar.start()
 
     @property
@@ -70,6 +70,11 @@ class RunProgress:
             self._new += 1
         self._show()
 
+    def grew(self, more: Mapping[Workload, int]) -> None:
+        """These trials are to be trained, too; the next `add` shows it."""
+        self._left.update(more)
+        self.total += sum(more.values())
+
     def add_failed(self, trials: int) -> None:
         """This many trials failed."""
         self._outcomes[Outcome.FAILED] += trials
@@ -77,17 +82,17 @@ class RunProgress:
 
     def works(self, load: Load) -> None:
         """So much of what there is trains; it is shown of more than one node."""
-        self._load = load if load.nodes > 1 else None
+        self._load = load if load.nodes != 1 else None
         if self._load is not None:
             self._show()
 
     def line(self) -> str:
         """The state in one line."""
-        return fitting(f"{self.recorded} of {self._total} trials: ", self._pieces())
+        return fitting(f"{self.recorded} of {self.total} trials: ", self._pieces())
 
     def narrow_line(self, width: int) -> str:
         """The state in so many columns: what matters first."""
-        return fitting(f"{self.recorded}/{self._total}: ", self._pieces(), width)
+        return fitting(f"{self.recorded}/{self.total}: ", self._pieces(), width)
 
     def _pieces(self) -> list[str]:
         """The state, by how much it matters: the good news, faults, the time left, and the rest."""
@@ -112,7 +117,7 @@ class RunProgress:
 
     def _show(self) -> None:
         state = self.narrow_line(self._console.width - self._beside)
-        self._bar.update(self._task, completed=self.recorded, state=state)
+        self._bar.update(self._task, total=self.total, completed=self.recorded, state=state)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line > PLAIN_EVERY:
             self._last_line = now
@@ -121,6 +126,8 @@ class RunProgress:
 
 def said_of(load: Load) -> list[str]:
     """What trains, and what waits for what: `3 nodes, 8 GPUs, 8 of 8 places train, 12 packs wait`."""
+    if not load.nodes:
+        return ["no node is up that can train a pack"]
     pieces = [f"{load.nodes} nodes", f"{load.gpus} GPUs" if load.gpus else ""]
     pieces += [f"{load.training} of {load.places} places train"]
     pieces += [f"{load.starting} workers start or wait for a node" if load.starting else ""]

@@ -1,6 +1,7 @@
 """A run on a terminal: what is to be done, a progress bar, what failed, and the summary with its report."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +12,14 @@ from harness.driver.progress import RunProgress
 from harness.errors import plain
 from harness.executors.base import Failure, Load
 from harness.pipes import silence
+from harness.planning.cost import Workload
+from harness.planning.space import Space
+
+
+def growing(space: Space) -> str:
+    """What may add trials to those that are known, in words."""
+    seeds = [] if isinstance(space.seeds, int) else ["seeds are added"]
+    return " or ".join([*(["a range grows"] if space.tuned and space.lr_extend else []), *seeds])
 
 
 class LastingConsole(Console):
@@ -71,8 +80,11 @@ class Terminal(Listener):
             self._err.print(line)
         for line in start.notes:
             self._err.print(line)
+        trials = f"{start.total} trials"
+        if start.may_grow:
+            trials = f"at least {trials} (more where {growing(start.space)})"
         self._err.print(
-            f"{start.space.name}: {len(start.space.conditions())} conditions, {start.total} trials, "
+            f"{start.space.name}: {len(start.space.conditions())} conditions, {trials}, "
             f"{start.recorded} already done; results in {start.folder}"
         )
         self._start = start
@@ -89,6 +101,10 @@ class Terminal(Listener):
                 self._err.print(outcome.error)
         else:
             self._progress.add(outcome)
+
+    def grew(self, more: Mapping[Workload, int]) -> None:
+        """Count these too."""
+        self._progress.grew(more)
 
     def divided(self, pack: Pack, failure: Failure) -> None:
         """Say what is tried again, and why."""
@@ -117,7 +133,7 @@ class Terminal(Listener):
         """How much is recorded, in a sentence."""
         if self._start is None:
             return "Nothing was started."
-        recorded, total = self._progress.recorded, self._start.total
+        recorded, total = self._progress.recorded, self._progress.total
         if not recorded:
             return "No trial is recorded."
         return f"{recorded} of {total} trials are recorded."
@@ -126,6 +142,6 @@ class Terminal(Listener):
         """What to say after Ctrl-C: how much is recorded, and how to go on."""
         if self._start is None:
             return f"Interrupted. {self.stands()}"
-        recorded, total = self._progress.recorded, self._start.total
+        recorded, total = self._progress.recorded, self._progress.total
         rest = "writes the report" if recorded == total else "does the rest" if recorded else "starts again"
         return f"Interrupted. {self.stands()[:-1]}; the same command {rest}."

@@ -5,12 +5,13 @@ import socket
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
+from harness.errors import ExecutorError, UserError
 
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """How a client of gRPC begins (RFC 9113, section 3.4): the preface and an empty SETTINGS frame."""
@@ -49,20 +50,25 @@ def check_fits(
     held = [node["Resources"] for node in nodes if node["Alive"]]
     if any(all(node.get(name.upper(), 0) >= share for name, share in per_pack.items()) for node in held):
         return
-    wanted = " and ".join(f"{share:g} {name.upper()}" for name, share in per_pack.items())
     has = "; ".join(
         ", ".join(f"{node.get(name.upper(), 0):g} {name.upper()}" for name in per_pack)
         for node in held[:SHOWN_NODES]
     )
     where = f"the cluster at {address}" if address else "the Ray of this machine"
     remedy = (
-        "; use device=cpu, or nodes with GPUs (an autoscaler starts them for a run that has one)"
+        "; use device=cpu, or nodes with GPUs (where an autoscaler starts them: wait_for_nodes)"
         if "gpu" in per_pack
         else ""
     )
     raise UserError(
-        f"no node of {where} has the {wanted} that a pack needs; they have: {has or 'nothing'}{remedy}"
+        f"no node of {where} has the {words(per_pack)} that a pack needs; they have: "
+        f"{has or 'nothing'}{remedy}"
     )
+
+
+def words(per_pack: Mapping[str, float]) -> str:
+    """What a pack needs: 1 CPU and 0.5 GPU."""
+    return " and ".join(f"{share:g} {name.upper()}" for name, share in per_pack.items())
 
 
 class Capacity:
@@ -91,11 +97,22 @@ class Capacity:
         self.nodes = len(able)
         self.gpus = sum(int(alive[number].get("GPU", 0)) for number in able)
 
-    def keep_looking(self, over: threading.Event) -> None:
-        """Look again and again until it is `over`."""
+    def keep_looking(
+        self, over: threading.Event, patience: float, late: Callable[[ExecutorError], None]
+    ) -> None:
+        """Look again and again until it is `over`.
+
+        If no node can train a pack, and after so many seconds none has come, call `late`.
+        """
+        begun, come = time.monotonic(), self.nodes > 0
         while not over.wait(LOOK_AGAIN):
             with suppress(OSError):  # what is known stays
                 self.look()
+            come = come or self.nodes > 0
+            if not come and time.monotonic() - begun > patience:
+                wanted = words(self._per_pack)
+                late(ExecutorError(f"no node with {wanted} has come in {patience / 60:.3g} min"))
+                return
 
     def _packs(self, node: Mapping[str, float]) -> int:
         return min(int(node.get(name.upper(), 0) / share + 1e-6) for name, share in self._per_pack.items())

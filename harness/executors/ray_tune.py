@@ -128,21 +128,24 @@ def run_ray(
     workers: int | None,
     address: str | None,
     save_every: float = SAVE_EVERY,
+    wait_for_nodes: float = 0.0,
 ) -> None:
     """Train until the source has finished, `workers` packs at a time (default: one per core or GPU).
 
     With an address ('auto' or host:port) a running cluster is joined, and left as it is. Nodes that join it
     later train too. Without an address Ray is started on this machine, bound to loopback, and stopped at the
     end. On GPUs each holds ceil(workers / GPUs) packs, by fractional resources. Raises UserError if Ray
-    cannot be reached or started, or if no node can train a pack, and ExecutorError if Ray breaks down later.
+    cannot be reached or started, or if no node can train a pack and none is waited for. Raises ExecutorError
+    if Ray breaks down later, or if no such node has come after `wait_for_nodes` minutes.
     """
     refuse_two()
     connect(workers, address)
     try:
         per_pack = resources(device, workers)
-        check_fits(per_pack, nodes(), address)
+        if not wait_for_nodes:
+            check_fits(per_pack, nodes(), address)
         how = How(device, engine, driver_path(), save_every)
-        serve(source, how, per_pack, workers, address)
+        serve(source, how, per_pack, workers, address, wait_for_nodes)
     except (RayError, TuneError) as error:
         raise ExecutorError(f"Ray broke down in the middle of the run: {one_line(error)}") from error
     finally:
@@ -150,7 +153,12 @@ def run_ray(
 
 
 def serve(
-    source: Source, how: How, per_pack: dict[str, float], workers: int | None, address: str | None
+    source: Source,
+    how: How,
+    per_pack: dict[str, float],
+    workers: int | None,
+    address: str | None,
+    wait_for_nodes: float,
 ) -> None:
     """Serve the source from this thread, while others let Tune keep the workers, and watch the head.
 
@@ -162,7 +170,9 @@ def serve(
     slots = Slots(queue, limit, fit, lambda worker, pack: train_on(worker, pack, how, queue), alive, end)
     queue.fill()  # so that Tune sees at once how many workers are wanted
     over = threading.Event()
-    looking = threading.Thread(target=fit.keep_looking, args=(over,), daemon=True)
+    looking = threading.Thread(
+        target=fit.keep_looking, args=(over, 60 * wait_for_nodes, queue.break_down), daemon=True
+    )
     watching = threading.Thread(target=watch_head, args=(queue.break_down, over), daemon=True)
     tuning = threading.Thread(target=keep_workers, args=(slots, per_pack, how.device), daemon=True)
     reachable = True

@@ -4,6 +4,7 @@ Every report seed has a study and tuning seeds of its own: the luck of a choice 
 """
 
 from collections.abc import Generator, Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from harness.condition import FIRST_TUNING_SEED, Condition, Pack, Trial
@@ -20,27 +21,37 @@ Objectives = Mapping[str, float]  # by trial_id
 class Cohort:
     """Siblings on their way through tuning and report, one round of trials at a time."""
 
-    def __init__(self, space: Space, conditions: Sequence[Condition]) -> None:
+    def __init__(self, space: Space, conditions: Sequence[Condition], seeds: range) -> None:
         self.space = space
         self.conditions = list(conditions)
-        self.studies = make_studies(space, self.conditions) if space.tuned else []
+        self.seeds = seeds  # the report seeds
+        self.studies = make_studies(space, self.conditions, seeds) if space.tuned else []
         self.workload = Workload.of(conditions[0])
         self.done = 0  # trials of the rounds that are behind
         self.packs_out = 0  # packs of the current round that are queued or being trained
         self.failed = False
+        self._later: list[int] = []  # trials of each round after the current one, if no range grows more
         self._rounds = self._make_rounds()
         self.round: Round | None = next(self._rounds)  # None when all is done
-        self._later = round_sizes(space, self.conditions)[1:]
 
     def advance(self, objectives: Objectives) -> None:
         """Go on to the first round that `objectives` do not cover."""
         while self.round is not None and not self.missing(objectives):
             self.done += len(self.round)
-            del self._later[:1]
             try:
                 self.round = self._rounds.send(objectives)
             except StopIteration:
                 self.round = None
+
+    @property
+    def total(self) -> int:
+        """Trials in all, if no range grows more."""
+        return self.done + len(self.round or []) + sum(self._later)
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether the total may grow: whether some range may."""
+        return any(study.may_grow for study in self.studies)
 
     def recorded(self, objectives: Objectives) -> int:
         """Trials that are recorded."""
@@ -58,16 +69,23 @@ class Cohort:
     def _make_rounds(self) -> Generator[Round, Objectives, None]:
         """Yield each round; expect the objectives of at least its trials in return."""
         space = self.space
-        if self.studies:
-            for number in range(1 + len(later_rounds(space, self.conditions[0].optimizer))):
-                tries = {
-                    study: [(rate, tuning_trials(space, study, rate)) for rate in study.ask(number)]
-                    for study in self.studies
-                }
-                objectives = yield [t for tried in tries.values() for _, trials in tried for t in trials]
-                for study, tried in tries.items():
-                    study.tell({rate: mean_objective(trials, objectives) for rate, trials in tried})
+        while asked := {study: rates for study in self.studies if (rates := study.ask())}:
+            tries = {
+                study: {rate: tuning_trials(space, study, rate) for rate in rates}
+                for study, rates in asked.items()
+            }
+            self._later = self._sizes_to_come()
+            objectives = yield [t for tried in tries.values() for trials in tried.values() for t in trials]
+            for study, tried in tries.items():
+                study.tell({rate: mean_objective(trials, objectives) for rate, trials in tried.items()})
+        self._later = []
         yield self.report_trials()
+
+    def _sizes_to_come(self) -> list[int]:
+        """Trials of each round after the current one, if no range grows more, the report last."""
+        rounds = zip_longest(*(study.to_come for study in self.studies), fillvalue=0)
+        tuning = [sum(rates) * self.space.tuning_seeds for rates in rounds]
+        return [*tuning, len(self.conditions) * len(self.seeds)]
 
     def report_trials(self) -> Round:
         """The trials whose numbers are reported: each seed at the rate that its own tuning chose."""
@@ -78,7 +96,7 @@ class Cohort:
             make_trial(space, condition, condition.learning_rate, seed)
             for condition in self.conditions
             if condition.learning_rate is not None
-            for seed in range(space.seeds)
+            for seed in self.seeds
         ]
 
 
@@ -107,21 +125,15 @@ def later_rounds(space: Space, optimizer: str) -> list[int]:
     return [min(space.lr_batch, left - done) for done in range(0, left, space.lr_batch)]
 
 
-def round_sizes(space: Space, conditions: Sequence[Condition]) -> list[int]:
-    """Trials of every round of siblings, the report seeds last."""
-    optimizer = conditions[0].optimizer
-    rates = [len(space.first_grid(optimizer)), *later_rounds(space, optimizer)] if space.tuned else []
-    reported = len(conditions) * space.seeds
-    return [*(reported * n * space.tuning_seeds for n in rates), reported]
-
-
-def make_studies(space: Space, conditions: Sequence[Condition]) -> "list[Study]":
+def make_studies(space: Space, conditions: Sequence[Condition], seeds: range) -> "list[Study]":
     """A study per condition and report seed. Optuna is imported here: fixed learning rates do without it."""
     from harness.planning.study import Study
 
     optimizer = conditions[0].optimizer
     grid, rounds = space.first_grid(optimizer), later_rounds(space, optimizer)
-    return [Study(c, seed, grid, rounds) for c in conditions for seed in range(space.seeds)]
+    return [
+        Study(condition, seed, grid, rounds, space.lr_extend) for condition in conditions for seed in seeds
+    ]
 
 
 def mean_objective(trials: Round, objectives: Objectives) -> float:

@@ -9,6 +9,7 @@ from harness.errors import RecordsError
 from harness.planning.fields import AXES, SETTABLE
 from harness.planning.parts import REGISTRIES
 from harness.planning.space import Space
+from harness.planning.until import parse_until
 from harness.results.definition import said_of_version
 
 GROWING = (*AXES, "learning_rate")
@@ -16,6 +17,9 @@ GROWING = (*AXES, "learning_rate")
 
 DERIVED = ("first_grids",)
 """Fields that follow from others: named only if no other differs."""
+
+BEFORE = {"lr_extend": 0}
+"""What folders did that do not name a field, where it is not the field's default."""
 
 NAMED = 3
 """Fields that a refusal names; it counts the others."""
@@ -30,7 +34,8 @@ Flat = dict[tuple[str, str], Any]
 def check_growth(held: Mapping[str, Any], wanted: Mapping[str, Any], folder: Path | str) -> None:
     """Raise RecordsError unless `wanted` is `held`, or `held` grown along axes or in report seeds.
 
-    What `held` does not name, because it was added to the code since, counts as at its default. The message
+    What `held` does not name, because it was added to the code since, counts as at its default, or as what
+    was done before: see BEFORE. The message
     names three fields that differ with both values, and says how to go on with the folder.
     """
     if said := said_of_version(folder, dict(held)):
@@ -60,7 +65,8 @@ def refused_fields(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[s
         values = before.get(key), now.get(key)
         if not has_grown(name, *values) and not (name in DERIVED and refused):
             label = label_of(key, wanted)
-            refused[label if refused.get(label, values) == values else f"{name} of {owner}"] = values
+            apart = f"{name} of {owner}" if owner else name
+            refused[label if refused.get(label, values) == values else apart] = values
     return refused
 
 
@@ -69,6 +75,8 @@ def label_of(key: tuple[str, str], wanted: Mapping[str, Any]) -> str:
     name, owner = key
     if name == "lengths":
         return name if len(wanted["lengths"]) == 1 else f"lengths.{owner}"
+    if name == "seeds_until":
+        return "seeds"
     part, _, component = owner.partition(" ")
     option = REGISTRIES[part].options(component).get(name) if owner else None
     return f"content of {name}" if option is not None and option.content is not None else name
@@ -134,6 +142,8 @@ def has_grown(name: str, before: Any, now: Any) -> bool:
     """Whether a value is as it was, or has grown where it may."""
     if before == now:
         return True
+    if name == "seeds_until":  # a rule may be added, and ask for more
+        return now is not None and (before is None or parse_until(now).goes_beyond(parse_until(before)))
     if before is None or now is None:
         return False
     if name == "seeds":
@@ -146,10 +156,10 @@ def has_grown(name: str, before: Any, now: Any) -> bool:
 
 
 def with_defaults(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """`held` with the fields of Space and the options that only `wanted` names, at their defaults."""
+    """`held` with the fields of Space and the options that only `wanted` names: see `check_growth`."""
     defaults = Space(name="defaults", summary="").definition()
     own = {field.name for field in dataclasses.fields(Space)}
-    filled = {name: defaults[name] for name in wanted.keys() - held.keys() if name in own}
+    filled = {name: BEFORE.get(name, defaults[name]) for name in wanted.keys() - held.keys() if name in own}
     options = {
         component: _default_options(component, wanted["options"].get(component, {})) | named
         for component, named in held["options"].items()

@@ -11,11 +11,15 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from harness.condition import Condition, Pack, Result, Trial
+import pandas as pd
+
+from harness.condition import Condition, Outcome, Pack, Result, Trial
+from harness.planning.batches import Batches
 from harness.planning.cohort import Cohort, Objectives
 from harness.planning.cost import Cost, Workload
 from harness.planning.fits import has_text
 from harness.planning.space import Space
+from harness.planning.target import target
 
 ASKS_PER_RANKING = 1 / 8
 """Packs that are handed out between two rankings of the waiting cohorts, as a share of these."""
@@ -24,27 +28,37 @@ ASKS_PER_RANKING = 1 / 8
 class Plan:
     """All cohorts of a space, and the packs that they wait for."""
 
-    def __init__(self, space: Space, recorded: Objectives) -> None:
-        """`recorded` are the objectives of the trials that are already done, by trial_id."""
+    def __init__(self, space: Space, recorded: Objectives, stable: Iterable[str] = ()) -> None:
+        """`recorded` are the objectives of the trials that are already done, by trial_id.
+
+        `stable` are the trial_ids of those that ended stable.
+        """
         self.space = space
         self._objectives = dict(recorded)
-        groups: dict[object, list[Condition]] = {}
+        self._stable = set(stable)
+        groups: dict[object, dict[object, list[Condition]]] = {}  # of a task and length, siblings together
         for condition in space.conditions():
-            groups.setdefault(condition.siblings_key(), []).append(condition)
-        cohorts = [Cohort(space, each) for each in groups.values()]
-        self.cohorts = sorted(cohorts, key=lambda cohort: -cohort.conditions[0].length)  # longest first
+            group = groups.setdefault((condition.task, condition.length), {})
+            group.setdefault(condition.siblings_key(), []).append(condition)
+        self._batches = [Batches(space, list(group.values())) for group in groups.values()]
+        self._batches_of = {cohort: each for each in self._batches for cohort in each.cohorts}
+        self.cohorts = sorted(self._batches_of, key=lambda cohort: -cohort.conditions[0].length)
         self._cost = Cost()
         self._begun: set[Workload] = set()
         self._waiting: dict[Cohort, deque[Pack]] = {}
         self._ranked: deque[Cohort] = deque()  # those whose packs are next, until they are ranked again
         self._running: dict[str, Cohort] = {}  # by pack_id
-        for cohort in self.cohorts:
+        self.total = sum(c.total for c in self.cohorts)  # trials, done or not, if no range grows more
+        self._grown: Counter[Workload] = Counter()
+        for cohort in list(self.cohorts):
             self._queue_next(cohort)
+        self._grown.clear()
 
     @property
-    def total(self) -> int:
-        """Trials of the whole plan, done or not."""
-        return len(self.space.conditions()) * self.space.trials_per_condition
+    def may_grow(self) -> bool:
+        """Whether the total may grow: whether a range of learning rates may, or seeds may be added."""
+        seeds = any(batches.may_grow for batches in self._batches)
+        return seeds or any(cohort.may_grow for cohort in self.cohorts)
 
     @property
     def done(self) -> int:
@@ -52,12 +66,17 @@ class Plan:
         return self.total - self.left().total()
 
     def left(self) -> Counter[Workload]:
-        """Trials that are not recorded, by task, model and length."""
+        """Trials that are not recorded, by task, model and length, if no range grows more."""
         left: Counter[Workload] = Counter()
         for cohort in self.cohorts:
-            total = len(cohort.conditions) * self.space.trials_per_condition
-            left[cohort.workload] += total - cohort.recorded(self._objectives)
+            left[cohort.workload] += cohort.total - cohort.recorded(self._objectives)
         return left
+
+    def grown(self) -> dict[Workload, int]:
+        """By how many trials the total has grown, by task, model and length, since this was last asked."""
+        grown = {workload: trials for workload, trials in self._grown.items() if trials}
+        self._grown.clear()
+        return grown
 
     @property
     def finished(self) -> bool:
@@ -105,7 +124,10 @@ class Plan:
     def tell(self, pack: Pack, results: Iterable[Result]) -> None:
         """This pack is trained and recorded."""
         for result in results:
-            self._objectives[result.trial.trial_id] = result.summary["objective"]
+            found = target(self.space.tune_for, result.outcome, result.summary)
+            self._objectives[result.trial.trial_id] = found
+            if result.outcome == Outcome.STABLE:
+                self._stable.add(result.trial.trial_id)
             self._cost.learn(result)
         self._returned(pack)
 
@@ -128,12 +150,34 @@ class Plan:
             self._queue_next(cohort)
 
     def _queue_next(self, cohort: Cohort) -> None:
+        """Queue the packs of the round that a cohort goes on to, or those of more seeds."""
+        before = cohort.total
         cohort.advance(self._objectives)
+        self.total += cohort.total - before
+        self._grown[cohort.workload] += cohort.total - before
         trials = cohort.missing(self._objectives)
         for begin in range(0, len(trials), self.space.pack_size):
             chunk = tuple(trials[begin : begin + self.space.pack_size])
             self._waiting.setdefault(cohort, deque()).append(make_pack(self.space, chunk))
             cohort.packs_out += 1
+        batches = self._batches_of[cohort]
+        added = batches.grow(self._stable)
+        for new in added:
+            self._batches_of[new] = batches
+            self.cohorts.append(new)
+            self.total += new.total
+            self._grown[new.workload] += new.total
+        for new in added:
+            self._queue_next(new)
+
+
+def plan_of(space: Space, ends: pd.DataFrame) -> Plan:
+    """The plan of a space of which so much is recorded: see `harness.results.reader.ends`."""
+    objectives = {
+        str(row["trial_id"]): target(space.tune_for, str(row["outcome"]), {str(k): v for k, v in row.items()})
+        for row in ends.to_dict("records")
+    }
+    return Plan(space, objectives, ends.loc[ends["outcome"] == Outcome.STABLE, "trial_id"])
 
 
 def make_pack(space: Space, trials: tuple[Trial, ...]) -> Pack:

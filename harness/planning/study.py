@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from optuna.storages.journal import BaseJournalBackend
 
 from harness.condition import Condition
 from harness.identity import stream_seed
-from harness.planning.rates import rounded
+from harness.planning.rates import decade_beyond, decades, per_decade, rounded
 from harness.results.folder import Folder
 from harness.results.schema import JOURNAL
 
@@ -35,31 +35,79 @@ def proposal_seed(condition: Condition, seed: int, number: int) -> int:
 class Study:
     """The search for the learning rate of one condition and report seed, on a log scale.
 
-    The first round is a log grid over the whole range, ends included. Later rounds are proposed by TPE, its
-    generator seeded by the condition, the report seed and the number of the round: see `proposal_seed`. So
-    the proposals are a function of what was told, and a study rebuilt from recorded objectives goes on as the
-    first one would have. Proposals are rounded to six digits, so that they do not hang on the last bit of a
-    machine's arithmetic.
+    The first round is a log grid over the whole range, ends included. Where the best rate lies at an end, the
+    range grows there by a decade, and does so again, up to `extend` decades on each side. Then come rounds
+    that TPE proposes, its generator seeded by the condition, the report seed and the number of the round: see
+    `proposal_seed`. So all rates are a function of what was told, and a study rebuilt from recorded
+    objectives goes on as the first one would have. Rates are rounded to six digits, so that they do not hang
+    on the last bit of a machine's arithmetic.
     """
 
-    def __init__(self, condition: Condition, seed: int, grid: list[float], later_rounds: list[int]) -> None:
-        """`grid` is the first round, over the whole range; `later_rounds` are the sizes of the others."""
+    def __init__(
+        self,
+        condition: Condition,
+        seed: int,
+        grid: Sequence[float],
+        proposed: Sequence[int] = (),
+        extend: int = 0,
+    ) -> None:
+        """`grid` is the first round, over the whole range; `proposed` are the sizes of the rounds of TPE.
+
+        `extend` is by how many decades the range may grow on each side.
+        """
         self.condition = condition
         self.seed = seed
-        self._grid = grid
-        self._later_rounds = later_rounds
+        self._grid = list(grid)
+        self._proposed = list(proposed)
+        self._extend = extend
+        self._asked = 0  # rounds of TPE that were asked for
         self._told: dict[float, float] = {}
 
-    def ask(self, number: int) -> list[float]:
-        """The learning rates of round `number`, from 0; each round is asked for once, in order."""
-        if number == 0:
+    @property
+    def to_come(self) -> list[int]:
+        """Learning rates of each round after the one that was asked for last, if the range grows no more."""
+        return self._proposed[self._asked :]
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether rates may be added to those of the round that is out and of `to_come`."""
+        if not self._told:
+            return self._extend > 0
+        return not self._asked and bool(self.growth())
+
+    def ask(self) -> list[float]:
+        """The learning rates of the next round; none when there is no more. Each is told before the next."""
+        if not self._told:
             return self._grid
-        size = self._later_rounds[number - 1]
-        low, high = self._grid[0], self._grid[-1]
+        if not self._asked and (rates := self.growth()):
+            return rates
+        return self._propose() if self.to_come else []
+
+    def growth(self) -> list[float]:
+        """The rates of a decade below the range, above it, or both: where the best of what was told lies.
+
+        Below, if the chosen rate is the lowest tried: a slower one may do as well. Above, if the rate with
+        the lowest objective is the highest tried. Where none gained anything the lowest is chosen, so the
+        range grows downwards: what gains nothing has mostly diverged, which a lower rate mends.
+        """
+        tried = sorted(self._told)
+        low, high, number = tried[0], tried[-1], per_decade(self._grid)
+        below = self.best == low and round(decades(low, self._grid[0])) < self._extend
+        above = self.fastest == high and round(decades(self._grid[-1], high)) < self._extend
+        return [
+            *(decade_beyond(low, number, up=False) if below else ()),
+            *(decade_beyond(high, number, up=True) if above else ()),
+        ]
+
+    def _propose(self) -> list[float]:
+        """The next round of TPE, within the range tried so far."""
+        size = self._proposed[self._asked]
+        self._asked += 1
+        low, high = min(self._told), max(self._told)
         study = optuna.create_study()
         study.add_trials(self.trials())
         study.sampler = optuna.samplers.TPESampler(
-            seed=proposal_seed(self.condition, self.seed, number) % 2**32,
+            seed=proposal_seed(self.condition, self.seed, self._asked) % 2**32,
             n_startup_trials=len(self._grid),
             constant_liar=True,
         )
@@ -83,6 +131,11 @@ class Study:
         gain = ENOUGH * (1 - min(self._told.values()))
         return min(rate for rate, value in self._told.items() if 1 - value >= gain)
 
+    @property
+    def fastest(self) -> float:
+        """The learning rate with the lowest objective; of several the lowest."""
+        return min(sorted(self._told), key=lambda rate: self._told[rate])
+
     def table(self) -> dict[float, float]:
         """Objective by learning rate, in the order told."""
         return dict(self._told)
@@ -100,7 +153,7 @@ class Study:
         ]
 
     def _distribution(self) -> optuna.distributions.FloatDistribution:
-        return optuna.distributions.FloatDistribution(self._grid[0], self._grid[-1], log=True)
+        return optuna.distributions.FloatDistribution(min(self._told), max(self._told), log=True)
 
 
 def by_condition(studies: Iterable[Study]) -> dict[Condition, list[optuna.trial.FrozenTrial]]:

@@ -2,7 +2,8 @@
 
 The task is from Arora et al. 2023, Zoology (arXiv 2312.04927). As in the paper, pairs come first, every key
 is asked for once, and the answer is due at the step that asks. Unlike there, queries come at uniformly random
-steps, not by a power law.
+steps, not by a power law and not at every other step only; the values of a sequence may be equal; and the
+steps between queries hold a token of their own, not random tokens.
 """
 
 import math

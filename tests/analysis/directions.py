@@ -89,12 +89,10 @@ BETTER: dict[str, dict[str, str]] = {
     "Stability map": SHARES | {"n": COUNT, "diverged": LESS},
     "Stable range": {
         **dict.fromkeys(("rates", "lowest", "highest", "seeds"), COUNT),
-        **{
-            f"{m}_{name}{end}": MORE
-            for m in ("stable", "solved")
-            for name in ("up_to", "decades")
-            for end in ("", "_low", "_high")
-        },
+        **{f"{m}_up_to{end}": MORE for m in ("stable", "solved") for end in ("", "_low", "_high")},
+        **{f"{m}_decades": MORE for m in ("stable", "solved")},
+        **limits("stable_decades"),
+        **limits("solved_decades"),
         **{f"{m}_nowhere": LESS for m in ("stable", "solved")},
     },
     "Steps to solve": {

@@ -82,27 +82,23 @@ def test_runs_at_other_rates_or_of_other_seeds_are_no_pairs(tmp_path):
 def test_what_is_shown_at_equal_rates_only_is_said(tmp_path):
     """At their own rates all report trials are stable. Of four tests with 9 seeds, 4 x 2 / 2^9 is shown."""
     found = equal_rates.table(tuned(tmp_path, lstm_keeps_at_a_tenth, seeds=9, **TWO))
-    said = equal_rates.findings(found)
-    assert any(s.startswith("lstm against rnn, P(stable | solved): +0.00 [") for s in said)
-    assert all(s.endswith("it shows at equal rates only.") for s in said)
+    (said,) = equal_rates.findings(found)
+    assert said.startswith("lstm against rnn. At equal rates: P(stable) +0.33 [")
+    assert "; P(stable | solved) +1.00 [" in said and "; ratio of drop rates 0 [" in said
+    assert said.endswith("At own rates: no difference shown.")
     assert len(equal_rates.render(found).get_axes()) == 3
 
 
 def test_a_difference_at_own_rates_that_equal_rates_do_not_show_may_be_the_rates():
-    shown = {"level": "adam", "other": "rmsprop", "stable_difference": 0.2, "stable_low": 0.1}
-    shown |= {"stable_high": 0.3, "stable_p_holm": 0.01}
-    absent = shown | {"stable_difference": 0.01, "stable_p_holm": 0.8}
-    reverse = shown | {"stable_difference": -0.2}
-    endings = [
-        equal_rates.compared(equal, shown, "stable")[1].rpartition(": ")[2]
-        for equal in (absent, shown, reverse)
-    ]
-    assert endings == [
-        "not shown at equal rates, it may be the rate's.",
-        "it stands at equal rates.",
-        "at equal rates it is the other way round.",
-    ]
-    assert equal_rates.compared(absent, absent, "stable") == (0.0, "")
+    row = {"level": "adam", "other": "rmsprop"}
+    for measure in ("solved", "stable", "kept", "drops"):
+        row |= {f"{measure}_{end}": 0.2 for end in ("difference", "low", "high", "p_holm")}
+    shown = row | {"stable_p_holm": 0.01}
+    assert equal_rates.compared(row, shown) == (
+        "adam against rmsprop. At equal rates: no difference shown, so that it may be the rates'. "
+        "At own rates: P(stable) +0.20 [+0.20, +0.20]."
+    )
+    assert equal_rates.compared(row, row) == ""
 
 
 def up_to(condition, rate, seed):
@@ -153,9 +149,7 @@ def test_fixed_rates_have_a_map_and_a_range_too(tmp_path):
     ]  # fmt: skip
     found = stable_range.table(results)
     assert found.frame["stable_up_to"].tolist() == [0.1, 0.01]
-    assert stable_range.findings(found) == [
-        "rnn, sgd: largest stable rate 0.1 [0.1, 0.1] at T = 5 and 0.01 [0.01, 0.01] at T = 9."
-    ]
+    assert stable_range.findings(found) == ["rnn, sgd: largest stable rate 0.1 at T = 5 and 0.01 at T = 9."]
     upper, lower = stable_range.render(found).get_axes()
     assert upper.get_yscale() == "log" and lower.get_xlabel() == "length T"
     assert contrasts_at_equal_rates(results).empty, "the verdict compares them at equal rates"
@@ -195,6 +189,9 @@ def test_a_rate_is_judged_by_the_other_tunings():
     assert judged(objective, value, 2)[0, 1] == judged(objective, value, 2)[1, 0] == 0
     assert np.isnan(judged(objective, value, 2)[0, 0])
     assert mean_over_tunings([judged(objective, value, 1)]) == (0.5, 0.0, 1.0), "one rate: half of the time"
+    agreeing = np.where(np.eye(4), np.nan, 0.5)
+    low, high = mean_over_tunings([agreeing], run=0.01)[1:]
+    assert (low, high) == pytest.approx((0.5 - 3.182 * 0.01, 0.5 + 3.182 * 0.01), rel=1e-3)
 
 
 def test_the_order_of_the_models_holds_from_some_number_of_rates_on(tmp_path):

@@ -70,8 +70,9 @@ def folder(tmp_path):
     report = [(make_trial(s, max_norm=m), o) for m, outcomes in ends.items() for s, o in enumerate(outcomes)]
     rates = {1.0: (0.01, 0.1, 1.0), math.inf: (0.1, 1.0)}
     tune = [
-        (make_trial(FIRST_TUNING_SEED, max_norm=max_norm, learning_rate=rate), Outcome.STABLE)
+        (make_trial(FIRST_TUNING_SEED + seed, max_norm=max_norm, learning_rate=rate), Outcome.STABLE)
         for max_norm, tried in rates.items()
+        for seed in range(len(ends[max_norm]))
         for rate in tried
     ]
     failed = [make_trial(seed, max_norm=math.inf) for seed in (2, 3)]
@@ -217,13 +218,47 @@ def test_the_rates_of_a_condition_are_those_that_its_seeds_chose(tmp_path):
     """Seeds 0 to 2 chose 1, .01 and .1 of a grid from .01 to 1: two of three are at an edge."""
     space = Space(name="own", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), seeds=3)
     report = [(make_trial(s, learning_rate=r), Outcome.STABLE) for s, r in enumerate((1.0, 0.01, 0.1))]
-    tune = [(make_trial(FIRST_TUNING_SEED, learning_rate=r), Outcome.STABLE) for r in (0.01, 0.1, 1.0)]
+    tune = [
+        (make_trial(FIRST_TUNING_SEED + seed, learning_rate=rate), Outcome.STABLE)
+        for seed in range(3)
+        for rate in (0.01, 0.1, 1.0)
+    ]
     results = load(make_folder(tmp_path / "own", space, report + tune, []))
     table = stability.table(results)
     (row,) = table.frame.to_dict("records")
     assert (row["learning_rate"], row["learning_rate_low"], row["learning_rate_high"]) == (0.1, 0.01, 1.0)
     assert row["at_edge"]
     assert stability.readable(table)["learning rate"].tolist() == ["0.1 (0.01 to 1)*"]
+
+
+def test_a_rate_is_at_the_edge_of_what_its_own_tuning_tried(tmp_path):
+    """The range of seed 1 grew downwards. It chose inside, and so did the others."""
+    space = Space(name="own", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), seeds=3)
+    tried = {0: (0.01, 0.1, 1.0), 1: (1e-4, 1e-3, 0.01, 0.1, 1.0), 2: (0.01, 0.1, 1.0)}
+    tune = [
+        (make_trial(FIRST_TUNING_SEED + seed, learning_rate=rate), Outcome.STABLE)
+        for seed, rates in tried.items()
+        for rate in rates
+    ]
+    for chosen, edge in (((0.1, 0.01, 0.1), False), ((0.01, 0.01, 1.0), True), ((0.1, 1e-4, 0.1), False)):
+        report = [(make_trial(s, learning_rate=r), Outcome.STABLE) for s, r in enumerate(chosen)]
+        results = load(make_folder(tmp_path / f"own{chosen}", space, report + tune, []))
+        (row,) = conditions_table(results).frame.to_dict("records")
+        assert row["at_edge"] == edge
+
+
+@pytest.mark.parametrize(("highest", "asked"), [(3, 4), (4, 8), (7, 8), (8, 10), (9, 10)])
+def test_where_a_rule_adds_seeds_those_of_a_batch_that_has_begun_are_asked_for(highest, asked, tmp_path):
+    space = Space(
+        name="sharp", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,),
+        max_norms=(1.0, math.inf), seeds="until:width=.3,batch=4,max=10", learning_rate=(0.1,),
+    )  # fmt: skip
+    report = [(dataclasses.replace(make_trial(s), condition=space.conditions()[0]), Outcome.STABLE)
+              for s in range(highest + 1)]  # fmt: skip
+    failed = [dataclasses.replace(make_trial(0), condition=space.conditions()[1])]
+    results = load(make_folder(tmp_path / "sharp", space, report, failed))
+    assert results.conditions["planned"].tolist() == [asked, asked]
+    assert conditions_table(results).frame["missing"].tolist() == [asked - highest - 1, asked]
 
 
 def test_a_folder_that_tuned_once_for_all_seeds_is_marked(tmp_path):

@@ -61,11 +61,13 @@ def test_the_files_for_a_lab_and_for_aws_share_what_is_not_about_the_provider():
     assert {name: lab[name] for name in common} == {name: aws[name] for name in common}
 
 
-def test_a_run_on_gpus_finds_one():
-    """Without one, it is refused (harness/executors/cluster.py)."""
-    (workers,) = contents("cluster-kubernetes.yaml")["spec"]["rayClusterSpec"]["workerGroupSpecs"]
-    assert workers["minReplicas"] > 0
-    assert contents("cluster-aws.yaml")["available_node_types"]["gpu"]["min_workers"] > 0
+def test_no_gpu_is_paid_for_while_nothing_runs_and_a_run_waits_for_one():
+    job = contents("cluster-kubernetes.yaml")["spec"]
+    (workers,) = job["rayClusterSpec"]["workerGroupSpecs"]
+    assert workers["replicas"] == workers["minReplicas"] == 0
+    assert contents("cluster-aws.yaml")["available_node_types"]["gpu"]["min_workers"] == 0
+    for command in (job["entrypoint"], (ROOT / "cluster-aws.yaml").read_text()):
+        assert "--device cuda --wait-for-nodes 20" in command
 
 
 @pytest.mark.parametrize(("name", "lines"), [(FILES[0], 3), (FILES[1], 5), (FILES[2], 5)])

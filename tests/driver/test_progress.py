@@ -73,6 +73,16 @@ def test_pieces_that_do_not_fit_are_left_out_whole(width, line):
     assert fitting("a: ", ["bb", "cccc", "d"], width) == line
 
 
+def test_trials_that_a_range_grows_by_are_counted_and_timed():
+    shown, _ = progress(OUTCOMES, 200)
+    before = shown.line()
+    assert before.startswith("1655 of 10080 trials")
+    shown.grew({Workload.of(make_trial().condition): 8425})
+    assert shown.line().startswith("1655 of 18505 trials")
+    assert "about 8 min 55 s left" in before
+    assert "about 17 min 50 s left" in shown.line()
+
+
 def load(**changes):
     fields = dict(nodes=3, gpus=8, places=8, training=8, waiting=0, starting=0)
     return Load(**fields | changes)
@@ -82,6 +92,7 @@ def load(**changes):
     ("known", "said"),
     [
         (load(waiting=12), "3 nodes, 8 GPUs, 8 of 8 places train, 12 packs wait for a place"),
+        (load(nodes=0, training=0, places=1, starting=2), "no node is up that can train a pack"),
         (load(gpus=0, training=6), "3 nodes, 6 of 8 places train, 2 places wait for a pack"),
         (
             load(gpus=0, training=6, waiting=1, starting=2),

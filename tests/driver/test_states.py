@@ -180,6 +180,8 @@ def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path, whole):
 
 @pytest.mark.parametrize("minutes", [-1, float("nan")])
 def test_minutes_that_are_none_are_refused(minutes, tmp_path):
+    with pytest.raises(UserError, match=r"wait_for_nodes=5 is for a cluster; give address=auto"):
+        run(tmp_path, wait_for_nodes=5)
     with pytest.raises(UserError, match=r"save_every=.* expected a number of minutes >= 0"):
         run(tmp_path, save_every=minutes)
 

@@ -119,7 +119,7 @@ def test_nodes_that_join_count_when_it_looks_again(monkeypatch):
     assert capacity() == 1, "it does not look every time"
     over = threading.Event()
     monkeypatch.setattr(cluster, "LOOK_AGAIN", 0.01)
-    looking = threading.Thread(target=capacity.keep_looking, args=(over,), daemon=True)
+    looking = threading.Thread(target=capacity.keep_looking, args=(over, 0, pytest.fail), daemon=True)
     looking.start()
     deadline = time.monotonic() + 5
     while capacity() != 3:
@@ -127,6 +127,19 @@ def test_nodes_that_join_count_when_it_looks_again(monkeypatch):
     over.set()
     looking.join(5)
     assert not looking.is_alive()
+
+
+def test_a_node_is_waited_for_so_long_and_one_that_went_is_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(cluster, "LOOK_AGAIN", 0.01)
+    late, over, nodes = [], threading.Event(), []
+    Capacity(GPU, lambda: nodes).keep_looking(over, 0.05, late.append)
+    assert str(late[0]) == "no node with 1 CPU and 0.5 GPU has come in 0.000833 min"
+    nodes.append(node(CPU=1.0, GPU=1.0))
+    capacity = Capacity(GPU, lambda: nodes)
+    nodes.clear()
+    threading.Timer(0.2, over.set).start()
+    capacity.keep_looking(over, 0.05, late.append)
+    assert (len(late), capacity.nodes) == (1, 0)
 
 
 LIBRARY = sysconfig.get_path("stdlib")

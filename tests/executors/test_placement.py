@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from harness.errors import UserError
+from harness.errors import ExecutorError, UserError
 from tests.executors.naps import Nap, Naps
 from tests.helpers import tiny_arguments
 
@@ -82,6 +82,28 @@ def test_a_worker_that_sees_no_gpu_says_so(ray_tune, cluster):
     ray_tune.run_ray(source, "cuda", "eager", 1, cluster.address)
     assert "no worker could be started" in source.failures[0].reason
     assert "torch sees no GPU on node" in source.failures[0].reason
+
+
+def test_a_node_that_is_not_up_yet_is_waited_for_if_the_run_says_so(ray_tune, cluster, monkeypatch):
+    monkeypatch.setattr(ray_tune, "PackTrainable", blind(ray_tune))
+    monkeypatch.setattr("harness.executors.cluster.LOOK_AGAIN", 0.5)
+    source = Naps([Nap(n) for n in range(6)])
+    with pytest.raises(UserError, match=r"no node of the cluster at .* has the 1 CPU and 1 GPU"):
+        ray_tune.run_ray(source, "cuda", "eager", None, cluster.address)
+    with pytest.raises(ExecutorError, match=r"no node with 1 CPU and 1 GPU has come in 0\.05 min"):
+        ray_tune.run_ray(source, "cuda", "eager", None, cluster.address, wait_for_nodes=0.05)
+
+    class Joins(Loads):
+        def works(self, load):
+            super().works(load)
+            if len(self.loads) == 1:
+                cluster.add_node(num_cpus=2, num_gpus=2)
+
+    source = Joins([Nap(n) for n in range(6)])
+    ray_tune.run_ray(source, "cuda", "eager", None, cluster.address, wait_for_nodes=2)
+    assert source.loads[0].nodes == 0
+    assert len(source.rested) == 6
+    assert len(source.nodes()) == 1
 
 
 def test_more_workers_are_asked_for_than_fit_and_in_the_tail_none_is_kept_without_work(

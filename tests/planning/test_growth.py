@@ -42,6 +42,19 @@ def test_a_field_that_a_folder_does_not_name_has_its_default(tmp_path):
         check_growth(held, definition(checkpoints=True), tmp_path)
 
 
+def test_a_folder_from_before_ranges_grew_goes_on_without_growth(tmp_path):
+    held = without(definition(), "lr_extend")
+    check_growth(held, definition(lr_extend=0), tmp_path)
+    with pytest.raises(RecordsError, match="lr_extend: 0 here, 2 asked for"):
+        check_growth(held, definition(), tmp_path)
+
+
+def test_by_how_much_a_range_may_grow_is_fixed(tmp_path):
+    """Else seeds would be reported twice, at the rate of before and at that of now."""
+    with pytest.raises(RecordsError, match="lr_extend: 1 here, 2 asked for"):
+        check_growth(definition(lr_extend=1), definition(), tmp_path)
+
+
 def test_a_part_that_a_folder_does_not_name_has_its_default_and_may_grow(tmp_path):
     held = without(without(definition(), "clip_rules"), "options", "clip_rule norm")
     check_growth(held, definition(), tmp_path)

@@ -17,6 +17,7 @@ def space(**changes) -> Space:
         lengths=(5, 6),
         max_norms=(1.0, math.inf),
         lr_trials=7,
+        lr_extend=0,
         tuning_seeds=2,
         seeds=3,
         pack_size=8,
@@ -39,7 +40,9 @@ def fake_results(pack: Pack, seconds=lambda trial: 1.0) -> list[Result]:
     ]
 
 
-def run_plan(plan: Plan, workers: int = 1, stop_after: int | None = None, seed: int = 0) -> dict[str, Pack]:
+def run_plan(
+    plan: Plan, workers: int = 1, stop_after: int | None = None, seed: int = 0, results_of=fake_results
+) -> dict[str, Pack]:
     """Train with several packs out at a time, returned in random order; the packs by trial_id."""
     order, out, trained = random.Random(seed), [], {}
     told = 0
@@ -47,7 +50,7 @@ def run_plan(plan: Plan, workers: int = 1, stop_after: int | None = None, seed: 
         while len(out) < workers and (pack := plan.ask()) is not None:
             out.append(pack)
         pack = out.pop(order.randrange(len(out)))
-        results = fake_results(pack)
+        results = results_of(pack)
         plan.tell(pack, results)
         told += 1
         for result in results:

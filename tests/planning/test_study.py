@@ -19,19 +19,19 @@ def bowl(rate: float) -> float:
 
 
 def run_study(
-    condition=None, objective=bowl, until: int = len(ROUNDS), seed: int = 0
+    condition=None, objective=bowl, seed: int = 0, later=LATER, extend: int = 0, grid=GRID
 ) -> tuple[Study, list[list[float]]]:
-    study = Study(condition or make_condition(), seed, GRID, LATER)
+    """A study that was asked until it had no more, and its rounds."""
+    study = Study(condition or make_condition(), seed, grid, later, extend)
     asked = []
-    for number in range(until):
-        asked.append(study.ask(number))
-        study.tell({rate: objective(rate) for rate in asked[-1]})
+    while rates := study.ask():
+        asked.append(rates)
+        study.tell({rate: objective(rate) for rate in rates})
     return study, asked
 
 
 def test_the_first_round_is_the_grid():
-    _, asked = run_study(until=1)
-    assert asked[0] == GRID
+    assert run_study()[1][0] == GRID
 
 
 def test_later_rounds_are_proposed_within_the_range_and_rounds_have_their_sizes():
@@ -50,9 +50,7 @@ def test_proposals_are_a_function_of_condition_seed_and_objectives():
 
 def test_proposals_gather_where_the_objective_is_low():
     """Uniform proposals would be a median of one decade away from the best rate."""
-    study = Study(make_condition(), 0, GRID, [3] * 8)
-    for number in range(9):
-        study.tell({rate: bowl(rate) for rate in study.ask(number)})
+    study, _ = run_study(later=[3] * 8)
     proposed = list(study.table())[5:]
     assert np.median([abs(math.log10(rate / 3e-3)) for rate in proposed]) < 0.6
 
@@ -78,7 +76,85 @@ def test_the_slowest_rate_that_gains_enough_is_best(objectives, best):
 def test_an_objective_that_is_not_finite_is_refused(value):
     study = Study(make_condition(), 0, GRID, LATER)
     with pytest.raises(ValueError, match="must be finite"):
-        study.tell(dict.fromkeys(study.ask(0), value))
+        study.tell(dict.fromkeys(study.ask(), value))
+
+
+def falling(rate: float) -> float:
+    """Lower at every higher rate, and at least .85 of the best gain nowhere but at the two highest."""
+    return 0.9 - 0.05 * math.log10(rate / 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("objective", "extend", "grown"),
+    [
+        (bowl, 2, []),  # the best lies inside
+        (falling, 2, [[1.0], [10.0]]),  # the lowest objective is at the top, to the end
+        (falling, 1, [[1.0]]),
+        (falling, 0, []),
+        (lambda rate: 1 - falling(rate), 2, [[1e-6], [1e-7]]),  # at the bottom, to the end
+        (lambda rate: 0.5, 2, [[1e-6], [1e-7]]),  # all alike: the lowest is chosen, and is the fastest
+        (lambda rate: 1.0, 2, [[1e-6], [1e-7]]),  # all diverged
+        (lambda rate: 0.9 if 5e-5 < rate < 5e-2 else 0.5 - rate / 100, 2, [[1e-6, 1.0], [1e-7, 10.0]]),
+        (lambda rate: min(1.0, abs(math.log10(rate)) / 3), 2, [[1.0], [10.0]]),  # found, and looked past
+        (lambda rate: 1.0 if rate > 3e-6 else 0.5 if rate > 3e-7 else 0.9, 2, [[1e-6], [1e-7]]),
+    ],
+)
+def test_a_range_grows_by_decades_where_its_best_lies_at_an_end(objective, extend, grown):
+    study, asked = run_study(objective=objective, later=[], extend=extend)
+    assert asked == [GRID, *grown]
+    assert not study.may_grow
+    assert study.ask() == []
+
+
+@pytest.mark.parametrize(
+    ("grid", "below"),
+    [
+        ([1e-4, 10**-3.5, 1e-3, 10**-2.5, 1e-2, 10**-1.5, 1e-1], [3.16228e-05, 1e-05]),
+        ([1e-4, 1e-3, 1e-2, 1e-1], [1e-05]),
+        ([1e-2, 2e-2, 4e-2], [4.64159e-3, 2.15443e-3, 1e-3]),
+        ([1e-2, 2e-2], [3.16228e-3, 1e-3]),  # three fit into a decade, which is more than the grid has
+    ],
+)
+def test_a_range_grows_in_the_steps_of_its_grid(grid, below):
+    _, asked = run_study(objective=lambda rate: 1.0, later=[], extend=1, grid=grid)
+    assert asked == [grid, below]
+
+
+def test_a_range_does_not_grow_beyond_float32():
+    _, asked = run_study(objective=lambda rate: 1.0, later=[], extend=99, grid=[1e-36, 1e-35])
+    assert asked[1:] == [[1e-37]]
+
+
+def test_tpe_proposes_within_the_range_that_has_grown():
+    study, asked = run_study(objective=falling, extend=2, later=[30])
+    assert [len(rates) for rates in asked] == [5, 1, 1, 30]
+    assert max(asked[3]) > 1e-1
+    assert all(1e-5 <= rate <= 10 for rate in asked[3])
+    (distribution,) = {trial.distributions["learning_rate"] for trial in study.trials()}
+    assert (distribution.low, distribution.high, distribution.log) == (1e-5, 10.0, True)
+
+
+def test_a_study_without_growth_has_the_proposals_that_it_always_had():
+    assert run_study(extend=2)[1] == run_study(extend=0)[1]
+
+
+def test_a_study_rebuilt_from_any_of_its_rounds_goes_on_alike():
+    whole = run_study(objective=falling, extend=2)[1]
+    for known in range(len(whole)):
+        again = Study(make_condition(), 0, GRID, LATER, 2)
+        for rates in whole[:known]:
+            assert again.ask() == rates
+            again.tell({rate: falling(rate) for rate in rates})
+        assert again.ask() == whole[known]
+
+
+def test_rounds_to_come_are_counted_until_there_are_none():
+    study = Study(make_condition(), 0, GRID, LATER, 2)
+    counted = []
+    while rates := study.ask():
+        counted.append((study.to_come, study.may_grow))
+        study.tell({rate: falling(rate) for rate in rates})
+    assert counted == [([3, 2], True)] * 3 + [([2], False), ([], False)]
 
 
 def test_the_export_opens_as_one_optuna_study_per_condition(tmp_path):
@@ -93,6 +169,19 @@ def test_the_export_opens_as_one_optuna_study_per_condition(tmp_path):
     loaded = optuna.load_study(study_name=names[0], storage=storage)
     told = [(trial.user_attrs["seed"], trial.params["learning_rate"], trial.value) for trial in loaded.trials]
     assert told == [(s, *row) for s in (0, 1) for row in run_study(seed=s)[0].table().items()]
+
+
+def test_the_export_has_each_seed_with_the_range_that_it_tried(tmp_path):
+    export([run_study(seed=s, objective=f, extend=2)[0] for s, f in enumerate((bowl, falling))], tmp_path)
+    path = str(tmp_path / "optuna.journal")
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
+    (name,) = optuna.get_all_study_names(storage)
+    ranges = {
+        (trial.user_attrs["seed"], trial.distributions["learning_rate"].low, d.high)
+        for trial in optuna.load_study(study_name=name, storage=storage).trials
+        for d in trial.distributions.values()
+    }
+    assert ranges == {(0, 1e-5, 1e-1), (1, 1e-5, 10.0)}
 
 
 @pytest.mark.parametrize(
