@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.contrasts import MEASURES, SHARES, SHOWN_AT, contrasts
+from analysis.contrasts import MEASURES, SHARES, contrasts
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
 from analysis.load import Results
 from analysis.rates import said_of_rates
 from analysis.sections.base import Section
-from analysis.shown import any_shown, decidable, is_shown
+from analysis.shown import SHOWN_AT, any_shown, decidable, is_shown
 from analysis.standings import standings
 from analysis.table import Table
 from analysis.words import between, difference, interval, signed_interval, text, two_digits
