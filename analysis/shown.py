@@ -4,7 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.contrasts import MEASURES, SHOWN_AT
+from analysis.contrasts import MEASURES
+
+SHOWN_AT = 0.05
+"""Adjusted p below which a difference counts as shown."""
 
 ORDER = ("solved", "stable", "kept", "drops")
 """Measures as sentences go through them."""

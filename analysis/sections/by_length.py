@@ -5,13 +5,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.conditions import recorded_conditions
-from analysis.contrasts import SHARES, SHOWN_AT, difference, factors_of, match, matched_runs
+from analysis.contrasts import SHARES, difference, factors_of, match, matched_runs
 from analysis.figures import nothing
 from analysis.load import Results
 from analysis.paired import holm
 from analysis.sections import effects
 from analysis.sections.base import Section
-from analysis.shown import is_shown, told_measures
+from analysis.shown import SHOWN_AT, is_shown, told_measures
 from analysis.table import Table, varies
 from analysis.words import between, decimals, text, two_digits
 

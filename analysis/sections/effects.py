@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.contrasts import MEASURES, SHARES, SHOWN_AT, contrasts
+from analysis.contrasts import MEASURES, SHARES, contrasts
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
 from analysis.load import Results
 from analysis.rates import said_of_rates
 from analysis.sections.base import Section
-from analysis.shown import any_shown, decidable, is_shown
+from analysis.shown import SHOWN_AT, any_shown, decidable, is_shown
 from analysis.standings import standings
 from analysis.table import Table
 from analysis.words import between, difference, interval, signed_interval, text, two_digits
@@ -125,6 +125,8 @@ def sentence(row: dict[Any, Any], said: Callable[[dict[Any, Any], str], bool]) -
 def worded(row: dict[Any, Any], measure: str) -> str:
     """The difference of one measure with its interval, and adjusted p if it is shown."""
     p = f", p = {two_digits(row[f'{measure}_p_holm'])}" if is_shown(row, measure) else ""
+    if measure == "drops" and np.isinf(row["drops_ratio"]):
+        return f"drops with {text(row['level'])} only{p}"
     if measure == "drops":
         ratio, low, high = (rounded(row[f"drops_{end}"]) for end in ("ratio", "low", "high"))
         return f"drops {between(ratio, low, high, 'g')} times as often{p}"

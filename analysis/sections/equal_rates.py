@@ -8,20 +8,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.contrasts import MEASURES, SHARES, SHOWN_AT, contrasts, contrasts_at_equal_rates
+from analysis.contrasts import MEASURES, SHARES, contrasts, contrasts_at_equal_rates
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
 from analysis.load import Results
 from analysis.sections.base import Section
+from analysis.sections.effects import WORDS as SHARES_IN_WORDS
+from analysis.shown import is_shown
 from analysis.table import Table
 from analysis.words import between, difference, signed_interval, text, two_digits
 
-WORDS = {
-    "solved": "P(solved)",
-    "stable": "P(stable)",
-    "kept": "P(stable | solved)",
-    "drops": "ratio of drop rates",
-}
+WORDS = SHARES_IN_WORDS | {"drops": "ratio of drop rates"}
 
 NOTHING = "no difference shown"
 
@@ -72,11 +69,6 @@ def compared(equal: dict[Any, Any], own: dict[Any, Any]) -> str:
     names = f"{text(own['level'])} against {text(own['other'])}"
     alone = "" if at_equal else ", so that it may be the rates'"
     return f"{names}. At equal rates: {at_equal or NOTHING}{alone}. At own rates: {at_own or NOTHING}."
-
-
-def is_shown(row: dict[Any, Any], measure: str) -> bool:
-    """Whether a difference of this measure is shown."""
-    return bool(row[f"{measure}_p_holm"] < SHOWN_AT)
 
 
 def magnitude(row: dict[Any, Any]) -> float:

@@ -40,9 +40,6 @@ def summarise(
         out.print(
             f"{failed_trials} trials failed; the same command tries them again. Errors: {folder}/failures"
         )
-    if not with_table:
-        count = len(results.conditions)
-        out.print(f"a row for each of {count} conditions: the same command with --table")
     work = float(results.trials["seconds"].sum())
     out.print(f"{len(results.trials)} trials recorded, {duration(work)} of training in all")
     made = Folder.of(folder).folders()
@@ -50,6 +47,9 @@ def summarise(
     out.print(f"tables:  {folder}/ {tables} (Parquet; pandas.read_parquet reads a folder)")
     if space.tuned:
         out.print(f"studies: {folder}/optuna.journal (optuna-dashboard opens it)")
+    if not with_table:
+        count = len(results.conditions)
+        out.print(f"rows:    the same command with --table prints one for each of {count} conditions")
     print_report(results, folder, out)
 
 

@@ -123,22 +123,37 @@ class WithEvents(Results):
         return self.events[self.events["trial_id"].isin(list(trials))]
 
 
-NAMES = ("arm", "rate", "moment", "outcome", "factor", "level", "other", "what", "rates")
+NAMES = (
+    "factor",
+    "level",
+    "other",
+    "model",
+    "task",
+    "length",
+    "arm",
+    "rate",
+    "moment",
+    "outcome",
+    "measure",
+    "what",
+)
+"""Columns that say what a row is about, besides its keys."""
 
 
 def numbers(results: Results) -> dict[str, pd.DataFrame]:
     """Every number of every section, and of the standings, by what its row is about."""
-    found = {}
     tables = {section.title: section.table(results) for section in SECTIONS}
     frames = {title: (table.frame, table.keys) for title, table in tables.items()}
-    frames["Standings"] = (standings(results), ["model"])
+    frames["Standings"] = (standings(results), [])
+    found = {}
     for title, (frame, keys) in frames.items():
-        own = [*keys, *(n for n in NAMES if n in frame and (n != "rates" or title == "Tuning budget"))]
-        if title == "Tuning budget":
-            own = ["model", *own]
+        names = [*NAMES, "rates"] if title == "Tuning budget" else NAMES
+        own = list(dict.fromkeys([*(name for name in names if name in frame), *keys]))
         rows = frame.set_index([frame[name].astype(str) for name in own]) if own else frame
-        values = rows.select_dtypes(["number", "bool"]).drop(columns=own, errors="ignore").astype("float64")
-        found[title] = values
+        assert rows.index.is_unique, title
+        found[title] = (
+            rows.select_dtypes(["number", "bool"]).drop(columns=own, errors="ignore").astype("float64")
+        )
     return found
 
 
@@ -167,7 +182,10 @@ def improved(before: pd.DataFrame, after: pd.DataFrame, title: str, signs: dict[
 def sides(index: pd.Index, run: pd.Series, arm: str) -> dict[Any, int]:
     """Of each contrast: 1 if the run is of its level, -1 if of the other, 0 if of neither."""
     levels = {"clipping": arm, "model": run["model"], "optimizer": run["optimizer"]}
-    return {row: (row[1] == levels[row[0]]) - (row[2] == levels[row[0]]) for row in index}
+    return {
+        (factor, level, other): (level == levels[factor]) - (other == levels[factor])
+        for factor, level, other in index
+    }
 
 
 def assert_nothing_improves(results, trial, number, step, before):

@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 
 from analysis.arms import NO_CLIPPING
-from analysis.contrasts import SHOWN_AT
 from analysis.names import arms_in_words, at, is_own, listed, spoken, the
 from analysis.sections.base import Sentence
 from analysis.sections.by_length import SECTION as BY_LENGTH
 from analysis.sections.effects import SECTION as EFFECTS
 from analysis.sections.verdict.evidence import Evidence
-from analysis.shown import ORDER, decidable, is_shown, told_measures
+from analysis.shown import ORDER, SHOWN_AT, decidable, is_shown, told_measures
 from analysis.words import text
 
 FACTORS = 3
