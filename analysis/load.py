@@ -1,6 +1,7 @@
 """Results folders as DataFrames, and where their numbers come from."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,8 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
     failures = _joined([reader.read(path, "failures") for path in paths]).drop_duplicates("trial_id")
     if not failures.empty:  # a failed trial may since have been trained in another pack
         failures = failures[~failures["trial_id"].isin(joined["trial_id"])]
-    planned = _joined(conditions).sort_values("planned", kind="stable", ascending=False)
+    asked = [_with_added_seeds(f, d, joined) for f, d in zip(conditions, definitions, strict=True)]
+    planned = _joined(asked).sort_values("planned", kind="stable", ascending=False)
     return Results(
         folders=paths,
         conditions=planned.drop_duplicates("condition_id").sort_index(ignore_index=True),
@@ -200,6 +202,25 @@ def _conditions(folder: str, definition: dict[str, Any]) -> pd.DataFrame:
     )
     planned["grid"] = pd.Series(grids, index=frame.index, dtype=object)
     return planned
+
+
+def _with_added_seeds(
+    conditions: pd.DataFrame, definition: dict[str, Any], trials: pd.DataFrame
+) -> pd.DataFrame:
+    """The conditions with the seeds asked for so far, where a rule adds them in batches.
+
+    All conditions of a task and length have the same seeds; those of a batch that has begun are asked for.
+    """
+    rule = re.search(r"max=(\d+)", definition.get("seeds_until", ""))
+    if rule is None:
+        return conditions
+    first = definition["seeds"]
+    reported = trials[(trials["phase"] == "report") & (trials["space"] == definition["name"])]
+    begun = (reported.groupby(["task", "length"])["seed"].max() // first + 1) * first
+    at = zip(conditions["task"], conditions["length"], strict=True)
+    seeds = pd.Series([min(int(rule[1]), begun.get(key, first)) for key in at], index=conditions.index)
+    tuning = conditions["planned_tuning"] * seeds // first
+    return conditions.assign(planned=seeds, planned_tuning=tuning)
 
 
 def _options(definitions: Sequence[dict[str, Any]]) -> dict[str, dict[str, list[Any]]]:

@@ -4,15 +4,21 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.contrasts import MEASURES
+from analysis.contrasts import MEASURES, SHOWN_AT
 
-SHOWN_AT = 0.05
-"""Adjusted p below which a difference counts as shown."""
+ORDER = ("solved", "stable", "kept", "drops")
+"""Measures as sentences go through them."""
 
 
 def is_shown(row: dict[Any, Any], measure: str) -> bool:
     """Whether a difference of this measure is shown."""
     return bool(row[f"{measure}_p_holm"] < SHOWN_AT)
+
+
+def told_measures(rows: pd.DataFrame) -> list[str]:
+    """The measures that sentences about a factor go through: P(stable) only where its parts show nothing."""
+    parts = (rows[["solved_p_holm", "kept_p_holm"]] < SHOWN_AT).any(axis=None)
+    return [measure for measure in ORDER if measure != "stable" or not parts]
 
 
 def any_shown(rows: pd.DataFrame) -> "pd.Series[bool]":

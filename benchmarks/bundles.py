@@ -57,7 +57,7 @@ def resume(folder: Path) -> None:
     with patch.object(compaction, "PACKS", NEVER):
         writer = writer_of(folder)
         writer.repair()
-        reader.objectives(folder)
+        reader.ends(folder)
         writer.close()
 
 

@@ -59,6 +59,7 @@ def space_of(trials: int) -> Space:
         max_norms=(0.1, 0.5, 1.0, 5.0, float("inf")),
         lr_trials=RATES,
         lr_batch=RATES,
+        lr_extend=0,
         seeds=SEEDS,
         pack_size=32,
         max_steps=1_000,

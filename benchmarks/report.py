@@ -110,7 +110,8 @@ def trials_of(condition: Condition, space: Space) -> list[list[Trial]]:
         for seed in range(space.tuning_seeds)
     ]
     report = [
-        Trial(condition=condition, learning_rate=0.01, seed=seed, **budget) for seed in range(space.seeds)
+        Trial(condition=condition, learning_rate=0.01, seed=seed, **budget)
+        for seed in range(space.first_seeds)
     ]
     size = space.pack_size
     return [part[i : i + size] for part in (tune, report) for i in range(0, len(part), size)]
@@ -157,7 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=SPACE.seeds)
+    parser.add_argument("--seeds", type=int, default=SPACE.first_seeds)
     parser.add_argument("--steps", type=int, default=1_000)
     arguments = parser.parse_args()
     space = SPACE.override({"seeds": arguments.seeds})

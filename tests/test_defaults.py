@@ -75,6 +75,7 @@ SPACE_DEFAULTS = {
     "lr_batch": 7,
     "lr_extend": 2,
     "tuning_seeds": 1,
+    "tune_for": "fast",
     "seeds": 8,
     "max_steps": 1_000,
     "observe": 800,

@@ -5,13 +5,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.conditions import recorded_conditions
-from analysis.contrasts import MEASURES, SHARES, difference, factors_of, match, matched_runs
+from analysis.contrasts import SHARES, SHOWN_AT, difference, factors_of, match, matched_runs
 from analysis.figures import nothing
 from analysis.load import Results
 from analysis.paired import holm
 from analysis.sections import effects
 from analysis.sections.base import Section
-from analysis.shown import SHOWN_AT, is_shown
+from analysis.shown import is_shown, told_measures
 from analysis.table import Table, varies
 from analysis.words import between, decimals, text, two_digits
 
@@ -31,7 +31,7 @@ def table(results: Results) -> Table:
 
     - pairs, clusters: of the runs that match, as in `analysis.contrasts`.
     - value, low, high: the difference of shares or the ratio of drop rates at this length, with 95 % limits.
-    - p: exact. p_holm: adjusted for all rows of the factor. NaN where nothing can be compared.
+    - p: exact. p_holm: adjusted for all rows of the factor that so many clusters can decide; NaN elsewhere.
 
     What is shown over all lengths opens the test by length, so that both together are wrong no more often
     than the adjusted p says.
@@ -43,16 +43,16 @@ def table(results: Results) -> Table:
         for row in followed(results, str(factor), group)
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    by_factor = frame.groupby("factor")["p"].transform(lambda values: holm(values.tolist()))
+    testable = frame["p"].where(2.0 ** (1 - frame["clusters"]) < SHOWN_AT)
+    by_factor = testable.groupby(frame["factor"]).transform(lambda values: holm(values.tolist()))
     return Table(frame=frame.assign(p_holm=by_factor.astype("float64")))
 
 
 def followed(results: Results, factor: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of one factor: of what is shown, at each length."""
     lengths = recorded_conditions(results).frame["length"].nunique()
-    shown = [
-        (row, m) for row in effects.by_size(rows).to_dict("records") for m in MEASURES if is_shown(row, m)
-    ]
+    told, ordered = told_measures(rows), effects.by_size(rows).to_dict("records")
+    shown = [(row, m) for row in ordered for m in told if is_shown(row, m)]
     if lengths < 2 or not shown:
         return []
     runs, others = matched_runs(results), [name for name in factors_of(results) if name != factor]
@@ -106,8 +106,9 @@ SECTION = Section(
     readable=readable,
     note=(
         "Only what is shown over all lengths is looked at length by length, of each axis the "
-        f"{FOLLOWED} largest differences. Adjusted p: for all rows of the axis (Holm); below {SHOWN_AT:g} a "
-        "difference is called shown at this length. Few seeds at one length seldom show anything."
+        f"{FOLLOWED} largest differences. Adjusted p: for all rows of the axis (Holm), - where its seeds are "
+        f"too few; below {SHOWN_AT:g} a difference is called shown at this length. Few seeds at one length "
+        "seldom show anything."
     ),
     if_empty="No difference is shown over several lengths, so that none is looked at length by length.",
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from analysis.arms import arms
 from analysis.conditions import recorded_conditions
@@ -95,7 +96,8 @@ def render(found: Table) -> Figure:
         axis.set_yscale("log")
         axis.set_ylim(low, high)
         axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter("{x:g}")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.minorticks_off()
         axis.set_xticks([])
         axis.set_xlim(-0.5 - spread(1), len(drawn) - 0.5 + spread(1))
     figure.axes[0].set_ylabel("T50: length half of the seeds solve")
@@ -104,10 +106,17 @@ def render(found: Table) -> Figure:
 
 
 def draw_length(axis: Axes, number: int, row: dict[Any, Any], low: float, high: float) -> None:
-    """One T50 with its interval; an arrow at the edge where it lies outside of the lengths tried."""
+    """One T50 with its interval; an arrow at the edge where it lies outside of the lengths tried.
+
+    Where the data only bracket it, a thick line takes the place of the mark.
+    """
     ends = np.clip([row["solved_T50_low"], row["solved_T50_high"]], low, high)
     axis.plot([number, number], ends, color=color(number), linewidth=1.2)
     at, shape, size = row["solved_T50"], marker(number), 5
+    if row["solved_separated"] and row["solved_all"] > 0 and row["solved_none"] < np.inf:
+        bracket = [row["solved_all"], row["solved_none"]]
+        axis.plot([number, number], bracket, color=color(number), linewidth=5, alpha=0.5)
+        return
     if at > row["longest"]:
         at, shape, size = high / 1.12, r"$\uparrow$", 8
     elif at < row["shortest"]:
@@ -167,8 +176,8 @@ SECTION = Section(
         "T50 and T90: the lengths at which half, and 90 %, of the seeds succeed, by isotonic regression on "
         "log length, with 95 % intervals by the profile likelihood of a logistic curve. Beyond, below: "
         "outside of the lengths that were tried (arrows at the edge). Not determined: the limits hold every "
-        "length. Where all succeed up to a length and "
-        "none beyond, the data give no more than these two: from - to. All / none: the longest length up to "
+        "length. Where all succeed up to a length and none beyond, the data give no more than these two: "
+        "from - to (a thick line). All / none: the longest length up to "
         "which every seed succeeded, and the shortest from which none did."
     ),
     if_empty="No condition has report trials at several lengths.",

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.contrasts import MEASURES, SHARES, contrasts
+from analysis.contrasts import MEASURES, SHARES, SHOWN_AT, contrasts
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
 from analysis.load import Results
 from analysis.rates import said_of_rates
 from analysis.sections.base import Section
-from analysis.shown import SHOWN_AT, any_shown, decidable, is_shown
+from analysis.shown import any_shown, decidable, is_shown
 from analysis.standings import standings
 from analysis.table import Table
 from analysis.words import between, difference, interval, signed_interval, text, two_digits
@@ -58,11 +58,17 @@ def ranking(found: Effects) -> list[str]:
     if not rows:
         return []
     shares = [
-        f"{text(row['model'])} solved {row['p_solved']:.0%} and stayed stable in {row['p_stable']:.0%} of "
-        "its runs"
+        f"{text(row['model'])} solved {percent(row, 'p_solved')} of its runs and kept "
+        f"{percent(row, 'p_stable')} stable"
         for row in rows
     ]
     return [f"On average over {rows[0]['conditions']} conditions of each model: {'; '.join(shares)}."]
+
+
+def percent(row: dict[Any, Any], name: str) -> str:
+    """A share in percent with its limits: 75 % [60, 86]."""
+    value, low, high = (f"{100 * row[f'{name}{end}']:.0f}" for end in ("", "_low", "_high"))
+    return f"{value} % [{low}, {high}]"
 
 
 def changes(contrasted: pd.DataFrame) -> list[str]:

@@ -26,9 +26,13 @@ HELD = (Outcome.STABLE, Outcome.RECOVERED)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Responses(Table):
-    """A row per condition, and in `curves` the mean loss at every rate, for `render`."""
+    """A row per condition, and in `curves` the mean loss at every rate, for `render`.
+
+    `tuned_for` says what rates were chosen by, in the words of a definition.
+    """
 
     curves: pd.DataFrame
+    tuned_for: tuple[str, ...]
 
 
 def table(results: Results) -> Responses:
@@ -66,6 +70,7 @@ def table(results: Results) -> Responses:
         keys=keys,
         clip_keys=clip_keys(results),
         curves=pd.DataFrame(curves, columns=[*keys, "rate", "loss"]),
+        tuned_for=tuple(sorted({d.get("tune_for", "fast") for d in results.definitions})),
     )
 
 
@@ -159,16 +164,32 @@ def render(found: Responses) -> Figure:
     return figure
 
 
+CHOSEN_BY = {
+    "fast": "the loss over all of training (tune_for=fast)",
+    "loss": "the last loss (tune_for=loss)",
+    "stable": "stability first, then the loss over all of training (tune_for=stable)",
+}
+
+
+def findings(found: Responses) -> list[str]:
+    """What the rates of the report trials were chosen by."""
+    if found.frame.empty:
+        return []
+    chosen = " or ".join(CHOSEN_BY.get(name, text(name)) for name in found.tuned_for)
+    return [f"Learning rates were chosen by {chosen}."]
+
+
 SECTION = Section(
     title="Learning-rate response",
     question="How much does the choice of the learning rate matter, and up to which rate is training stable?",
     table=table,
     render=render,
     readable=readable,
+    findings=findings,
     note=(
         "From the first log grid of learning rates, tuning seeds only. Lines: means over ways of clipping; "
-        "bands: from the lowest of them to the highest. Best of the grid: lowest last loss; a tuning chooses "
-        "by the loss over all of training. Sensitivity (Wortsman et al. 2023): mean loss over the grid, "
+        "bands: from the lowest of them to the highest. Best of the grid: lowest last loss. "
+        "Sensitivity (Wortsman et al. 2023): mean loss over the grid, "
         "capped at the initial loss, minus the best; compare it only where the grids are the same, not "
         "between optimizers. Largest stable rate: no tuning seed diverged or ended above its initial loss up "
         "to there. Solved from, to: the widest range of rates at which every tuning seed solved the task and "

@@ -19,7 +19,7 @@ from harness.errors import FailedTrials, RecordsError
 from harness.executors.base import HANG_AFTER, SAVE_EVERY, Failure, Load, Outcome, Source, one_thread
 from harness.executors.serial import run_serial
 from harness.planning.growth import check_growth
-from harness.planning.plan import Plan
+from harness.planning.plan import Plan, plan_of
 from harness.planning.space import Space
 from harness.probes import measure_columns, probe_columns
 from harness.results import reader
@@ -94,7 +94,7 @@ def run_space(
 def carry_out(job: Job, audience: Audience, argv: Sequence[str] | None) -> Path | str:
     """Train what a checked job lacks; see `run_space`."""
     with closing(open_records(job, argv)) as recorder:
-        plan = Plan(job.space, reader.objectives(job.folder))
+        plan = plan_of(job.space, reader.ends(job.folder))
         driver = Driver(plan, recorder, audience, job)
         start = Start(
             space=job.space,

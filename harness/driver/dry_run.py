@@ -15,7 +15,7 @@ from harness.driver.preflight import Job, check_job
 from harness.driver.rates import Rates, measured_rates
 from harness.executors.base import one_thread
 from harness.planning.cost import Workload
-from harness.planning.plan import Plan
+from harness.planning.plan import plan_of
 from harness.planning.space import Space
 from harness.results import reader
 
@@ -23,8 +23,8 @@ from harness.results import reader
 class Remaining(NamedTuple):
     """Trials that are not recorded, by task, model and length, and those of the whole plan, recorded or not.
 
-    Ranges of learning rates may grow: `total` is what is known of now, `at_most` if every range grows to its
-    end.
+    Ranges of learning rates may grow, and seeds may be added: `total` is what is known of now, `at_most` if
+    all of them grow to their ends.
     """
 
     left: Counter[Workload]
@@ -61,7 +61,7 @@ def print_dry_run(
     out.print(drawn)
     grows = found["trials_at_most"] > found["trials"]
     least = "at least " if grows else ""
-    growth = f" ({found['trials_at_most']} if every range grows to its end)" if grows else ""
+    growth = f" ({found['trials_at_most']} if ranges and seeds grow to their ends)" if grows else ""
     out.print(
         f"{space.name} ({space.scale}) on {found['device']} ({found['engine']}): "
         f"{found['conditions']} conditions, "
@@ -70,7 +70,7 @@ def print_dry_run(
     out.print(
         f"about {found['core_minutes']:.3g} core-minutes if every trial runs for max_steps, "
         f"{space.max_steps} steps; at most {found['core_minutes_at_most']:.3g} if every one goes on for "
-        f"observe, {space.observe} more{', before any range grows' if grows else ''}. Nothing was started."
+        f"observe, {space.observe} more{', before anything grows' if grows else ''}. Nothing was started."
     )
     out.print(f"This rests on {found['rests_on']}")
 
@@ -107,10 +107,9 @@ def left_of(job: Job) -> Remaining:
     space = job.space
     conditions = space.conditions()
     optimizers = Counter(condition.optimizer for condition in conditions)
-    growth = sum(number * space.most_growth(optimizer) for optimizer, number in optimizers.items())
-    at_most = len(conditions) * space.trials_per_condition + growth
+    at_most = sum(number * space.most_trials(optimizer) for optimizer, number in optimizers.items())
     if reader.committed_files(job.folder, "trials"):
-        plan = Plan(space, reader.objectives(job.folder))
+        plan = plan_of(space, reader.ends(job.folder))
         return Remaining(plan.left(), plan.total, at_most if plan.may_grow else plan.total)
     left: Counter[Workload] = Counter()
     for condition in conditions:

@@ -94,7 +94,7 @@ def replicas_of(space: Space, condition: Condition) -> int:
     rates = len(space.learning_rate) if isinstance(space.learning_rate, tuple) else 1
     siblings = len(thresholds(space, condition.clip_rule)) * rates
     runs = len(space.first_grid(condition.optimizer)) * space.tuning_seeds if space.tuned else 1
-    return min(space.pack_size, siblings * space.seeds * runs)
+    return min(space.pack_size, siblings * space.first_seeds * runs)
 
 
 def seconds_of(space: Space, condition: Condition, rates: Rates) -> float:

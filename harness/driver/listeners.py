@@ -23,7 +23,7 @@ class Start:
 
     `folder` holds the results. `recorded` is the number of trials in it. `left` is the number of trials still
     to be trained, by task, model and length. `may_grow` says whether there may be more: where a range of
-    learning rates grows. `notes` has a line for each thing worth knowing, such as models
+    learning rates grows, or seeds are added. `notes` has a line for each thing worth knowing, such as models
     that run eagerly, and what models named by import path were found to have. `repaired` has a line for each
     kind of thing in the folder that was no sound part of it, and was set aside or made again.
     """
@@ -57,7 +57,7 @@ class Listener(Protocol):
         """What came of a pack is recorded: a result for each of its trials, or the fault of all."""
 
     def grew(self, more: Mapping[Workload, int]) -> None:
-        """Trials that were not known before are to be trained: a range of learning rates grew."""
+        """Trials that were not known before are to be trained: a range of rates grew, or seeds were added."""
 
     def divided(self, pack: Pack, failure: Failure) -> None:
         """A pack met a fault, such as too little memory; its trials are tried again, in two packs of half."""

@@ -85,7 +85,7 @@ def sizes(condition: Condition | None) -> str:
 def pack_bytes(space: Space, condition: Condition, task: Task, counts: Counts) -> float:
     """Bytes that the largest pack of a condition takes in its worker."""
     replicas = replicas_of(space, condition)
-    seeds = min(replicas, space.seeds * (space.tuning_seeds if space.tuned else 1))
+    seeds = min(replicas, space.first_seeds * (space.tuning_seeds if space.tuned else 1))
     at_once = max(replicas, CHECKED_BATCHES)
     passes = at_once * max(
         2 * counts.forward_numbers,

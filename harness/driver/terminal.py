@@ -13,6 +13,13 @@ from harness.errors import plain
 from harness.executors.base import Failure, Load
 from harness.pipes import silence
 from harness.planning.cost import Workload
+from harness.planning.space import Space
+
+
+def growing(space: Space) -> str:
+    """What may add trials to those that are known, in words."""
+    seeds = [] if isinstance(space.seeds, int) else ["seeds are added"]
+    return " or ".join([*(["a range grows"] if space.tuned and space.lr_extend else []), *seeds])
 
 
 class LastingConsole(Console):
@@ -75,7 +82,7 @@ class Terminal(Listener):
             self._err.print(line)
         trials = f"{start.total} trials"
         if start.may_grow:
-            trials = f"at least {trials} (more where a range grows)"
+            trials = f"at least {trials} (more where {growing(start.space)})"
         self._err.print(
             f"{start.space.name}: {len(start.space.conditions())} conditions, {trials}, "
             f"{start.recorded} already done; results in {start.folder}"

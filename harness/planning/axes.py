@@ -8,6 +8,7 @@ from typing import Any
 from harness.optimizers import optimizers
 from harness.planning.fields import Lengths
 from harness.planning.rates import grid_size, log_grid, per_decade
+from harness.planning.until import Until
 from harness.planning.variants import folder_of
 from harness.probes import DEFAULT_PROBES
 
@@ -26,6 +27,7 @@ class Axes:
       and the learning rate is an axis.
     - `lr_extend` is by how many decades the range of a tuning may grow on each side, where the best rate lies
       at its end. Every tuning goes by its own results. 0 keeps every range as it is.
+    - `seeds` is a number, or a rule such as "until:width=0.2,max=64": see `harness.planning.until`.
     - `max_norms` are the thresholds of clip rule 'norm'. Another rule is one arm beside them, or several if
       its own options are axes.
     - `options` holds what the parts add: by name, one value or a tuple of values (an axis). An option reaches
@@ -45,7 +47,7 @@ class Axes:
     hidden_size: tuple[int, ...] | int = (32,)
     batch_size: tuple[int, ...] | int = (32,)
     learning_rate: Mapping[str, float] | tuple[float, ...] | None = None
-    seeds: int = 8  # report seeds per condition; each is one tuning, then one run at the rate that it chose
+    seeds: int | Until = 8  # report seeds per condition: each tunes, then runs at the rate that it chose
     lr_trials: int = 7  # learning rates that a tuning tries
     lr_batch: int = 7  # learning rates asked for at once: first a grid, then proposals
     lr_extend: int = 2  # decades by which the range of a tuning may grow on each side
@@ -53,6 +55,7 @@ class Axes:
     max_steps: int = 1_000  # a trial not solved by then is unsolved
     observe: int = 800  # steps that a solved trial is watched for
     eval_every: int = 100  # steps between held-out evaluations
+    tune_for: str = "fast"  # what a learning rate is chosen by: see `harness.planning.target`
     pack_size: int = 32  # trials trained as one program, at most
     probes: tuple[str, ...] = DEFAULT_PROBES
     checkpoints: bool = False  # whether the final weights of report trials are kept
@@ -78,9 +81,14 @@ class Axes:
         return not isinstance(self.learning_rate, tuple)
 
     @property
+    def first_seeds(self) -> int:
+        """Report seeds of every condition, before any are added."""
+        return self.seeds if isinstance(self.seeds, int) else self.seeds.batch
+
+    @property
     def trials_per_condition(self) -> int:
-        """Tuning and report trials of one condition, if no range grows."""
-        return self.seeds * (1 + (self.lr_trials * self.tuning_seeds if self.tuned else 0))
+        """Tuning and report trials of one condition, if no range grows and no seeds are added."""
+        return self.first_seeds * (1 + (self.lr_trials * self.tuning_seeds if self.tuned else 0))
 
     def range_of(self, optimizer: str) -> Range:
         """The range over which the learning rate of this optimizer is tuned."""
@@ -93,12 +101,13 @@ class Axes:
         low, high = self.range_of(optimizer)
         return log_grid(low, high, min(self.lr_trials, max(self.lr_batch, grid_size(low, high))))
 
-    def most_growth(self, optimizer: str) -> int:
-        """Trials by which the ranges of one condition with this optimizer may grow in all."""
+    def most_trials(self, optimizer: str) -> int:
+        """Trials of one condition with this optimizer, if its ranges and seeds grow to their ends."""
+        seeds = self.seeds if isinstance(self.seeds, int) else self.seeds.max
         if not self.tuned:
-            return 0
-        rates = 2 * self.lr_extend * per_decade(self.first_grid(optimizer))
-        return self.seeds * self.tuning_seeds * rates
+            return seeds
+        rates = self.lr_trials + 2 * self.lr_extend * per_decade(self.first_grid(optimizer))
+        return seeds * (1 + rates * self.tuning_seeds)
 
     def lengths_of(self, task: str) -> tuple[int, ...]:
         """The lengths at which this task is trained."""

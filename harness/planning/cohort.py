@@ -21,10 +21,11 @@ Objectives = Mapping[str, float]  # by trial_id
 class Cohort:
     """Siblings on their way through tuning and report, one round of trials at a time."""
 
-    def __init__(self, space: Space, conditions: Sequence[Condition]) -> None:
+    def __init__(self, space: Space, conditions: Sequence[Condition], seeds: range) -> None:
         self.space = space
         self.conditions = list(conditions)
-        self.studies = make_studies(space, self.conditions) if space.tuned else []
+        self.seeds = seeds  # the report seeds
+        self.studies = make_studies(space, self.conditions, seeds) if space.tuned else []
         self.workload = Workload.of(conditions[0])
         self.done = 0  # trials of the rounds that are behind
         self.packs_out = 0  # packs of the current round that are queued or being trained
@@ -84,7 +85,7 @@ class Cohort:
         """Trials of each round after the current one, if no range grows more, the report last."""
         rounds = zip_longest(*(study.to_come for study in self.studies), fillvalue=0)
         tuning = [sum(rates) * self.space.tuning_seeds for rates in rounds]
-        return [*tuning, len(self.conditions) * self.space.seeds]
+        return [*tuning, len(self.conditions) * len(self.seeds)]
 
     def report_trials(self) -> Round:
         """The trials whose numbers are reported: each seed at the rate that its own tuning chose."""
@@ -95,7 +96,7 @@ class Cohort:
             make_trial(space, condition, condition.learning_rate, seed)
             for condition in self.conditions
             if condition.learning_rate is not None
-            for seed in range(space.seeds)
+            for seed in self.seeds
         ]
 
 
@@ -124,16 +125,14 @@ def later_rounds(space: Space, optimizer: str) -> list[int]:
     return [min(space.lr_batch, left - done) for done in range(0, left, space.lr_batch)]
 
 
-def make_studies(space: Space, conditions: Sequence[Condition]) -> "list[Study]":
+def make_studies(space: Space, conditions: Sequence[Condition], seeds: range) -> "list[Study]":
     """A study per condition and report seed. Optuna is imported here: fixed learning rates do without it."""
     from harness.planning.study import Study
 
     optimizer = conditions[0].optimizer
     grid, rounds = space.first_grid(optimizer), later_rounds(space, optimizer)
     return [
-        Study(condition, seed, grid, rounds, space.lr_extend)
-        for condition in conditions
-        for seed in range(space.seeds)
+        Study(condition, seed, grid, rounds, space.lr_extend) for condition in conditions for seed in seeds
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from harness.planning.axes import Axes
 from harness.planning.parts import components, options_of
 from harness.planning.sources import source_hash
+from harness.planning.until import Until
 from harness.results.schema import SCHEMA_VERSION
 
 UNRECORDED = ("summary", "paper", "base")
@@ -17,6 +18,8 @@ UNRECORDED = ("summary", "paper", "base")
 def definition_of(space: Axes) -> dict[str, Any]:
     """Everything that defines the results, as JSON values; inf is the text 'inf'.
 
+    `seeds` is a number; the rule that adds to it, if there is one, stands in `seeds_until`.
+
     Lengths appear as {task: [lengths]}. Options appear as {component: {option: [values]}}, such as
     {"model lstm": {"layers": [1, 2]}}, defaults included, files as hashes. Classes named by import path
     appear with a hash of the sources that define them, so that results of an edited class are not mixed:
@@ -25,6 +28,9 @@ def definition_of(space: Axes) -> dict[str, Any]:
     values = {f.name: getattr(space, f.name) for f in dataclasses.fields(space) if f.name not in UNRECORDED}
     chosen = components(space)
     values["schema_version"] = SCHEMA_VERSION
+    values["seeds"] = space.first_seeds
+    if isinstance(space.seeds, Until):
+        values["seeds_until"] = str(space.seeds)
     values["lengths"] = {task: space.lengths_of(task) for task in space.tasks}
     values["options"] = {
         " ".join(component): {

@@ -9,6 +9,7 @@ from typing import Any
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, PARTS
 from harness.errors import UserError
+from harness.planning.until import EXAMPLE, PREFIX, Until, parse_until
 from harness.reading import closest, real_number, whole_number
 from harness.registry import FLAGS, check_float32, import_path
 
@@ -35,7 +36,7 @@ BUDGET = {
 }
 """Fields that hold one whole number, and the least it may be."""
 
-SETTABLE = (*AXES, "learning_rate", *BUDGET, "probes", "checkpoints")
+SETTABLE = (*AXES, "learning_rate", *BUDGET, "tune_for", "probes", "checkpoints")
 """Fields that a command line or a paper scale may replace."""
 
 SHOWN = 80
@@ -58,8 +59,11 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             raise UserError(f"--set {setting!r} is not of the form name=value or name=value,value")
         if name in values:
             raise UserError(f"{name} is set twice")
+        if name == "seeds" and text.strip().startswith(PREFIX):
+            values[name] = text.strip()
+            continue
         items = listed(name, text.strip())
-        single = name in BUDGET or name == "checkpoints"
+        single = name in BUDGET or name in ("checkpoints", "tune_for")
         values[name] = items[0] if single and len(items) == 1 else items
         if name == "learning_rate" and len(items) == 1 and ":" in items[0]:
             low, _, high = items[0].partition(":")
@@ -185,6 +189,18 @@ def checked_whole(name: str, value: Any, least: int) -> int:
     if name in ("seeds", "tuning_seeds") and number > FIRST_TUNING_SEED:
         raise UserError(f"{name}={number} is too many; at most {FIRST_TUNING_SEED}")
     return number
+
+
+def checked_seeds(value: Any) -> int | Until:
+    """A number of report seeds, or the rule that says when there are enough; UserError for anything else."""
+    if isinstance(value, Until):
+        value = str(value)
+    if isinstance(value, str) and value.startswith(PREFIX):
+        return parse_until(value)
+    try:
+        return checked_whole("seeds", value, BUDGET["seeds"])
+    except UserError as error:
+        raise UserError(f"{error}, or a rule such as seeds={EXAMPLE}") from None
 
 
 def check_names(name: str, value: Any) -> None:

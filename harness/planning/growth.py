@@ -9,6 +9,7 @@ from harness.errors import RecordsError
 from harness.planning.fields import AXES, SETTABLE
 from harness.planning.parts import REGISTRIES
 from harness.planning.space import Space
+from harness.planning.until import parse_until
 from harness.results.definition import said_of_version
 
 GROWING = (*AXES, "learning_rate")
@@ -64,7 +65,8 @@ def refused_fields(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[s
         values = before.get(key), now.get(key)
         if not has_grown(name, *values) and not (name in DERIVED and refused):
             label = label_of(key, wanted)
-            refused[label if refused.get(label, values) == values else f"{name} of {owner}"] = values
+            apart = f"{name} of {owner}" if owner else name
+            refused[label if refused.get(label, values) == values else apart] = values
     return refused
 
 
@@ -73,6 +75,8 @@ def label_of(key: tuple[str, str], wanted: Mapping[str, Any]) -> str:
     name, owner = key
     if name == "lengths":
         return name if len(wanted["lengths"]) == 1 else f"lengths.{owner}"
+    if name == "seeds_until":
+        return "seeds"
     part, _, component = owner.partition(" ")
     option = REGISTRIES[part].options(component).get(name) if owner else None
     return f"content of {name}" if option is not None and option.content is not None else name
@@ -138,6 +142,8 @@ def has_grown(name: str, before: Any, now: Any) -> bool:
     """Whether a value is as it was, or has grown where it may."""
     if before == now:
         return True
+    if name == "seeds_until":  # a rule may be added, and ask for more
+        return now is not None and (before is None or parse_until(now).goes_beyond(parse_until(before)))
     if before is None or now is None:
         return False
     if name == "seeds":

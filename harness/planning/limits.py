@@ -45,7 +45,7 @@ def check_counts(space: Axes) -> None:
 def largest(space: Axes) -> str:
     """The field that multiplies the trials most, and its value or the number of its values."""
     counts = {f"{name} has {len(values):,} values": len(values) for name, values in axes_of(space).items()}
-    counts[f"seeds={space.seeds}"] = space.seeds
+    counts[f"seeds={space.seeds}"] = space.first_seeds
     if space.tuned:
         counts[f"lr_trials={space.lr_trials}"] = space.lr_trials
         counts[f"tuning_seeds={space.tuning_seeds}"] = space.tuning_seeds

@@ -11,11 +11,15 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from harness.condition import Condition, Pack, Result, Trial
+import pandas as pd
+
+from harness.condition import Condition, Outcome, Pack, Result, Trial
+from harness.planning.batches import Batches
 from harness.planning.cohort import Cohort, Objectives
 from harness.planning.cost import Cost, Workload
 from harness.planning.fits import has_text
 from harness.planning.space import Space
+from harness.planning.target import target
 
 ASKS_PER_RANKING = 1 / 8
 """Packs that are handed out between two rankings of the waiting cohorts, as a share of these."""
@@ -24,15 +28,21 @@ ASKS_PER_RANKING = 1 / 8
 class Plan:
     """All cohorts of a space, and the packs that they wait for."""
 
-    def __init__(self, space: Space, recorded: Objectives) -> None:
-        """`recorded` are the objectives of the trials that are already done, by trial_id."""
+    def __init__(self, space: Space, recorded: Objectives, stable: Iterable[str] = ()) -> None:
+        """`recorded` are the objectives of the trials that are already done, by trial_id.
+
+        `stable` are the trial_ids of those that ended stable.
+        """
         self.space = space
         self._objectives = dict(recorded)
-        groups: dict[object, list[Condition]] = {}
+        self._stable = set(stable)
+        groups: dict[object, dict[object, list[Condition]]] = {}  # of a task and length, siblings together
         for condition in space.conditions():
-            groups.setdefault(condition.siblings_key(), []).append(condition)
-        cohorts = [Cohort(space, each) for each in groups.values()]
-        self.cohorts = sorted(cohorts, key=lambda cohort: -cohort.conditions[0].length)  # longest first
+            group = groups.setdefault((condition.task, condition.length), {})
+            group.setdefault(condition.siblings_key(), []).append(condition)
+        self._batches = [Batches(space, list(group.values())) for group in groups.values()]
+        self._batches_of = {cohort: each for each in self._batches for cohort in each.cohorts}
+        self.cohorts = sorted(self._batches_of, key=lambda cohort: -cohort.conditions[0].length)
         self._cost = Cost()
         self._begun: set[Workload] = set()
         self._waiting: dict[Cohort, deque[Pack]] = {}
@@ -40,14 +50,15 @@ class Plan:
         self._running: dict[str, Cohort] = {}  # by pack_id
         self.total = sum(c.total for c in self.cohorts)  # trials, done or not, if no range grows more
         self._grown: Counter[Workload] = Counter()
-        for cohort in self.cohorts:
+        for cohort in list(self.cohorts):
             self._queue_next(cohort)
         self._grown.clear()
 
     @property
     def may_grow(self) -> bool:
-        """Whether the total may grow: whether some learning rates may lie at an end of their range."""
-        return any(cohort.may_grow for cohort in self.cohorts)
+        """Whether the total may grow: whether a range of learning rates may, or seeds may be added."""
+        seeds = any(batches.may_grow for batches in self._batches)
+        return seeds or any(cohort.may_grow for cohort in self.cohorts)
 
     @property
     def done(self) -> int:
@@ -113,7 +124,10 @@ class Plan:
     def tell(self, pack: Pack, results: Iterable[Result]) -> None:
         """This pack is trained and recorded."""
         for result in results:
-            self._objectives[result.trial.trial_id] = result.summary["objective"]
+            found = target(self.space.tune_for, result.outcome, result.summary)
+            self._objectives[result.trial.trial_id] = found
+            if result.outcome == Outcome.STABLE:
+                self._stable.add(result.trial.trial_id)
             self._cost.learn(result)
         self._returned(pack)
 
@@ -136,6 +150,7 @@ class Plan:
             self._queue_next(cohort)
 
     def _queue_next(self, cohort: Cohort) -> None:
+        """Queue the packs of the round that a cohort goes on to, or those of more seeds."""
         before = cohort.total
         cohort.advance(self._objectives)
         self.total += cohort.total - before
@@ -145,6 +160,24 @@ class Plan:
             chunk = tuple(trials[begin : begin + self.space.pack_size])
             self._waiting.setdefault(cohort, deque()).append(make_pack(self.space, chunk))
             cohort.packs_out += 1
+        batches = self._batches_of[cohort]
+        added = batches.grow(self._stable)
+        for new in added:
+            self._batches_of[new] = batches
+            self.cohorts.append(new)
+            self.total += new.total
+            self._grown[new.workload] += new.total
+        for new in added:
+            self._queue_next(new)
+
+
+def plan_of(space: Space, ends: pd.DataFrame) -> Plan:
+    """The plan of a space of which so much is recorded: see `harness.results.reader.ends`."""
+    objectives = {
+        str(row["trial_id"]): target(space.tune_for, str(row["outcome"]), {str(k): v for k, v in row.items()})
+        for row in ends.to_dict("records")
+    }
+    return Plan(space, objectives, ends.loc[ends["outcome"] == Outcome.STABLE, "trial_id"])
 
 
 def make_pack(space: Space, trials: tuple[Trial, ...]) -> Pack:

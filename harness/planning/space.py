@@ -24,12 +24,14 @@ from harness.planning.fields import (
     checked_learning_rate,
     checked_lengths,
     checked_probes,
+    checked_seeds,
     checked_whole,
     replaced_lengths,
 )
 from harness.planning.fits import check_fits, has_text, skipped_pairs
 from harness.planning.limits import check_counts
 from harness.planning.rates import grid_size
+from harness.planning.target import TARGETS
 
 SCALES = ("laptop", "paper")
 
@@ -60,6 +62,7 @@ class Space(Axes):
 
     def _check_fields(self) -> None:
         check_choice("scale", self.scale, SCALES)
+        check_choice("tune_for", self.tune_for, tuple(TARGETS))
         for name in ("options", "paper"):
             check_names(name, getattr(self, name))
         for name, value_type in AXES.items():
@@ -67,7 +70,9 @@ class Space(Axes):
                 self._set(name, checked_axis(name, getattr(self, name), value_type))
         self._set("lengths", checked_lengths(self.lengths, self.tasks))
         for name, least in BUDGET.items():
-            self._set(name, checked_whole(name, getattr(self, name), least))
+            if name != "seeds":
+                self._set(name, checked_whole(name, getattr(self, name), least))
+        self._set("seeds", checked_seeds(self.seeds))
         self._set("checkpoints", checked_flag("checkpoints", self.checkpoints))
         self._set("learning_rate", checked_learning_rate(self.learning_rate))
         self._set("probes", checked_probes(self.probes))

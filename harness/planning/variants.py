@@ -13,7 +13,7 @@ from harness.planning.fields import BUDGET
 if TYPE_CHECKING:
     from harness.planning.axes import Axes
 
-FIXED = sorted({*BUDGET, "checkpoints", "learning_rate", "probes"} - {"seeds"})
+FIXED = sorted({*BUDGET, "checkpoints", "learning_rate", "probes", "tune_for"} - {"seeds"})
 """Fields of a space that results cannot grow along; of learning rates only fixed ones grow."""
 
 LONGEST = 60
@@ -54,4 +54,4 @@ def _rates(learning_rate: Any) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return "-".join(value) or "none"
-    return repr(value).lower().replace("+", "")
+    return value if isinstance(value, str) else repr(value).lower().replace("+", "")

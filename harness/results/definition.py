@@ -112,7 +112,7 @@ LIST = (is_list, "list")
 LISTS = (is_named(is_list), "object of lists")
 
 FIELDS: dict[str, tuple[Check, str]] = {
-    **dict.fromkeys(("name", "scale", "device", "engine", "tuned_by"), TEXT),
+    **dict.fromkeys(("name", "scale", "device", "engine", "tuned_by", "seeds_until", "tune_for"), TEXT),
     **dict.fromkeys(("seeds", "tuning_seeds", "lr_trials", "lr_batch", "pack_size", "sample_every"), WHOLE),
     **dict.fromkeys(("max_steps", "observe", "eval_every", "lr_extend"), WHOLE),
     **dict.fromkeys(("tasks", "models", "optimizers", "clip_rules", "probes"), LIST),
@@ -127,6 +127,6 @@ FIELDS: dict[str, tuple[Check, str]] = {
 
 OPTIONAL = (
     "device", "engine", "scale", "clip_rules", "probes", "checkpoints", "sample_every", "sources", "tuned_by",
-    "lr_extend",
+    "lr_extend", "seeds_until", "tune_for",
 )  # fmt: skip
 """Fields that folders of this version may lack: they were added later, or have a default."""

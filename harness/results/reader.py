@@ -32,13 +32,15 @@ from harness.results.schema import (
 )
 from harness.results.seal import Broken, check_seal, header_in
 
+ENDS = ("trial_id", "outcome", "objective", "initial_loss", "final_loss")
+"""Columns of trials that plans go by."""
 
-def objectives(folder: Folder | Path | str) -> dict[str, float]:
-    """The tuning objective of every recorded trial, by trial_id; packs that lack a file are left out."""
+
+def ends(folder: Folder | Path | str) -> pd.DataFrame:
+    """The columns ENDS of every recorded trial; packs that lack a file are left out."""
     folder = Folder.of(folder)
     sound = set(map(stem, inspected(folder)[0]))
-    table = read(folder, "trials", ["trial_id", "objective"], sound)
-    return dict(zip(table["trial_id"], table["objective"].astype(float), strict=True))
+    return read(folder, "trials", ENDS, sound)
 
 
 def read(

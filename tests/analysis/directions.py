@@ -12,7 +12,6 @@ DESCRIBES = "describes gradients, cost or code, and is neither good nor bad"
 CHOSEN = "what a tuning chose, or which range"
 CONDITIONAL = "of the runs that solved, or that were watched: it stands beside how many those are"
 RELATIVE = "against the best rate, whose loss stands beside it"
-FOLLOWED = "only differences that are shown have a row: which these are may change"
 CHOOSES = "a tuning that sees a divergence chooses another rate"
 
 
@@ -68,15 +67,14 @@ BETTER: dict[str, dict[str, str]] = {
         **limits("steps_to_solve"),
     },
     "Verdict": {
-        **dict.fromkeys(("conditions", "n", "shortest", "longest"), COUNT),
+        **dict.fromkeys(("conditions", "shortest", "longest", "n"), COUNT),
         **dict.fromkeys(("recovered", "lost", "unsolved"), PARTS),
-        "solved": MORE, "stable": MORE, "diverged": LESS,
+        "reached": CONDITIONAL, "solved": MORE, "stable": MORE, "diverged": LESS,
     },
     "Effects": CONTRAST,
-    "Where differences arise": {
-        **dict.fromkeys(("length", "pairs", "clusters"), COUNT),
-        **dict.fromkeys(("value", "low", "high", "p", "p_holm"), FOLLOWED),
-    },
+    "Where differences arise": dict.fromkeys(
+        ("length", "pairs", "clusters", "value", "low", "high", "p", "p_holm"), SURE
+    ),
     "At equal learning rates": CONTRAST,
     "Stability against length": {
         **SHARES,

@@ -1,5 +1,6 @@
 """The page in a real browser: silent, legible in both colour schemes, at any width and on paper, sortable."""
 
+import re
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -80,9 +81,31 @@ def test_every_section_is_there_and_can_be_reached(open_page):
     assert page.locator("figure svg").count() >= 6
 
 
+def test_every_sentence_leads_to_its_numbers(open_page):
+    page = open_page()
+    links = page.locator(".answers a")
+    assert links.count() >= page.locator(".answers li").count() >= 3
+    for link in links.all():
+        target = page.locator(f"[id='{link.get_attribute('href')[1:]}']")
+        assert target.count() == 1
+        link.click()
+        assert target.evaluate("e => e.getBoundingClientRect().top") < 720, "it is on the screen"
+
+
+def test_figures_have_no_ground_of_their_own_and_no_words_that_overlap(open_page):
+    page = open_page(viewport={"width": 1300, "height": 800}, color_scheme="dark")
+    white = "figure svg :is(path, rect)[style*='fill: #ffffff'], figure svg :is(path, rect)[fill='#ffffff']"
+    assert page.locator(white).count() == 0
+    assert (
+        page.eval_on_selector("figure", COLOURS)["paper"] == page.eval_on_selector("body", COLOURS)["paper"]
+    )
+    for figure in page.locator("figure").all():
+        assert figure.evaluate(OVERLAPS) == []
+
+
 def test_tables_sort_as_numbers_and_back(open_page):
     page = open_page()
-    head = page.locator("th", has_text="length").first
+    head = page.locator("th", has_text=re.compile("^length$")).first
     table = head.locator("xpath=ancestor::table")
     column = head.evaluate("head => head.cellIndex") + 1
 
@@ -107,6 +130,17 @@ def test_on_paper_nothing_is_cut_off(open_page):
     assert cut == 0
     tops = page.eval_on_selector_all("h2", "heads => heads.map(head => head.getBoundingClientRect().top)")
     assert all(a < b for a, b in pairwise(tops))
+
+
+OVERLAPS = """figure => {
+  const boxes = [...figure.querySelectorAll("svg text")].filter(t => t.textContent.trim())
+    .map(t => [t.textContent, t.getBoundingClientRect()]);
+  const found = [];
+  for (const [i, [a, p]] of boxes.entries()) for (const [b, q] of boxes.slice(i + 1))
+    if (p.left < q.right - 1 && q.left < p.right - 1 && p.top < q.bottom - 2 && q.top < p.bottom - 2)
+      found.push(a + " | " + b);
+  return found;
+}"""
 
 
 COLOURS = """element => {

@@ -247,6 +247,20 @@ def test_a_rate_is_at_the_edge_of_what_its_own_tuning_tried(tmp_path):
         assert row["at_edge"] == edge
 
 
+@pytest.mark.parametrize(("highest", "asked"), [(3, 4), (4, 8), (7, 8), (8, 10), (9, 10)])
+def test_where_a_rule_adds_seeds_those_of_a_batch_that_has_begun_are_asked_for(highest, asked, tmp_path):
+    space = Space(
+        name="sharp", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,),
+        max_norms=(1.0, math.inf), seeds="until:width=.3,batch=4,max=10", learning_rate=(0.1,),
+    )  # fmt: skip
+    report = [(dataclasses.replace(make_trial(s), condition=space.conditions()[0]), Outcome.STABLE)
+              for s in range(highest + 1)]  # fmt: skip
+    failed = [dataclasses.replace(make_trial(0), condition=space.conditions()[1])]
+    results = load(make_folder(tmp_path / "sharp", space, report, failed))
+    assert results.conditions["planned"].tolist() == [asked, asked]
+    assert conditions_table(results).frame["missing"].tolist() == [asked - highest - 1, asked]
+
+
 def test_a_folder_that_tuned_once_for_all_seeds_is_marked(tmp_path):
     space = Space(name="once", summary="", models=("rnn",), optimizers=("sgd",), lengths=(5,), seeds=1)
     results = load(make_folder(tmp_path / "once", space, [(make_trial(0), Outcome.STABLE)], []))

@@ -46,6 +46,11 @@ def test_learning_rate_response_of_a_hand_made_grid(tmp_path):
     assert (row["solved_low"], row["solved_high"], row["solved_decades"]) == (0.1, 1.0, pytest.approx(1.0))
 
 
+def test_the_page_says_what_learning_rates_were_chosen_by(tmp_path):
+    (said,) = learning_rates.findings(learning_rates.table(load(grid_folder(tmp_path, ENDS_BY_RATE))))
+    assert said == "Learning rates were chosen by the loss over all of training (tune_for=fast)."
+
+
 def test_losses_above_the_initial_loss_count_as_the_initial_loss(tmp_path):
     """Five rates at 2.4, 2.4 (from 9 and inf), 2.4, 2.4 and 0: mean 1.92."""
     ends = {rate: [(U, 9.0), (U, math.inf)] for rate in ENDS_BY_RATE} | {10.0: [(S, 0.0), (S, 0.0)]}

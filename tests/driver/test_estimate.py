@@ -49,7 +49,7 @@ def test_what_is_left_of_a_new_folder_is_counted_without_a_plan(tmp_path, monkey
     space = Space(name="test", summary="", models=("rnn",), lengths=(4, 5), learning_rate=(0.1, 0.2), seeds=3)
     how = dict(executor="serial", workers=None, address=None, device="cpu")
     planned = Plan(space, {})
-    monkeypatch.setattr("harness.driver.dry_run.Plan", lambda *_: pytest.fail("planned"))
+    monkeypatch.setattr("harness.driver.dry_run.plan_of", lambda *_: pytest.fail("planned"))
     assert left_of(check_job(space, tmp_path, **how)) == (planned.left(), planned.total, planned.total)
 
 

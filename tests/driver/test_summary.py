@@ -95,6 +95,18 @@ def test_an_option_named_like_a_head_takes_no_column_away(table):
     assert any("length" in line and " T " in line for line in heads)
 
 
+@pytest.mark.parametrize("with_table", [False, True])
+def test_the_end_of_a_run_says_what_was_found_and_has_rows_on_request(tmp_path, monkeypatch, with_table):
+    folder = drops_folder(tmp_path)
+    monkeypatch.setattr("harness.driver.summary.write_report", lambda _: folder / "report.html")
+    space = Space(**TUNED, learning_rate=(0.1,))
+    said = printed(lambda out: summarise(space, folder, 0, out, with_table), 200, False)
+    assert "Without clipping, the RNN solved its task in 2 of its 2 runs at T = 5." in said
+    assert f"report:  {folder / 'report.html'}" in said
+    assert ("2 of 2" in said.split("Without")[0]) == with_table
+    assert ("the same command with --table" in said) != with_table
+
+
 @pytest.mark.parametrize("name", ["report.html"])
 def test_a_folder_in_the_place_of_the_report_is_said_and_everything_else_is_printed(tmp_path, name):
     folder = drops_folder(tmp_path)

@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 FIELDS = [
     "name", "summary", "tasks", "models", "optimizers", "clip_rules", "lengths", "max_norms", "hidden_size",
-    "batch_size", "learning_rate", "lr_trials", "lr_batch", "tuning_seeds", "seeds", "max_steps", "observe",
-    "eval_every", "pack_size", "probes", "checkpoints", "sample_every", "options", "paper", "scale", "Name",
-    "model", "seed",
+    "batch_size", "learning_rate", "lr_trials", "lr_batch", "lr_extend", "tuning_seeds", "seeds", "max_steps",
+    "observe", "eval_every", "pack_size", "probes", "checkpoints", "sample_every", "tune_for", "options",
+    "paper", "scale", "Name", "model", "seed",
 ]  # fmt: skip
 
 VALUES = [

@@ -40,19 +40,6 @@ def fake_results(pack: Pack, seconds=lambda trial: 1.0) -> list[Result]:
     ]
 
 
-def best_at(rate_of):
-    """Results with the lowest objective at `rate_of(trial)`, for `run_plan`."""
-
-    def results(pack: Pack) -> list[Result]:
-        found = fake_results(pack)
-        for result in found:
-            away = abs(math.log10(result.trial.learning_rate / rate_of(result.trial)))
-            result.summary["objective"] = min(1.0, away / 8)
-        return found
-
-    return results
-
-
 def run_plan(
     plan: Plan, workers: int = 1, stop_after: int | None = None, seed: int = 0, results_of=fake_results
 ) -> dict[str, Pack]:
@@ -186,88 +173,6 @@ def test_packs_hold_siblings_sorted_by_max_norm_rate_and_seed():
 def test_rounds_start_with_the_grid_and_add_up_to_lr_trials(changes, sizes):
     this = space(**changes)
     assert [len(this.first_grid("rmsprop")), *later_rounds(this, "rmsprop")] == sizes
-
-
-def below_or_inside(trial) -> float:
-    """Report seed 1 is best two decades below its range, the others inside or above it."""
-    of = trial.seed if trial.phase == "report" else (trial.seed - FIRST_TUNING_SEED) // 2
-    return {0: 1e-2, 1: 1e-6}.get(of, 1.0)
-
-
-def growing(**changes) -> Space:
-    """A grid of four rates, and one that TPE proposes after its growth."""
-    fields = dict(optimizers=("rmsprop",), lengths=(5,), lr_extend=2, lr_trials=5, lr_batch=1, pack_size=6)
-    return space(**fields | changes)
-
-
-def trials_of(trained) -> dict:
-    """What was trained, by trial_id: the packs of trials that a growth adds may be others."""
-    return {trial_id: result.trial for trial_id, (_, result) in trained.items()}
-
-
-def test_a_range_grows_for_the_seeds_whose_best_lies_at_its_end_and_for_no_other():
-    trained = run_plan(Plan(growing(), {}), results_of=best_at(below_or_inside))
-    for condition in growing().conditions():
-        tried: dict = {0: set(), 1: set(), 2: set()}
-        for trial in trials_of(trained).values():
-            if trial.condition == condition and trial.phase == "tune":
-                tried[(trial.seed - FIRST_TUNING_SEED) // 2].add(trial.learning_rate)
-        ranges = {seed: (min(rates), max(rates)) for seed, rates in tried.items()}
-        assert ranges == {0: (1e-4, 1e-1), 1: (1e-6, 1e-1), 2: (1e-4, 10.0)}
-        assert {seed: len(rates) for seed, rates in tried.items()} == {0: 5, 1: 5 + 2, 2: 5 + 2}
-
-
-@pytest.mark.parametrize("workers", [2, 7])
-def test_ranges_grow_alike_whatever_is_done_first(workers):
-    results_of = best_at(below_or_inside)
-    serial = run_plan(Plan(growing(), {}), results_of=results_of)
-    parallel = run_plan(Plan(growing(), {}), workers, seed=workers, results_of=results_of)
-    assert {k: pack for k, (pack, _) in serial.items()} == {k: pack for k, (pack, _) in parallel.items()}
-
-
-def test_an_interrupted_growth_goes_on_from_every_point_of_it():
-    results_of, this = best_at(below_or_inside), growing(lr_trials=4)
-    whole = trials_of(run_plan(Plan(this, {}), results_of=results_of))
-    packs = 0
-    while True:
-        packs += 1
-        first = run_plan(Plan(this, {}), 3, packs, seed=packs, results_of=results_of)
-        recorded = {k: result.summary["objective"] for k, (_, result) in first.items()}
-        plan = Plan(this, recorded)
-        assert plan.done == len(first)
-        second = run_plan(plan, 2, results_of=results_of)
-        assert not first.keys() & second.keys()
-        assert trials_of(first | second) == whole
-        assert plan.total == plan.done == len(whole)
-        if not second:
-            break
-    assert packs > 10
-
-
-def test_more_seeds_change_no_growth_of_those_that_are_there():
-    results_of = best_at(below_or_inside)
-    before = run_plan(Plan(growing(seeds=2), {}), results_of=results_of)
-    recorded = {k: result.summary["objective"] for k, (_, result) in before.items()}
-    more = run_plan(Plan(growing(seeds=4), recorded), results_of=results_of)
-    everything = run_plan(Plan(growing(seeds=4), {}), results_of=results_of)
-    assert trials_of(before | more) == trials_of(everything)
-    assert not before.keys() & more.keys()
-
-
-def test_a_total_that_grows_is_counted_as_it_grows():
-    plan = Plan(growing(), {})
-    at_start = len(growing().conditions()) * growing().trials_per_condition
-    assert (plan.total, plan.may_grow) == (at_start, True)
-    totals, known = [plan.total], 0
-    while (pack := plan.ask()) is not None:
-        plan.tell(pack, best_at(below_or_inside)(pack))
-        known += len(pack.trials)
-        totals.append(plan.total)
-        assert sum(plan.grown().values()) == totals[-1] - totals[-2]
-        assert (plan.done, plan.left().total()) == (known, plan.total - known)
-    assert totals == sorted(totals)
-    assert (plan.total, plan.may_grow) == (at_start + 2 * 2 * (2 + 2), False)
-    assert plan.total <= at_start + 2 * growing().most_growth("rmsprop")
 
 
 def ends(plan: Plan, workers: int, seconds) -> list[float]:

@@ -85,7 +85,7 @@ def test_a_bundle_is_read_as_its_packs_were_by_us_and_by_others(single, folder):
     )
     assert same(everything(folder), everything(single))
     assert reader.read(folder, "trials", ["objective"]).equals(reader.read(single, "trials", ["objective"]))
-    assert reader.objectives(folder) == reader.objectives(single)
+    assert reader.ends(folder).equals(reader.ends(single))
     assert faults(folder) == {} and check_whole(folder)[1] == [] == list(load(folder).notes)
     for table in ("trials", *ALWAYS):
         assert len(pd.read_parquet(folder / table)) == len(pd.read_parquet(single / table))
@@ -149,7 +149,7 @@ def test_damage_to_a_bundle_is_named_and_its_packs_are_trained_again(table, fold
     flip(file)
     (trials,) = committed(Folder.of(folder))
     assert [name for name, _ in faults(folder).values()] == [file.relative_to(folder).as_posix()]
-    assert table != "trials" or reader.objectives(folder) == {}
+    assert table != "trials" or reader.ends(folder).empty
     if table != "checkpoints":
         with pytest.raises(RecordsError, match=f"{file.name} is damaged"):
             reader.read(folder, table)

@@ -166,7 +166,7 @@ def test_a_damaged_file_is_named_and_its_pack_alone_is_trained_again(table, dama
     assert table == "conditions" or (table, damage) == ("trials", "removed") or lost <= left, (
         "nothing is deleted"
     )
-    assert len(reader.objectives(folder)) == (2 if table == "conditions" else 1)
+    assert len(reader.ends(folder)) == (2 if table == "conditions" else 1)
     if (table, damage) != ("trials", "removed"):  # as a killed run leaves it
         assert any(str(file) in line for line in said)
     make_folder(folder, SPACE, RESULTS)  # trained again

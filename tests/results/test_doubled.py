@@ -49,6 +49,6 @@ def test_a_pack_doubled_under_the_name_of_another_pack_is_told_from_one(folder):
         RecordsError, match=r"0123456789abcdef.parquet is a copy of trials/[0-9a-f]{16}.parquet;"
     ):
         load(folder)
-    assert len(reader.objectives(folder)) == 2
+    assert len(reader.ends(folder)) == 2
     open_again(folder)
     assert len(load(folder).trials) == 2

@@ -51,7 +51,7 @@ def test_what_shows_of_damage_to_a_folder_without_seals_is_repaired_too(table, d
     unseal(folder)
     DAMAGE[damage](file_of(folder, table))
     open_again(folder)
-    assert len(reader.objectives(folder)) == (2 if table == "conditions" else 1)
+    assert len(reader.ends(folder)) == (2 if table == "conditions" else 1)
     make_folder(folder, SPACE, RESULTS)
     assert len(load(folder).trials) == 2
 

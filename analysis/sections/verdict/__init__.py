@@ -39,6 +39,7 @@ def table(results: Results) -> Verdict:
     label = length_label(results.conditions["task"])
     return Verdict(
         frame=summary(results),
+        keys=["task", "model"],
         sentences=answers(evidence(results)),
         headline=headline.headline(recorded, every, reference, differing_arms(results), label),
         arms=every,
@@ -60,7 +61,7 @@ def readable(found: Verdict) -> pd.DataFrame:
     ends = zip(frame["shortest"], frame["longest"], strict=True)
     shown["lengths"] = [text(low) if low == high else f"{low} to {high}" for low, high in ends]
     shown["solved"] = k_of_n(frame, "solved")
-    shown["of these never dropped"] = k_of_n(frame, "stable", "solved")
+    shown["solved and never dropped"] = k_of_n(frame, "stable", "reached")
     for name in ("recovered", "lost", "unsolved", "diverged"):
         shown[name] = frame[name].map(text)
     return pd.DataFrame(shown)
@@ -80,10 +81,10 @@ SECTION = Section(
     answers=lambda found: found.sentences,
     remarks=lambda found: headline.caption(found.headline, found.arms),
     note=(
-        "Solved: a run reached the score that counts as solved, and did not diverge. Stable: it never "
-        "dropped afterwards; recovered: it dropped and came back; lost: it did not. A difference is named "
-        "in the sentences only where its adjusted p is below .05. The table counts the runs of all lengths "
-        "and optimizers."
+        "Solved: a run reached the score that counts as solved, and did not diverge. Of the runs that "
+        "reached it, those that diverged later among them, so many never dropped below it; recovered: it "
+        "dropped and came back; lost: it did not. A difference is named in the sentences only where its "
+        "adjusted p is below .05. The table counts the runs of all lengths and optimizers."
     ),
     if_empty="No report trial is recorded yet.",
 )

@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.arms import NO_CLIPPING
-from analysis.contrasts import MEASURES
+from analysis.contrasts import SHOWN_AT
 from analysis.names import arms_in_words, at, is_own, listed, spoken, the
 from analysis.sections.base import Sentence
 from analysis.sections.by_length import SECTION as BY_LENGTH
 from analysis.sections.effects import SECTION as EFFECTS
 from analysis.sections.verdict.evidence import Evidence
-from analysis.shown import SHOWN_AT, decidable, is_shown
+from analysis.shown import ORDER, decidable, is_shown, told_measures
 from analysis.words import text
 
 FACTORS = 3
@@ -29,9 +29,6 @@ DID = {
     "kept": "stayed solved",
 }
 """What more of 100 runs did."""
-
-ORDER = ("solved", "stable", "kept", "drops")
-"""Measures as sentences go through them."""
 
 Levels = tuple[Any, ...]
 
@@ -84,12 +81,10 @@ def shown_changes(rows: pd.DataFrame, baseline: str) -> list[Change]:
     They are told of the level that does better, but where the other is what levels are held against: no
     clipping, a baseline, or what is built in beside a user's own.
     """
-    shown = {m: [row for row in rows.to_dict("records") if is_shown(row, m)] for m in MEASURES}
-    if shown["solved"] or shown["kept"]:
-        shown["stable"] = []
+    records = rows.to_dict("records")
     found = []
-    for measure in ORDER:
-        for row in shown[measure]:
+    for measure in told_measures(rows):
+        for row in (row for row in records if is_shown(row, measure)):
             value = row["drops_ratio"] if measure == "drops" else row[f"{measure}_difference"]
             told = Change(level=row["level"], other=row["other"], measure=measure, value=float(value))
             fixed = (

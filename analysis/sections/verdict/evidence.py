@@ -10,7 +10,7 @@ from analysis.load import Results
 from analysis.names import counts_layers
 from analysis.rates import rates_fixed
 from analysis.sections import by_length, critical_length, effects
-from analysis.sections.verdict.summary import COUNTS, summary
+from analysis.sections.verdict.summary import summary
 from analysis.table import panel_keys
 
 
@@ -72,7 +72,9 @@ def evidence(results: Results) -> Evidence:
     reference = reference_arm(recorded, results.baseline)
     lengths = critical_length.table(results).frame
     tasks = results.conditions.set_index("condition_id")["task"]
-    frame = conditions.frame[["condition_id", "model", "optimizer", "length", "arm", "missing", *COUNTS]]
+    frame = conditions.frame[
+        ["condition_id", "model", "optimizer", "length", "arm", "missing", "n", "solved", "diverged"]
+    ]
     return Evidence(
         summary=summary(results),
         lengths=with_task(lengths[lengths["arm"] == reference], list(results.conditions["task"].unique())),

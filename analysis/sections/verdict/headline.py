@@ -20,7 +20,7 @@ from analysis.figures import (
     marker,
     nothing,
 )
-from analysis.names import arm_in_words, listed, spoken
+from analysis.names import arm_in_words, listed, spoken, under
 from analysis.table import Table, panel_keys, varies
 
 MEASURES = {"solved": "P(solved)", "stable": "P(stable)"}
@@ -213,9 +213,10 @@ def caption(found: Headline, every_arm: list[str]) -> str:
     """What the figure shows and leaves out, in sentences."""
     said = ["Figure: shares of runs with Wilson 95 % intervals."]
     if found.series != "arm" and found.arms:
-        words = [arm_in_words(arm) for arm in found.arms]
-        first = f"All runs here have {words[0]}" if len(words) == 1 else f"Drawn are {listed(words)}"
-        few = len(found.arms) < len(every_arm)
-        rest = "; the others are below, under Stability against length" if few else ""
-        said.append(f"{first}{rest}.")
+        rest = (
+            "; other runs are drawn under Stability against length"
+            if len(found.arms) < len(every_arm)
+            else ""
+        )
+        said.append(f"Drawn are runs {listed([under(arm) for arm in found.arms])}{rest}.")
     return " ".join([*said, *found.left_out])

@@ -27,7 +27,7 @@ def keeping(found: Evidence) -> list[Sentence]:
 def dropping(found: Evidence) -> list[Sentence]:
     """Of the runs that solved their task, how many fell back below it, and how many never came back."""
     each = found.summary.groupby("model", sort=False)[list(COUNTS)].sum().reset_index()
-    rows = [row for row in each.to_dict("records") if row["solved"]]
+    rows = [row for row in each.to_dict("records") if of_solved(row)]
     if not rows:
         return []
     solved, dropped = (sum(count(row) for row in rows) for count in (of_solved, of_dropped))
@@ -41,20 +41,25 @@ def dropping(found: Evidence) -> list[Sentence]:
     names = [the(row["model"], found.models) for row in kept]
     said = listed([f"{share(row)} with {name}" for row, name in zip(kept, names, strict=True)])
     more = f", the {len(rows) - NAMED} other models between these" if len(rows) > NAMED else ""
-    gone = sum(row["lost"] for row in rows)
+    gone = sum(map(of_gone, rows))
     never = f"{gone} of these {dropped} never came back" if gone else "all of them came back"
     words = f"Of the runs that solved their task, some fell back{watched}{where}: {said}{more}; {never}."
     return [Sentence(words, SUMMARY)]
 
 
 def of_solved(row: dict[Any, Any]) -> int:
-    """Runs that solved their task and did not diverge."""
-    return int(row["solved"])
+    """Runs that solved their task at some step."""
+    return int(row["reached"])
 
 
 def of_dropped(row: dict[Any, Any]) -> int:
-    """Those of them that fell back at least once."""
-    return int(row["recovered"] + row["lost"])
+    """Those of them that fell back at least once, or diverged."""
+    return int(row["reached"] - row["stable"])
+
+
+def of_gone(row: dict[Any, Any]) -> int:
+    """Those of them that never came back."""
+    return of_dropped(row) - int(row["recovered"])
 
 
 def share(row: dict[Any, Any]) -> str:

@@ -120,12 +120,12 @@ class Words:
 
     def between_extremes(self, rows: Sequence[dict[Any, Any]]) -> str:
         """How far the settings of a model train that train least far and furthest."""
-        known = sorted((row for row in rows if kind(row) != "flat"), key=rank)
+        known = sorted((row for row in rows if kind(row) != "open"), key=rank)
         axes = [key for key in self._found.keys if differs(rows, key)]
         self._said_half = False
         settings = f"{len(rows)} settings ({', '.join(axes)})"
         if not known:
-            return f"without a clear limit in all {settings}"
+            return f"up to lengths that these runs do not tell, in {settings}"
         ends = [brief(row, self._layers) for row in (known[-1], known[0])]
         if len(known) == 1 or ends[0] == ends[1]:
             return f"{ends[0]} in {ENOUGH}, in {settings}"
@@ -155,16 +155,16 @@ def kind(row: dict[Any, Any]) -> str:
         return "none"
     if row["solved_separated"]:
         return "separated"
-    if not 0 < length < math.inf:
-        return "flat"
-    return "beyond" if length > row["longest"] else "below" if length < row["shortest"] else "fit"
+    if (row["solved_T50_low"], row["solved_T50_high"]) == (0, math.inf):
+        return "open"
+    return "fit" if 0 < length < math.inf else "beyond" if length else "below"
 
 
 OTHER = {
     "all": "in all of its runs{where} up to {longest} (the longest tried)",
     "none": "in none of its runs{where}, not even at {shortest}",
     "separated": "in all of its runs{where} up to {solved_all} and in none from {solved_none} on",
-    "flat": "at some lengths and not at others{where}, with no clear limit",
+    "open": "up to a length{where} that these runs do not tell",
     "beyond": f"in {ENOUGH}{{where}} beyond {{longest}} (the longest tried)",
     "below": f"in {ENOUGH}{{where}} only below {{shortest}} (the shortest tried)",
 }

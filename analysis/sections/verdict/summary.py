@@ -7,11 +7,13 @@ import pandas as pd
 from analysis.arms import reference_arm
 from analysis.conditions import recorded_conditions
 from analysis.load import Results
+from analysis.trials import reported_trials
+from harness.condition import SOLVED
 
 TITLE = "Verdict"
 """Of the section that prints this table."""
 
-COUNTS = ("n", "solved", "stable", "recovered", "lost", "unsolved", "diverged")
+COUNTS = ("n", "reached", "solved", "stable", "recovered", "lost", "unsolved", "diverged")
 """Columns that are counts of report trials."""
 
 COLUMNS = ("task", "model", "arm", "conditions", "shortest", "longest", *COUNTS)
@@ -24,12 +26,14 @@ def summary(results: Results) -> pd.DataFrame:
 
     - conditions: how many have report trials. shortest, longest: of their lengths.
     - n: report trials. solved, stable, recovered, lost, unsolved, diverged: how many of them.
+    - reached: how many solved their task at some step, those that diverged later among them.
 
     The models of a task that solve most come first.
     """
     recorded = recorded_conditions(results)
     reference = reference_arm(recorded, results.baseline)
-    frame = recorded.frame[recorded.frame["arm"] == reference]
+    frame = recorded.frame.assign(reached=recorded.frame["condition_id"].map(reached(results)).fillna(0))
+    frame = frame[frame["arm"] == reference]
     tasks = results.conditions.set_index("condition_id")["task"]
     rows: list[dict[str, Any]] = []
     for (task, model), group in frame.groupby([frame["condition_id"].map(tasks), "model"], sort=False):
@@ -41,3 +45,10 @@ def summary(results: Results) -> pd.DataFrame:
     return found.assign(best=best).sort_values(["task", "best"], kind="stable", ignore_index=True)[
         list(COLUMNS)
     ]
+
+
+def reached(results: Results) -> "pd.Series[int]":
+    """By condition: how many report trials solved their task at some step."""
+    trials = reported_trials(results)
+    own = trials[trials["outcome"].isin(list(SOLVED)) | trials["solved_step"].notna()]
+    return own.groupby("condition_id").size()
