@@ -12,6 +12,7 @@ from analysis.command_line import carry_out, say
 from analysis.drawing import draw_png, svg
 from analysis.load import Results, load
 from analysis.page import render, view
+from analysis.paper.write import write_paper
 from analysis.sections import SECTIONS
 from harness.arguments import Parser
 from harness.errors import UserError
@@ -19,7 +20,7 @@ from harness.pipes import with_streams
 from harness.results.folder import Folder
 from harness.results.through import is_stream
 
-FORMATS = ("html", "md", "json")
+FORMATS = ("html", "md", "json", "paper")
 
 
 def write_report(results: Results, out: Path | str | None = None, style: str = "html") -> Path | str:
@@ -32,7 +33,10 @@ def write_report(results: Results, out: Path | str | None = None, style: str = "
     - md: Markdown; its figures lie beside it as PNG files named after it. Written to a pipe or a device, it
       has no figures.
     - json: every number, see `as_json`.
+    - paper: a folder, see `write_paper`.
     """
+    if style == "paper":
+        return write_paper(results, out)
     folder, name = destination(results, out, style)
     folder.check_place(name)  # before the work, not after it
     content = (json_text(results) if style == "json" else page(results, folder, name, style)).encode()
@@ -77,7 +81,9 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
         help="results folders, such as results/clipping_study or s3://bucket/clipping_study",
     )
     parser.add_argument("--format", choices=FORMATS, default="html", help="default: html")
-    parser.add_argument("--out", type=Path, help="file to write (default: report.FORMAT in the first folder)")
+    parser.add_argument(
+        "--out", type=Path, help="file, or folder for paper (default: report.FORMAT in the first folder)"
+    )
     parser.add_argument(
         "--baseline",
         metavar="NAME",

@@ -2,7 +2,7 @@
 
 PACED_COUNT=file     each forward pass adds a byte to it; file.pid says which process built it last
 PACED_SECONDS=0.01   each forward pass sleeps so long
-PACED_FAULT=exit     what the weights of seed 1 do to the worker that builds them: see FAULTS
+PACED_FAULT=1=exit   what the weights of seed 1 do to the worker that builds them: see FAULTS; 1=exit,2=hang
 """
 
 import ctypes
@@ -33,6 +33,13 @@ FAULTS = {
 }
 
 
+def commit_faults(text: str) -> None:
+    """Do what is asked of the seed whose weights are being built."""
+    for seed, _, fault in (each.partition("=") for each in text.split(",") if each):
+        if torch.initial_seed() == stream_seed("weights", "palindrome", LENGTH, int(seed)):
+            FAULTS[fault]()
+
+
 class Paced(models.get("rnn")):
     """An RNN whose forward pass sleeps and is counted."""
 
@@ -40,9 +47,8 @@ class Paced(models.get("rnn")):
         super().__init__(input_size, hidden_size, output_size)
         if count := os.environ.get("PACED_COUNT"):
             Path(f"{count}.pid").write_text(str(os.getpid()))
-        on_worker = "harness.executors.ray_worker" in sys.modules
-        if on_worker and torch.initial_seed() == stream_seed("weights", "palindrome", LENGTH, 1):
-            FAULTS.get(os.environ.get("PACED_FAULT", ""), lambda: None)()
+        if "harness.executors.ray_worker" in sys.modules:
+            commit_faults(os.environ.get("PACED_FAULT", ""))
 
     def forward(self, inputs):
         time.sleep(float(os.environ.get("PACED_SECONDS", "0")))

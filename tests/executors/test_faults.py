@@ -3,14 +3,13 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 
 import pytest
 
 from tests.executors.test_kills import ONE_PACK, folder_in, passes, wait_for_states
-from tests.helpers import assert_same_tables, run_tiny, tiny_arguments
+from tests.helpers import assert_same_tables, run_command, run_tiny, tiny_arguments
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -42,7 +41,7 @@ def cluster_of(**head):
 def run_on(cluster, results, *more):
     """A run on a cluster, in a process of its own, that keeps states all the time."""
     how = ["--executor", "ray", "--address", cluster.address, "--engine", "eager", "--save-every", "0", *more]
-    command = [sys.executable, "-m", "harness.run", *tiny_arguments(results, *how, **ONE_PACK)]
+    command = run_command(tiny_arguments(results, *how, **ONE_PACK))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
@@ -52,7 +51,7 @@ def run_on(cluster, results, *more):
 
 
 def finishes(process, results, whole) -> None:
-    _, error = process.communicate(timeout=200)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     assert "Traceback" not in error
     assert_same_tables(folder_in(results), whole[0])

@@ -71,7 +71,7 @@ def test_a_worker_that_is_killed_five_times_in_a_row_costs_a_few_blocks_each(tmp
             assert process.pid in {parent.pid for parent in worker.parents()}
             worker.kill()
             psutil.wait_procs([worker], 10)
-        _, error = process.communicate(timeout=120)
+        _, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     assert_same_tables(folder_in(tmp_path), folder)
     assert passes(tmp_path / "count") < 2.5 * undisturbed, "from its start each time it would be more"
@@ -85,7 +85,7 @@ def test_a_driver_that_is_killed_costs_a_few_blocks_and_the_same_command_goes_on
         process.wait(10)
     trained = passes(tmp_path / "count")
     with paced_run(tmp_path, tmp_path / "count", "0") as process:
-        _, error = process.communicate(timeout=120)
+        _, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     assert_same_tables(folder_in(tmp_path), folder)
     assert passes(tmp_path / "count") < undisturbed + trained / 2 + 200

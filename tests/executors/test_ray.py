@@ -11,17 +11,27 @@ import psutil
 import pytest
 
 from harness.results.reader import read
-from tests.helpers import HELD, assert_same_tables, run_tiny, started_tiny, tiny_arguments, wait_until_held
+from tests.helpers import (
+    HELD,
+    assert_same_tables,
+    run_command,
+    run_tiny,
+    started_tiny,
+    tiny_arguments,
+    wait_until_held,
+)
 
 pytestmark = pytest.mark.ray
 
 ON_RAY = ["--executor", "ray", "--workers", "2"]
 
 
-def test_serial_and_ray_give_identical_rates_and_results_and_ray_is_quiet(tmp_path):
+def test_serial_and_ray_give_identical_rates_and_results_and_ray_is_quiet(tmp_path, monkeypatch):
+    """RAY_ADDRESS, where nothing is, does not redirect a run of this machine's."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert run_tiny(tmp_path / "serial") == 0
     with started_tiny(tmp_path / "ray", *ON_RAY) as process:
-        output, error = process.communicate(timeout=120)
+        output, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     assert_same_tables(tmp_path / "ray" / "smoke", tmp_path / "serial" / "smoke")
     lines = error.strip().splitlines()
@@ -65,7 +75,7 @@ def test_a_lost_worker_is_retried_and_a_users_bug_is_recorded(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "FRAGILE_MARK": str(tmp_path / "mark")}
     arguments = tiny_arguments(tmp_path, *ON_RAY, models="fragile:Fragile", hidden_size="3,8")
     done = subprocess.run(
-        [sys.executable, "-m", "harness.run", *arguments],
+        run_command(arguments, "fragile:Fragile"),
         capture_output=True,
         text=True,
         env=environment,
@@ -107,23 +117,20 @@ def test_a_cluster_that_is_not_there_is_one_line_and_nothing_is_held_to_it(tmp_p
     assert not (tmp_path / "smoke" / "space.json").exists()
 
 
-def test_ray_address_in_the_environment_does_not_redirect_a_local_run(tmp_path, monkeypatch):
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    assert run_tiny(tmp_path, *ON_RAY) == 0
-
-
-def test_a_cell_from_outside_the_project_is_the_same_on_ray_with_its_gradient_through_time(tmp_path):
+def test_a_cell_from_outside_the_project_is_the_same_on_ray_with_its_gradient_through_time(
+    tmp_path, monkeypatch
+):
     """The first example of docs/extending.md, in a folder that only PYTHONPATH knows."""
     page = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
     (tmp_path / "outside.py").write_text(re.search(r"```python\n(.*?)```", page, re.S).group(1))
-    for place, how in (("ray", ON_RAY), ("serial", [])):
-        arguments = tiny_arguments(
-            tmp_path / place, *how, models="outside:LeakyRNN", learning_rate="1,3", lr_trials=None
-        )
-        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-        subprocess.run(
-            [sys.executable, "-m", "harness.run", *arguments], check=True, env=environment, timeout=300
-        )
+    changes = dict(models="outside:LeakyRNN", learning_rate="1,3", lr_trials=None)
+    arguments = tiny_arguments(tmp_path / "ray", *ON_RAY, **changes)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    subprocess.run(
+        [sys.executable, "-m", "harness.run", *arguments], check=True, env=environment, timeout=300
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run_tiny(tmp_path / "serial", **changes) == 0
     folder = "smoke--learning_rate-fixed"  # a variant has its own
     assert_same_tables(tmp_path / "ray" / folder, tmp_path / "serial" / folder)
     found = read(tmp_path / "ray" / folder, "moments")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.results.reader import read
-from tests.helpers import run_tiny, tiny_arguments
+from tests.helpers import run_command, run_tiny, tiny_arguments
 
 pytestmark = pytest.mark.ray
 
@@ -84,17 +84,10 @@ def test_whatever_a_class_does_on_a_worker_the_next_pack_of_the_worker_is_as_if_
     names = [*FAIL, "Folder", "Output", "Handlers", "Warnings", "Nothing"]
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
     one_rate = dict(learning_rate="0.1,1", lr_trials=None, lr_batch=None, max_norms="1", seeds="1")
-    arguments = tiny_arguments(
-        tmp_path,
-        "--executor",
-        "ray",
-        "--workers",
-        "1",
-        models=",".join(f"traps:{n}" for n in names),
-        **one_rate,
-    )
+    models = ",".join(f"traps:{n}" for n in names)
+    how = ["--executor", "ray", "--workers", "1"]
     done = subprocess.run(
-        [sys.executable, "-m", "harness.run", *arguments],
+        run_command(tiny_arguments(tmp_path, *how, models=models, **one_rate), models),
         capture_output=True, text=True, env=environment, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr

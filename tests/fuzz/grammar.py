@@ -164,7 +164,7 @@ def report_commands(draw: st.DrawFn) -> list[str]:
     """Arguments of `python -m analysis.report`."""
     argv = draw(st.lists(results_folders(), min_size=1, max_size=2))
     outs = ["out", "folder", "file", "link", "loop", "drained", "long", "missing/deep/out", "dangling", "é\n"]
-    argv += ["--format", draw(st.sampled_from(["json"] * 12 + ["md", "html", "pdf"]))]
+    argv += ["--format", draw(st.sampled_from(["json"] * 12 + ["md", "html", "paper", "pdf"]))]
     out = st.sampled_from(outs) | texts.filter(lambda text: "/" not in text and text not in ("..", "~"))
     argv += ["--out", "{here}/outs/" + draw(out)]
     return argv + draw(st.sampled_from([[]] * 6 + [["--mixed"], ["--mix"], ["-x"]]))
