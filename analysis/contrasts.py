@@ -20,6 +20,9 @@ from analysis.paired import drops_ratio, flip_p, holm, paired_difference
 from analysis.trials import falls, reported_trials, solved, steps_of, strata
 from harness.condition import Outcome
 
+SHOWN_AT = 0.05
+"""Adjusted p below which a difference counts as shown."""
+
 SHARES = ("solved", "stable", "kept")
 """Measures that are shares of runs."""
 

@@ -6,10 +6,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.conditions import recorded_conditions
-from analysis.contrasts import factors_of, match, matched_runs
+from analysis.contrasts import SHOWN_AT, factors_of, match, matched_runs
 from analysis.load import Results
 from analysis.paired import flip_p, mean_over_clusters
-from analysis.shown import SHOWN_AT
 from analysis.trials import reported_trials, steps_of, strata
 from harness.condition import SOLVED, Outcome
 

@@ -124,15 +124,20 @@ def worded_rate(row: dict[Any, Any], measure: str) -> str:
 
 
 def findings(found: Ranges) -> list[str]:
-    """From the shortest to the longest length, at the reference arm: the largest stable rate."""
+    """At the shortest and the longest length, at the reference arm: the stable range and its upper end."""
     drawn = found.frame[found.frame["arm"] == found.reference]
     said = []
     keys = panel_keys(found)
     for names, group in drawn.groupby(keys, dropna=False, sort=False):
-        rows = group.sort_values("length").to_dict("records")
-        if len(rows) > 1:
-            ends = [f"{worded_rate(row, 'stable')} at T = {row['length']}" for row in (rows[0], rows[-1])]
-            said.append(f"{panel_title(keys, names)}: largest stable rate {' and '.join(ends)}.")
+        rows = group.sort_values("length").iloc[[0, -1]]
+        if rows["length"].nunique() > 1:
+            short, long = rows["length"]
+            widths = " and ".join(interval(rows, "stable_decades"))
+            ends = " and ".join(worded_rate(row, "stable") for row in rows.to_dict("records"))
+            said.append(
+                f"{panel_title(keys, names)}, at T = {short} and {long}: stable over {widths} decades of "
+                f"learning rates, up to {ends}."
+            )
     return said[:NAMED]
 
 
