@@ -8,10 +8,13 @@ into two groups, are two models that are equal, and that share nothing. The seco
 name, and seeds that pair with those of the first. Then the functions of the report compare the two.
 
 *wrong* is the share of comparisons in which a difference is shown, of any measure: at most 5 %. The columns
-after it are of one measure alone. They are shares of comparisons: in which the two sides are not alike
-(*differ*), in which that is shown (*shown*), in which p is below .05 before it is adjusted (*p*), and in
-which the 95 % interval holds the truth, no difference (*holds*), where there was anything to compare. An
-*arm* is one model, optimizer and way of clipping at all lengths; a *model* is all its arms.
+after it are of one measure alone, and shares of comparisons too:
+
+- differ: the two sides are not alike.
+- shown: that is shown. p: it is below .05 before it is adjusted.
+- holds: the 95 % interval holds the truth, no difference. Only where there was anything to compare.
+
+An *arm* is one model, optimizer and way of clipping at all lengths; a *model* is all its arms.
 """
 
 import argparse

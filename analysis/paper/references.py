@@ -1,6 +1,5 @@
 """BibTeX entries for the software and for the results."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from analysis.sections.methods import made_by
 from analysis.words import printable
 from harness import __version__
 from harness.results.definition import digest
+from harness.results.local import free_name
 
 SOFTWARE = "stability-harness"
 """Name of the software, and key of its entry."""
@@ -34,7 +34,7 @@ def bibliography(results: Results) -> str:
     ]
     folders = zip(results.folders, results.definitions, results.sources, strict=True)
     for key, (folder, definition, records) in zip(cited(results)[1:], folders, strict=True):
-        name = latex(printable(Path(folder).resolve().name))
+        name = latex(printable(Path(folder).resolve().name)).replace("-", r"-\allowbreak{}")
         made = [f"Definition {digest(definition)[:16]}", *code(made_by(definition, records))]
         entries.append(
             entry(
@@ -66,9 +66,9 @@ def versions(results: Results) -> str:
 
 
 def cited(results: Results) -> Sequence[str]:
-    """The keys of all entries: the software, then each folder."""
-    keys = []
-    for folder, definition in zip(results.folders, results.definitions, strict=True):
-        name = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(folder).resolve().name).strip("-") or "results"
-        keys.append(f"{name}-{digest(definition)[:8]}")
-    return [SOFTWARE, *dict.fromkeys(keys)]
+    """The keys of all entries: the software, then each folder by its space and definition."""
+    keys = [SOFTWARE]
+    for definition in results.definitions:
+        key = f"{definition['name'].replace('_', '-')}-{digest(definition)[:8]}"
+        keys.append(free_name(key, keys.__contains__))
+    return keys

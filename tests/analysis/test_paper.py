@@ -259,6 +259,8 @@ def test_references_name_software_definition_and_nothing_unrecorded(tmp_path):
     assert f"Definition {seal}" in entries
     assert folder == f"x-{seal[:8]}"
     assert not re.search(r"year|doi|url|date", entries)
+    twice = replace(results, folders=results.folders * 2, definitions=results.definitions * 2)
+    assert references.cited(twice) == [software, folder, f"{folder}.2"]
 
 
 # The figure
