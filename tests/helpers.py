@@ -356,16 +356,22 @@ def tiny_arguments(results: Path, *more: str, **changes: str | None) -> list[str
     return ["--space", str(TINY_SPACE), "--results", str(results), *executor, *sets, *more]
 
 
-def run_tiny(results: Path, *more: str, **changes: str | None) -> int:
-    """The exit code of a tiny run in this process. Pictures take longer than training, and are left out.
-
-    So is the try-out of our own models, which starts two processes.
-    """
+def run_without_pictures(arguments: list[str]) -> int:
+    """The exit code of a run in this process. Pictures take longer than a tiny training."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("analysis.report.svg", lambda _figure: "<svg></svg>")
+        return main(arguments)
+
+
+def run_tiny(results: Path, *more: str, **changes: str | None) -> int:
+    """The exit code of a tiny run in this process, without pictures.
+
+    Our own models are not tried out, which would start two processes.
+    """
+    with pytest.MonkeyPatch.context() as patch:
         if changes.get("models") in OURS:
             patch.setattr("harness.driver.preflight.try_out", lambda *_: [])
-        return main(tiny_arguments(results, *more, **changes))
+        return run_without_pictures(tiny_arguments(results, *more, **changes))
 
 
 HELD = "tests.helpers:Held"

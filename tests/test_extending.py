@@ -13,8 +13,7 @@ import torch
 from harness.driver.tryout.child import judge
 from harness.driver.tryout.watch import Watch
 from harness.results.reader import read
-from harness.run import main
-from tests.helpers import own_space
+from tests.helpers import own_space, run_without_pictures
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 TINY = {
@@ -42,7 +41,7 @@ def my_parts(tmp_path, monkeypatch):
 def run(results, **settings) -> int:
     space = own_space(results.with_name("spaces"), "smoke", TINY)
     sets = [f"--set={name}={value}" for name, value in settings.items()]
-    return main(["--space", space, "--executor", "serial", "--results", str(results), *sets])
+    return run_without_pictures(["--space", space, "--executor", "serial", "--results", str(results), *sets])
 
 
 def moments(results) -> pd.DataFrame:

@@ -24,13 +24,13 @@ from harness.planning.space import Space
 from harness.results import reader
 from harness.results.reader import read
 from harness.results.writer import Writer
-from harness.run import main as run
 from harness.tasks import heldout_set
 from harness.training.loop import build_task, train
 from harness.training.samples import SAMPLE_LENGTH, TEMPERATURES
 from harness.training.weights import rebuild
 from tests.helpers import end_weights, letters, own_space, same_numbers, trained
 from tests.helpers import make_trial as make_palindrome_trial
+from tests.helpers import run_without_pictures as run
 
 TINY = {
     "models": "rnn,lstm", "lengths": "8", "hidden_size": "8", "batch_size": "8", "learning_rate": "0.03",

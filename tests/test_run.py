@@ -13,7 +13,15 @@ from harness.driver.listing import make_listing
 from harness.planning.load import built_in_spaces, load_space
 from harness.results.reader import read, read_conditions
 from harness.run import main
-from tests.helpers import HELD, assert_same_tables, run_tiny, started_tiny, tiny_arguments, wait_until_held
+from tests.helpers import (
+    HELD,
+    assert_same_tables,
+    run_tiny,
+    run_without_pictures,
+    started_tiny,
+    tiny_arguments,
+    wait_until_held,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +44,8 @@ def test_the_conditions_table_has_the_levels_of_the_task(tmp_path):
         "models": "rnn",
     }
     sets = [f"--set={name}={value}" for name, value in (tiny | {"learning_rate": "0.01,0.02"}).items()]
-    assert main(["--space", "copy_study", "--executor", "serial", "--results", str(tmp_path), *sets]) == 0
+    arguments = ["--space", "copy_study", "--executor", "serial", "--results", str(tmp_path), *sets]
+    assert run_without_pictures(arguments) == 0
     (folder,) = tmp_path.iterdir()
     found = read_conditions(folder)
     assert found["baseline_loss"].tolist() == pytest.approx([10 * math.log(8) / 22] * 2)

@@ -10,7 +10,7 @@ from harness.models import models
 from harness.planning.growth import check_growth
 from harness.planning.space import Space
 from harness.results.reader import read
-from harness.run import main
+from tests.helpers import run_without_pictures
 
 
 def definition(**changes) -> dict:
@@ -90,14 +90,14 @@ def test_a_run_goes_on_where_a_model_has_gained_an_option(tmp_path, monkeypatch,
         "--set=lr_batch=1", "--set=max_steps=2", "--set=observe=0", "--set=eval_every=2",
         "--set=hidden_size=4",
     ]  # fmt: skip
-    assert main(command) == 0
+    assert run_without_pictures(command) == 0
     (folder,) = tmp_path.iterdir()
     before = read(folder, "trials")
     capsys.readouterr()
     monkeypatch.setattr(Warm, "__module__", "harness.models.reservoir")
     monkeypatch.setitem(models._classes, "reservoir", Warm)
     monkeypatch.setattr("harness.executors.base.blocks", lambda *_: pytest.fail("trained again"))
-    assert main(command) == 0
+    assert run_without_pictures(command) == 0
     assert f"{len(before)} already done" in capsys.readouterr().err
 
 

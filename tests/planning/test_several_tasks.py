@@ -11,7 +11,7 @@ from harness.planning.load import load_space
 from harness.planning.plan import Plan, Workload
 from harness.planning.space import Space
 from harness.results.reader import read, read_conditions
-from harness.run import main
+from tests.helpers import run_without_pictures
 
 
 def space(**changes) -> Space:
@@ -181,14 +181,14 @@ TINY = [
 @pytest.mark.contract
 def test_a_run_trains_every_task_says_what_is_skipped_and_grows_by_a_task(tmp_path, capsys):
     command = ["--space=smoke", f"--results={tmp_path}", *TINY, "--set=lengths.graph_signal=3"]
-    assert main([*command, "--set=tasks=palindrome,graph_signal"]) == 0
+    assert run_without_pictures([*command, "--set=tasks=palindrome,graph_signal"]) == 0
     assert "skipped: model gcn_rnn does not fit task palindrome\n" in capsys.readouterr().err
     (folder,) = tmp_path.iterdir()
     first = read(folder, "trials")
     assert set(first["task"]) == {"palindrome", "graph_signal"}
     assert set(first.loc[first["task"] == "graph_signal", "length"]) == {3}
     settings = ["--set=tasks=palindrome,graph_signal,copy", "--set=lengths.copy=1"]
-    assert main([*command, *settings]) == 0
+    assert run_without_pictures([*command, *settings]) == 0
     grown = read(folder, "trials")
     assert set(first["trial_id"]) < set(grown["trial_id"])
     assert set(grown["task"]) == {"palindrome", "graph_signal", "copy"}
@@ -198,7 +198,7 @@ def test_a_run_trains_every_task_says_what_is_skipped_and_grows_by_a_task(tmp_pa
 def test_a_dry_run_costs_every_task_by_itself(tmp_path, capsys):
     command = ["--space=smoke", f"--results={tmp_path}", *TINY, "--dry-run", "--format=json"]
     command[command.index("--set=models=rnn,gcn_rnn")] = "--set=models=rnn"
-    assert main([*command, "--set=tasks=palindrome,adding", "--set=lengths=5"]) == 0
+    assert run_without_pictures([*command, "--set=tasks=palindrome,adding", "--set=lengths=5"]) == 0
     rows = json.loads(capsys.readouterr().out)["by_model_and_length"]
     assert [(row["task"], row["model"], row["length"]) for row in rows] == [
         ("palindrome", "rnn", 5),
