@@ -35,9 +35,9 @@ def table_caption(results: Results) -> str:
         r"\textbf{Runs that solved their task and, in brackets, never fell back after.}",
         f"Task {tasks(results)} at length $T$;",
         f"within {of_all(results, steps)}, and {of_all(results, watched)} after.",
-        r"$T_{50}$ is the length up to which half of the runs succeed, interpolated on log length after isotonic",
-        r"regression, with 95\,\% limits of a logistic fit by penalised profile likelihood; $>$ and $<$ are",
-        r"bounds, and a dash joins the lengths between which it must lie.",
+        r"$T_{50}$ is the length up to which half of the runs succeed, interpolated on log length after",
+        r"isotonic regression, with 95\,\% limits of a logistic fit by penalised profile likelihood; $>$ and",
+        r"$<$ are bounds, and a dash joins the lengths between which it must lie.",
         *budgets(results),
     ]
     return "\n".join(said)
