@@ -157,10 +157,9 @@ def numbers(results: Results) -> dict[str, pd.DataFrame]:
     return found
 
 
-def test_of_every_number_it_is_said_which_way_is_better(base):
-    found = numbers(base[0])
-    assert set(found) == set(BETTER)
-    for title, frame in found.items():
+def test_of_every_number_it_is_said_which_way_is_better(before):
+    assert set(before) == set(BETTER)
+    for title, frame in before.items():
         missing = set(frame.columns) - set(BETTER[title])
         assert not missing, f"{title}: say in tests/analysis/directions.py which way of these is better"
 
@@ -208,7 +207,10 @@ def before(base):
     return numbers(base[0])
 
 
-@pytest.mark.parametrize(("number", "step"), [(73, 3), (78, 120), (74, 130), (72, 10), (7, 100)])
+MORE_RUNS = [pytest.param(78, 120, marks=pytest.mark.slow), pytest.param(72, 10, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("number", "step"), [(73, 3), (74, 130), (7, 100), *MORE_RUNS])
 def test_no_number_improves_where_a_run_diverges(base, before, number, step):
     """Runs that were stable, recovered, lost and unsolved, in both phases, early and late."""
     results, trials = base
