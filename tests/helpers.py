@@ -299,13 +299,14 @@ def drops_folder(tmp_path: Path) -> Path:
 def made_grid(
     tmp_path: Path, ends: Callable[[Condition, int], Outcome], seeds: int = 6, **changes: Any
 ) -> Results:
-    """Every condition of a space at one rate; `ends` gives the outcome of a condition and seed."""
-    fields = dict(optimizers=("sgd",), lengths=(5, 9), max_norms=(1.0, math.inf)) | changes
-    space = Space(name="x", summary="", learning_rate=(0.1,), seeds=seeds, **fields)
+    """Every condition of a space at fixed rates; `ends` gives the outcome of a condition and seed."""
+    fields = dict(optimizers=("sgd",), lengths=(5, 9), max_norms=(1.0, math.inf), learning_rate=(0.1,))
+    space = Space(name="x", summary="", seeds=seeds, **fields | changes)
     results = []
     for condition in space.conditions():
         for seed in range(seeds):
-            trial = dataclasses.replace(make_trial_of(condition), seed=seed, max_steps=1_000)
+            own = dict(learning_rate=condition.learning_rate, seed=seed, max_steps=1_000)
+            trial = dataclasses.replace(make_trial_of(condition), **own)
             outcome = ends(condition, seed)
             solved = outcome in (S, R)
             results.append(a_result(trial, outcome, solved_step=100 if solved else None, watched_steps=9))

@@ -48,13 +48,13 @@ def wins(tmp_path_factory):
 
 def test_what_two_models_say(wins):
     assert said_of(wins) == [
-        "Without clipping, the LSTM trains in all of its runs up to T = 9 (the longest tried); the RNN "
-        "trains in all of its runs up to T = 5 and in none from T = 9 on.",
+        "Without clipping, within 1,000 steps, the LSTM trains up to T = 9, the longest tried, in all of its "
+        "runs; the RNN trains up to T = 5 in all of its runs and from T = 9 on in none.",
         "Of the runs that solved their task, some fell back within the next 800 steps, without clipping: 9 "
-        "of 18 with the LSTM and 0 of 9 with the RNN; 1 of these 9 never came back.",
-        "With clipping at 1, 33 more of 100 solved runs stayed solved than without clipping; no threshold "
-        "was shown to change how many runs solve their task; looked at length by length, a difference is "
-        "shown at T = 9.",
+        "of 18 with the LSTM and 0 of 9 with the RNN; 1 of these 9 were not back at the end.",
+        "With clipping at 1, 33 more of 100 runs that both sides solved stayed solved than without clipping; "
+        "no threshold was shown to change how many runs solve their task; looked at length by length, a "
+        "difference is shown at T = 9.",
         "With the LSTM, 50 more of 100 runs solved their task than with the RNN; looked at length by length, "
         "a difference is shown at T = 9.",
         FIXED,
@@ -115,9 +115,9 @@ def test_many_models_are_named_at_the_ends(tmp_path):
         max_norms=(1.0,),
     )
     assert said_of(results)[0] == (
-        "Of 6 models these 2 solve most: the GRU trains in all of its runs up to T = 9 (the longest tried); "
-        "the LSTM trains in all of its runs up to T = 9 (the longest tried). These solve least: the LRU "
-        "solved its task in none of its 2 runs; the MGU solved its task in none of its 2 runs."
+        "Within 1,000 steps, of 6 models these 2 solve most: the GRU trains up to T = 9, the longest tried, "
+        "in all of its runs; the LSTM trains up to T = 9, the longest tried, in all of its runs. These solve "
+        "least: the LRU solved its task in none of its 2 runs; the MGU solved its task in none of its 2 runs."
     )
 
 
@@ -136,13 +136,40 @@ def test_settings_of_a_model_are_named_up_to_three_and_then_counted(tmp_path):
         for optimizers in (("adam", "sgd", "rmsprop"), tuple(reach))
     )
     assert said_of(three)[0] == (
-        "The RNN trains in all of its runs with Adam up to T = 9 (the longest tried) and in all of its runs "
-        "with RMSprop and SGD up to T = 5 and in none from T = 9 on."
+        "Within 1,000 steps, the RNN trains up to T = 9, the longest tried, in all of its runs with Adam and "
+        "up to T = 5 in all of its runs with RMSprop and SGD and from T = 9 on in none."
     )
     assert said_of(four)[0] == (
-        "The RNN trains beyond T = 9 in half of its runs at best and not even up to T = 5 at worst, of 4 "
-        "settings (optimizer)."
+        "Within 1,000 steps, the RNN trains beyond T = 9 in half of its runs with Adam, the best of 4 "
+        "settings (optimizer), chosen on these runs."
     )
+
+
+def test_what_equal_rates_show_is_said_where_tuned_ones_show_nothing(wins):
+    shown = evidence(wins)
+    silent = shown.effects.copy()
+    silent[[name for name in silent if name.endswith("_p_holm")]] = 1.0
+    found = dataclasses.replace(
+        shown, effects=silent, at_equal_rates=shown.effects, tuned=8, tuned_diverged=3
+    )
+    said = [sentence.words for sentence in answers(found)]
+    assert said[1].endswith("Of the 8 runs that tuned learning rates 3 diverged.")
+    assert said[2:4] == [
+        "At tuned learning rates no clipping threshold was shown to matter. No difference was shown between "
+        "models.",
+        "At equal learning rates: with the LSTM, 50 more of 100 runs solved their task than with the RNN; with "
+        "clipping at 1, 33 more of 100 runs that both sides solved stayed solved than without clipping.",
+    ]
+
+
+def test_fixed_rates_say_from_which_on_runs_diverge_and_how_many_neighbours_differ(tmp_path):
+    """Six seeds; at .1 all diverge, at .01 all solve, at .001 none does."""
+    ends = {0.001: U, 0.01: S, 0.1: D}
+    rates = {"learning_rate": tuple(ends), "max_norms": (1.0,)}
+    results = made_grid(tmp_path, lambda c, _: ends[c.learning_rate], models=("rnn",), **rates)
+    said = said_of(results)
+    assert said[1].endswith("12 of all 36 runs diverged, all at learning rates from 0.1 on.")
+    assert any(s.startswith("With learning_rate 0.01, 100 more of 100 runs solved their task") for s in said)
 
 
 def test_a_baseline_turns_every_comparison_towards_itself(wins):

@@ -87,10 +87,11 @@ def test_a_critical_length_is_of_one_task(results):
         assert frame.loc[("adding", model, "no clipping"), ["shortest", "longest"]].tolist() == [9, 30]
     said = [sentence.words for sentence in verdict.table(results).sentences]
     assert said[:2] == [
-        "On the task adding, without clipping, the LSTM trains in all of its runs up to T = 9 and in none "
-        "from T = 30 on; the RNN solved its task in none of its 12 runs.",
-        "On the task palindrome, without clipping, the LSTM trains in all of its runs up to T = 9 (the "
-        "longest tried); the RNN trains in all of its runs up to T = 5 and in none from T = 9 on.",
+        "On the task adding, without clipping, within 1,000 steps, the LSTM trains up to T = 9 in all of its "
+        "runs and from T = 30 on in none; the RNN solved its task in none of its 12 runs.",
+        "On the task palindrome, without clipping, within 1,000 steps, the LSTM trains up to T = 9, the "
+        "longest tried, in all of its runs; the RNN trains up to T = 5 in all of its runs and from T = 9 on "
+        "in none.",
     ]
 
 

@@ -101,7 +101,9 @@ def test_the_end_of_a_run_says_what_was_found_and_has_rows_on_request(tmp_path, 
     monkeypatch.setattr("harness.driver.summary.write_report", lambda _: folder / "report.html")
     space = Space(**TUNED, learning_rate=(0.1,))
     said = printed(lambda out: summarise(space, folder, 0, out, with_table), 200, False)
-    assert "Without clipping, the RNN solved its task in 2 of its 2 runs at T = 5." in said
+    assert (
+        "Without clipping, within 1,000 steps, the RNN solved its task in 2 of its 2 runs at T = 5." in said
+    )
     assert f"report:  {folder / 'report.html'}" in said
     assert ("2 of 2" in said.split("Without")[0]) == with_table
     assert ("the same command with --table" in said) != with_table

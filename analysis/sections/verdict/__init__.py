@@ -81,10 +81,11 @@ SECTION = Section(
     answers=lambda found: found.sentences,
     remarks=lambda found: headline.caption(found.headline, found.arms),
     note=(
-        "Solved: a run reached the score that counts as solved, and did not diverge. Of the runs that "
-        "reached it, those that diverged later among them, so many never dropped below it; recovered: it "
-        "dropped and came back; lost: it did not. A difference is named in the sentences only where its "
-        "adjusted p is below .05. The table counts the runs of all lengths and optimizers."
+        "Solved: an evaluation reached the score that counts as solved, and the run did not diverge later. "
+        "Solved and never dropped: of the runs that reached this score, also those that diverged later, how "
+        "many never fell below the drop level. Recovered: dropped, and back at the end; lost: not back. A "
+        "difference is named in the sentences only where its adjusted p is below .05. The table counts the "
+        "runs of all lengths and optimizers."
     ),
     if_empty="No report trial is recorded yet.",
 )

@@ -12,6 +12,7 @@ from analysis.names import arms_in_words, at, is_own, listed, spoken, the
 from analysis.sections.base import Sentence
 from analysis.sections.by_length import SECTION as BY_LENGTH
 from analysis.sections.effects import SECTION as EFFECTS
+from analysis.sections.equal_rates import SECTION as EQUAL_RATES
 from analysis.sections.verdict.evidence import Evidence
 from analysis.shown import ORDER, SHOWN_AT, decidable, is_shown, told_measures
 from analysis.words import text
@@ -25,7 +26,7 @@ GROUPS = 2
 DID = {
     "solved": "solved their task",
     "stable": "solved their task and stayed solved",
-    "kept": "stayed solved",
+    "kept": "that both sides solved stayed solved",
 }
 """What more of 100 runs did."""
 
@@ -71,7 +72,18 @@ def changes(found: Evidence) -> list[Sentence]:
     said = [of_factor(found, factor, shown) for factor, shown in differing[:FACTORS]]
     if rest := [factor for factor, _ in differing[FACTORS:]]:
         said.append(Sentence(f"Differences are shown between {values_of(rest, 'and')} too.", EFFECTS.title))
-    return [*said, *nothing_shown(silent), *too_few(few)]
+    equal = at_equal_rates(found, [*silent, *few])
+    return [*said, *nothing_shown(silent, tuned=bool(found.tuned)), *too_few(few), *equal]
+
+
+def at_equal_rates(found: Evidence, factors: Sequence[str]) -> list[Sentence]:
+    """What equal learning rates show of the axes of which tuned ones show nothing."""
+    said = []
+    for factor in factors:
+        rows = found.at_equal_rates[found.at_equal_rates["factor"] == factor]
+        if shown := shown_changes(rows, found.baseline):
+            said += told(found, factor, shown)
+    return [Sentence(f"At equal learning rates: {'; '.join(said)}.", EQUAL_RATES.title)] if said else []
 
 
 def shown_changes(rows: pd.DataFrame, baseline: str) -> list[Change]:
@@ -96,7 +108,17 @@ def shown_changes(rows: pd.DataFrame, baseline: str) -> list[Change]:
 
 
 def of_factor(found: Evidence, factor: str, shown: list[Change]) -> Sentence:
-    """What is shown of one factor, measure by measure, and at which lengths."""
+    """What is shown of one factor, and at which lengths."""
+    where = places(found, factor)
+    solves = any(change.measure == "solved" for change in shown)
+    unshown = ["no threshold was shown to change how many runs solve their task"]
+    said = told(found, factor, shown)
+    words = "; ".join([*said, *(unshown if factor == "clipping" and not solves else []), *where])
+    return Sentence(f"{words[0].upper()}{words[1:]}.", EFFECTS.title, *([BY_LENGTH.title] if where else []))
+
+
+def told(found: Evidence, factor: str, shown: list[Change]) -> list[str]:
+    """What is shown of one factor, measure by measure."""
     parts: dict[tuple[Levels, Levels], list[str]] = {}
     said = []
     for measure in ORDER:
@@ -107,15 +129,11 @@ def of_factor(found: Evidence, factor: str, shown: list[Change]) -> Sentence:
         else:
             for levels, members in groups:
                 parts.setdefault(levels, []).append(clause(members))
-    told = [
-        f"{side(found, factor, levels)}, {listed(clauses)} than {side(found, factor, others)}"
-        for (levels, others), clauses in parts.items()
+    compared = [
+        f"{side(found, factor, levels)}, {listed(clauses)} than {side(found, factor, than)}"
+        for (levels, than), clauses in parts.items()
     ]
-    where = places(found, factor)
-    solves = any(change.measure == "solved" for change in shown)
-    unshown = ["no threshold was shown to change how many runs solve their task"]
-    words = "; ".join([*told, *said, *(unshown if factor == "clipping" and not solves else []), *where])
-    return Sentence(f"{words[0].upper()}{words[1:]}.", EFFECTS.title, *([BY_LENGTH.title] if where else []))
+    return [*compared, *said]
 
 
 def grouped(shown: list[Change]) -> list[tuple[tuple[Levels, Levels], list[Change]]]:
@@ -140,9 +158,8 @@ def clause(shown: list[Change]) -> str:
     """How much changes, of one measure: 12 more of 100 runs solved their task."""
     measure, better = shown[0].measure, shown[0].better
     if measure != "drops":
-        what = "solved runs" if measure == "kept" else "runs"
         count = between([100 * abs(change.value) for change in shown], lambda size: f"{size:.0f}")
-        return f"{count} {'more' if better else 'fewer'} of 100 {what} {DID[measure]}"
+        return f"{count} {'more' if better else 'fewer'} of 100 runs {DID[measure]}"
     sizes = [1 / c.value if c.value else math.inf for c in shown] if better else [c.value for c in shown]
     how = "rarer" if better else "more frequent"
     if math.isinf(min(sizes)):
@@ -180,15 +197,23 @@ def named(found: Evidence, factor: str, levels: Levels) -> str:
 
 def crowd(found: Evidence, factor: str, shown: list[Change]) -> str:
     """What is said of many pairs that differ: how many, and who is ahead and behind most often."""
-    turned = [change if change.better else change.turned() for change in shown]
     what = "how often runs drop" if shown[0].measure == "drops" else f"how many {DID[shown[0].measure]}"
+    if all(isinstance(change.level, (int, float)) for change in shown):
+        pairs = "pairs" if len(shown) > 1 else "pair"
+        return f"{len(shown)} {pairs} of neighbouring values of {factor} differ in {what}"
+    turned = [change if change.better else change.turned() for change in shown]
     ahead, behind = [c.level for c in turned], [c.other for c in turned]
     best, worst = (max(dict.fromkeys(names), key=names.count) for names in (ahead, behind))
     return (
         f"{len(shown)} pairs of {values_of([factor])} differ in {what}: {named(found, factor, (best,))} does "
-        f"better than {ahead.count(best)} others, {named(found, factor, (worst,))} worse than "
+        f"better than {others(ahead.count(best))}, {named(found, factor, (worst,))} worse than "
         f"{behind.count(worst)}"
     )
+
+
+def others(number: int) -> str:
+    """So many others."""
+    return f"{number} other" if number == 1 else f"{number} others"
 
 
 def places(found: Evidence, factor: str) -> list[str]:
@@ -214,11 +239,12 @@ def values_of(factors: Sequence[str], word: str = "or") -> str:
     return listed([*(plural[factor] for factor in factors if factor in plural), *own], word)
 
 
-def nothing_shown(factors: Sequence[str]) -> list[Sentence]:
+def nothing_shown(factors: Sequence[str], tuned: bool) -> list[Sentence]:
     """The axes without a shown difference."""
-    said = ["No clipping threshold was shown to matter."] if "clipping" in factors else []
-    if others := [factor for factor in factors if factor != "clipping"]:
-        said.append(f"No difference was shown between {values_of(others)}.")
+    where = "At tuned learning rates no" if tuned else "No"
+    said = [f"{where} clipping threshold was shown to matter."] if "clipping" in factors else []
+    if rest := [factor for factor in factors if factor != "clipping"]:
+        said.append(f"{'No' if said else where} difference was shown between {values_of(rest)}.")
     return [Sentence(" ".join(said), EFFECTS.title)] if said else []
 
 

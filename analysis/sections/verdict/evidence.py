@@ -9,9 +9,10 @@ from analysis.conditions import conditions_table, recorded_conditions
 from analysis.load import Results
 from analysis.names import counts_layers
 from analysis.rates import rates_fixed
-from analysis.sections import by_length, critical_length, effects
+from analysis.sections import by_length, critical_length, effects, equal_rates
 from analysis.sections.verdict.summary import summary
 from analysis.table import panel_keys
+from harness.condition import Outcome
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -20,8 +21,10 @@ class Evidence:
 
     `summary` counts the runs of each task and model at the `reference` arm, `lengths` has their critical
     lengths by `keys`, `conditions` every condition. `effects` are contrasts, `by_length` those that are shown
-    at each length. `observed` is for how many steps a solved run is watched. `baseline` is what others are
-    compared with by choice, see `analysis.baseline`.
+    at each length, `at_equal_rates` contrasts of tuning trials at equal rates. `budgets` are the steps in
+    which a run has to solve its task, `observed` those for which it is watched then. `tuned` is the number of
+    tuning trials, and `tuned_diverged` that of those that diverged. `baseline` is what others are compared
+    with by choice, see `analysis.baseline`.
     """
 
     summary: pd.DataFrame
@@ -29,10 +32,14 @@ class Evidence:
     conditions: pd.DataFrame
     effects: pd.DataFrame
     by_length: pd.DataFrame
+    at_equal_rates: pd.DataFrame
     keys: list[str]
     reference: str
     arms: list[str]
+    budgets: list[int]
     observed: list[int]
+    tuned: int
+    tuned_diverged: int
     rates_fixed: bool
     baseline: str
 
@@ -73,18 +80,34 @@ def evidence(results: Results) -> Evidence:
     lengths = critical_length.table(results).frame
     tasks = results.conditions.set_index("condition_id")["task"]
     frame = conditions.frame[
-        ["condition_id", "model", "optimizer", "length", "arm", "missing", "n", "solved", "diverged"]
+        [
+            "condition_id",
+            "model",
+            "optimizer",
+            "length",
+            "arm",
+            "missing",
+            "n",
+            "solved",
+            "diverged",
+            "learning_rate",
+        ]
     ]
+    tuning = results.tuning_trials
     return Evidence(
         summary=summary(results),
         lengths=with_task(lengths[lengths["arm"] == reference], list(results.conditions["task"].unique())),
         conditions=frame.assign(task=frame["condition_id"].map(tasks)),
         effects=effects.table(results).frame,
         by_length=by_length.table(results).frame,
+        at_equal_rates=equal_rates.table(results).frame,
         keys=[key for key in panel_keys(conditions) if key not in ("model", "task")],
         reference=reference,
         arms=arms(recorded),
+        budgets=sorted({int(d["max_steps"]) for d in results.definitions if "max_steps" in d}),
         observed=sorted({int(d["observe"]) for d in results.definitions if "observe" in d}),
+        tuned=len(tuning),
+        tuned_diverged=int((tuning["outcome"] == Outcome.DIVERGED).sum()),
         rates_fixed=rates_fixed(results),
         baseline=results.baseline,
     )

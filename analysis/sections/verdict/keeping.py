@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from analysis.names import listed, spoken, the, under
 from analysis.sections.base import Sentence
+from analysis.sections.learning_rates import SECTION as LEARNING_RATES
 from analysis.sections.stability import SECTION as STABILITY
 from analysis.sections.verdict.evidence import Evidence
 from analysis.sections.verdict.summary import COUNTS
@@ -25,7 +28,7 @@ def keeping(found: Evidence) -> list[Sentence]:
 
 
 def dropping(found: Evidence) -> list[Sentence]:
-    """Of the runs that solved their task, how many fell back below it, and how many never came back."""
+    """Of the runs that solved their task, how many fell back, and how many were not back at the end."""
     each = found.summary.groupby("model", sort=False)[list(COUNTS)].sum().reset_index()
     rows = [row for row in each.to_dict("records") if of_solved(row)]
     if not rows:
@@ -42,7 +45,7 @@ def dropping(found: Evidence) -> list[Sentence]:
     said = listed([f"{share(row)} with {name}" for row, name in zip(kept, names, strict=True)])
     more = f", the {len(rows) - NAMED} other models between these" if len(rows) > NAMED else ""
     gone = sum(map(of_gone, rows))
-    never = f"{gone} of these {dropped} never came back" if gone else "all of them came back"
+    never = f"{gone} of these {dropped} were not back at the end" if gone else "all of them came back"
     words = f"Of the runs that solved their task, some fell back{watched}{where}: {said}{more}; {never}."
     return [Sentence(words, SUMMARY)]
 
@@ -68,14 +71,30 @@ def share(row: dict[Any, Any]) -> str:
 
 
 def diverging(found: Evidence) -> list[Sentence]:
-    """How many of all runs diverged, and most often with what."""
+    """How many of all runs diverged, and most often with what; how many that tuned learning rates did."""
+    return [*of_report(found), *of_tuning(found)]
+
+
+def of_tuning(found: Evidence) -> list[Sentence]:
+    """How many of the runs that tuned learning rates diverged."""
+    if not found.tuned_diverged:
+        return []
+    words = f"Of the {found.tuned:,} runs that tuned learning rates {found.tuned_diverged} diverged."
+    return [Sentence(words, LEARNING_RATES.title)]
+
+
+def of_report(found: Evidence) -> list[Sentence]:
+    """How many of the runs that count diverged."""
     diverged = int(found.conditions["diverged"].sum())
     if not diverged:
         return []
     counts = found.conditions.groupby(["model", "optimizer"], sort=False)[["diverged", "n"]].sum()
     rows = counts.sort_values("diverged", ascending=False, kind="stable").reset_index().to_dict("records")
     said = f"{diverged} of all {found.runs} runs diverged"
-    if len(rows) > 1 and rows[0]["diverged"] > rows[1]["diverged"]:
+    rates = found.conditions.groupby("learning_rate")["diverged"].sum() if found.rates_fixed else pd.Series()
+    if len(rates) > 1 and not rates.iloc[0]:
+        said += f", all at learning rates from {rates[rates > 0].index[0]:g} on"
+    elif len(rows) > 1 and rows[0]["diverged"] > rows[1]["diverged"]:
         often = "" if rows[0]["diverged"] == diverged else "most often "
         said += f", {often}with {pair(rows[0], found.models)}"
     return [Sentence(f"{said}.", STABILITY.title)]

@@ -54,6 +54,7 @@ def of_task(found: Evidence, task: str) -> Sentence:
         said = f"of {len(models)} models these {few} solve most: {most}. These solve least: {least}"
     where = [f"on the task {text(task)}"] if len(found.tasks) > 1 else []
     where += [under(found.reference)] if len(found.arms) > 1 else []
+    where += [f"within {found.budgets[0]:,} steps"] if len(found.budgets) == 1 else []
     said = ", ".join([*where, said])
     section = CRITICAL_LENGTH.title if words.by_fit else SUMMARY
     return Sentence(f"{said[0].upper()}{said[1:]}.", section)
@@ -93,7 +94,8 @@ class Words:
         self._said_half = kind(row) == "fit"
         if kind(row) != "fit":
             ends = ("shortest", "longest", "solved_all", "solved_none")
-            return OTHER[kind(row)].format(where=where, **{end: at(row[end], self._layers) for end in ends})
+            said = OTHER[kind(row)].format(where=where, **{end: at(row[end], self._layers) for end in ends})
+            return f"{said} ({self.limits(row)})" if kind(row) == "beyond" else said
         length = at(round(row["solved_T50"]), self._layers)
         return f"up to {length}{'' if half else f' in {ENOUGH}'}{where} ({self.limits(row)})"
 
@@ -119,24 +121,24 @@ class Words:
         return said if key == "optimizer" else f"{key} {said}"
 
     def between_extremes(self, rows: Sequence[dict[Any, Any]]) -> str:
-        """How far the settings of a model train that train least far and furthest."""
+        """How far the setting of a model trains that trains furthest."""
         known = sorted((row for row in rows if kind(row) != "open"), key=rank)
         axes = [key for key in self._found.keys if differs(rows, key)]
         self._said_half = False
         settings = f"{len(rows)} settings ({', '.join(axes)})"
         if not known:
             return f"up to lengths that these runs do not tell, in {settings}"
-        ends = [brief(row, self._layers) for row in (known[-1], known[0])]
-        if len(known) == 1 or ends[0] == ends[1]:
-            return f"{ends[0]} in {ENOUGH}, in {settings}"
-        return f"{ends[0]} in {ENOUGH} at best and {ends[1]} at worst, of {settings}"
+        furthest = known[-1]
+        said = f"{brief(furthest, self._layers)} in {ENOUGH} with {self.setting(furthest, rows)}"
+        return f"{said}, the best of {settings}, chosen on these runs"
 
 
 def groups(rows: Sequence[dict[Any, Any]]) -> list[list[dict[Any, Any]]]:
     """Rows of which the same is said, together; each fit is alone."""
     found: dict[Any, list[dict[Any, Any]]] = {}
     for number, row in enumerate(rows):
-        same = (kind(row), row["solved_all"], row["solved_none"], row["shortest"], row["longest"])
+        ends = ("solved_all", "solved_none", "shortest", "longest", "solved_T50_low", "solved_T50_high")
+        same = (kind(row), *(row[end] for end in ends))
         found.setdefault(number if kind(row) == "fit" else same, []).append(row)
     return list(found.values())
 
@@ -161,12 +163,12 @@ def kind(row: dict[Any, Any]) -> str:
 
 
 OTHER = {
-    "all": "in all of its runs{where} up to {longest} (the longest tried)",
-    "none": "in none of its runs{where}, not even at {shortest}",
-    "separated": "in all of its runs{where} up to {solved_all} and in none from {solved_none} on",
+    "all": "up to {longest}, the longest tried, in all of its runs{where}",
+    "none": "not even up to {shortest} in any of its runs{where}",
+    "separated": "up to {solved_all} in all of its runs{where} and from {solved_none} on in none",
     "open": "up to a length{where} that these runs do not tell",
-    "beyond": f"in {ENOUGH}{{where}} beyond {{longest}} (the longest tried)",
-    "below": f"in {ENOUGH}{{where}} only below {{shortest}} (the shortest tried)",
+    "beyond": f"beyond {{longest}}, the longest tried, in {ENOUGH}{{where}}",
+    "below": f"only below {{shortest}}, the shortest tried, in {ENOUGH}{{where}}",
 }
 """Clauses where the data give no critical length among the lengths tried."""
 
