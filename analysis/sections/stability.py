@@ -54,7 +54,7 @@ def remarks(conditions: Table) -> str:
     """How the learning rates of the table came about."""
     if "learning_rate" in conditions.keys:
         return "Learning rates were fixed."
-    dagger = " † none of its runs solved the task, so that no rate was found to work."
+    dagger = " † none of the runs at the chosen rates solved the task."
     return (
         "Learning rate: each seed has the one that was chosen on other seeds; the median of them, and the "
         f"lowest to the highest. * most seeds have the lowest or highest rate tried.{dagger}"
@@ -70,7 +70,7 @@ SECTION = Section(
     remarks=remarks,
     note=(
         "Points are shares of report seeds; bars are Wilson 95 % intervals. A trial that diverged counts as "
-        "neither solved nor stable and stays in n. Median steps to solve: inf where half or more did not "
+        "neither solved nor stable and stays in n. Median steps to solve: inf where more than half did not "
         "solve."
     ),
 )
