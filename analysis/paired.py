@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
@@ -115,6 +116,20 @@ def flip_p(change: Floats, cluster: Sequence[object], stratum: Sequence[object])
     return sign_flip_p(cluster_sums(change, cluster, stratum)[0]) if len(change) else float("nan")
 
 
+def differing(change: Floats, cluster: Sequence[object], stratum: Sequence[object]) -> int:
+    """How many clusters have a sum that is not 0: only these can decide a sign-flip test."""
+    return int(np.count_nonzero(cluster_sums(change, cluster, stratum)[0]))
+
+
+def least_p(clusters: "Sequence[int] | pd.Series[int]") -> Floats:
+    """The least p that `sign_flip_p` can give with so many clusters that differ: all in one direction.
+
+    It is 2 / 2^c: .125 of 4 clusters, and 1 of one or none.
+    """
+    found: Floats = np.minimum(1.0, 2.0 ** (1 - np.asarray(clusters, dtype=np.float64)))
+    return found
+
+
 PARTS_OF_A_DROP = 20
 """To what fraction of a drop a pair's contribution is rounded, so that p stays exact."""
 
@@ -135,11 +150,10 @@ def drops_ratio(
     to each sum, and never narrower than of Poisson counts. p is `sign_flip_p` of the differences. The ratio
     is inf where only the other side never dropped. It is NaN where neither did, and so are its limits and p.
     """
-    share = watched + other_watched
-    one, other = drops * other_watched / share, other_drops * watched / share
+    one, other = weighed_drops(drops, watched, other_drops, other_watched)
     if not one.sum() + other.sum():
         return (float("nan"),) * 4
-    p = flip_p(np.round(PARTS_OF_A_DROP * (one - other)), cluster, stratum)
+    p = flip_p(in_parts(one, other), cluster, stratum)
     ratio = float(one.sum() / other.sum()) if other.sum() else float("inf")
     sums = [cluster_sums(side, cluster, stratum)[0] for side in (one, other)]
     clusters = len(sums[0])
@@ -151,6 +165,20 @@ def drops_ratio(
     half = max(float(student.ppf(0.975, clusters - 1)) * np.sqrt(spread), 1.96 * np.sqrt(counted))
     centre = np.log(total / other_total)
     return ratio, float(np.exp(centre - half)), float(np.exp(centre + half)), p
+
+
+def weighed_drops(
+    drops: Floats, watched: Floats, other_drops: Floats, other_watched: Floats
+) -> tuple[Floats, Floats]:
+    """The drops of both sides of each pair, as if both had been watched equally long."""
+    share = watched + other_watched
+    return drops * other_watched / share, other_drops * watched / share
+
+
+def in_parts(one: Floats, other: Floats) -> Floats:
+    """By how many parts of a drop (see PARTS_OF_A_DROP) the sides of each pair differ, in whole numbers."""
+    found: Floats = np.round(PARTS_OF_A_DROP * (one - other))
+    return found
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

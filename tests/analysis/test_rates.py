@@ -85,12 +85,12 @@ def test_what_is_shown_at_equal_rates_only_is_said(tmp_path):
     (said,) = equal_rates.findings(found)
     assert said.startswith("lstm against rnn. At equal rates: P(stable) +0.33 [")
     assert "; P(stable | solved) +1.00 [" in said and "; ratio of drop rates 0 [" in said
-    assert said.endswith("At own rates: no difference shown.")
+    assert said.endswith("At own rates: not decidable with so few seeds."), "all clusters tie"
     assert len(equal_rates.render(found).get_axes()) == 3
 
 
 def test_a_difference_at_own_rates_that_equal_rates_do_not_show_may_be_the_rates():
-    row = {"level": "adam", "other": "rmsprop"}
+    row = {"level": "adam", "other": "rmsprop", "decidable": True}
     for measure in ("solved", "stable", "kept", "drops"):
         row |= {f"{measure}_{end}": 0.2 for end in ("difference", "low", "high", "p_holm")}
     shown = row | {"stable_p_holm": 0.01}
@@ -98,6 +98,8 @@ def test_a_difference_at_own_rates_that_equal_rates_do_not_show_may_be_the_rates
         "adam against rmsprop. At equal rates: no difference shown, so that it may be the rates'. "
         "At own rates: P(stable) +0.20 [+0.20, +0.20]."
     )
+    few = equal_rates.compared(row | {"decidable": False}, shown)
+    assert "At equal rates: not decidable with so few seeds, so that it may be" in few
     assert equal_rates.compared(row, row) == ""
 
 
