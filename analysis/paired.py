@@ -34,8 +34,9 @@ def paired_difference(
     Clusters are independent. Strata are fixed, as lengths that were chosen. The interval is a t-interval over
     clusters within strata with Satterthwaite's (1946) degrees of freedom. Two pairs are added, one for each
     side, as Agresti & Min (2005) do for independent pairs: then pairs without any difference still give an
-    interval with some width. Strata of one cluster are pooled. The interval is [-1, 1] with a single cluster,
-    and all is NaN without pairs.
+    interval with some width. They move its centre towards 0, so that a limit is widened where it would leave
+    the mean outside. Strata of one cluster are pooled. The interval is [-1, 1] with a single cluster, and all
+    is NaN without pairs.
     """
     if not len(difference):
         return float("nan"), float("nan"), float("nan")
@@ -52,7 +53,7 @@ def paired_difference(
     effective = total**2 / max(float(np.sum(spread**2 / freedom)), 1e-12)
     half = float(student.ppf(0.975, effective)) * np.sqrt(total) / (clusters + 2 / size)
     centre = mean * clusters / (clusters + 2 / size)
-    return mean, max(-1.0, float(centre - half)), min(1.0, float(centre + half))
+    return mean, max(-1.0, min(mean, float(centre - half))), min(1.0, max(mean, float(centre + half)))
 
 
 def mean_over_clusters(
@@ -148,7 +149,8 @@ def drops_ratio(
     (Mantel & Haenszel 1959, as Rothman & Boice 1979 have it for rates). Drops of one cluster may come
     together. So the interval is a t-interval of the log ratio over clusters, with a quarter of a drop added
     to each sum, and never narrower than of Poisson counts. p is `sign_flip_p` of the differences. The ratio
-    is inf where only the other side never dropped. It is NaN where neither did, and so are its limits and p.
+    is inf where only the other side never dropped. A limit is widened where it would leave the ratio outside,
+    to 0 or inf where one side never dropped. The ratio is NaN where neither did, and so are its limits and p.
     """
     one, other = weighed_drops(drops, watched, other_drops, other_watched)
     if not one.sum() + other.sum():
@@ -164,7 +166,7 @@ def drops_ratio(
     counted = 0.5 / total + 0.5 / other_total
     half = max(float(student.ppf(0.975, clusters - 1)) * np.sqrt(spread), 1.96 * np.sqrt(counted))
     centre = np.log(total / other_total)
-    return ratio, float(np.exp(centre - half)), float(np.exp(centre + half)), p
+    return ratio, min(ratio, float(np.exp(centre - half))), max(ratio, float(np.exp(centre + half))), p
 
 
 def weighed_drops(
