@@ -5,6 +5,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.budgets import ENOUGH, choices, judged, mean_over_tunings
@@ -124,8 +125,27 @@ def test_fewer_than_six_seeds_give_no_limits_of_the_largest_rate_and_half_a_grid
     few = results.trials[results.trials["seed"] % 1_000_000 < 5]
     (row,) = stable_range.table(dataclasses.replace(results, trials=few)).frame.to_dict("records")
     assert (row["seeds"], row["stable_up_to_low"], row["stable_up_to_high"]) == (5, 0, math.inf)
+    assert stable_range.worded_rate(row, "stable") == "0.1", "no interval is written"
     part = results.trials[results.trials["learning_rate"] < 1]
     assert stable_range.table(dataclasses.replace(results, trials=part)).frame.empty
+
+
+def bars(found):
+    """Heights of the bars of each upper panel, and its top over the highest rate tried."""
+    axes = stable_range.render(found).get_axes()
+    segments = [axis.containers[0].lines[2][0].get_segments() for axis in axes[: len(axes) // 2]]
+    return [[float(np.ptp(s[:, 1])) for s in panel] for panel in segments], axes
+
+
+def test_few_seeds_have_no_bar_and_each_optimizer_its_own_rates(tmp_path):
+    found = stable_range.table(tuned(tmp_path, up_to))
+    six, few = bars(found)[0], bars(dataclasses.replace(found, frame=found.frame.assign(seeds=5)))[0]
+    assert six[0][0] > 0 and few == [[0.0]]
+    faster = found.frame.assign(optimizer="sgd", lowest=1.0, highest=100.0)
+    slower = found.frame.assign(optimizer="adam")
+    _, axes = bars(dataclasses.replace(found, frame=pd.concat([slower, faster])))
+    assert [round(axis.get_ylim()[1], 1) for axis in axes[:2]] == [2.2, 220.0]
+    assert axes[2].get_ylim() == axes[3].get_ylim(), "widths in decades share their axis"
 
 
 def fixed(path, rates):
