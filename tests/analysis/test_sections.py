@@ -67,7 +67,9 @@ def test_a_condition_that_solves_nowhere_has_no_range(tmp_path):
     (row,) = found.frame.to_dict("records")
     assert (row["sensitivity"], row["largest_stable"]) == (0.0, 10.0)
     assert math.isnan(row["solved_decades"])
-    assert learning_rates.readable(found).iloc[0][["largest stable rate", "decades"]].tolist() == ["10", "-"]
+    assert learning_rates.readable(found).iloc[0][
+        ["largest rate without divergence", "decades"]
+    ].tolist() == ["10", "-"]
 
 
 def test_a_grid_that_is_not_recorded_whole_is_not_read(tmp_path):
