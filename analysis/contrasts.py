@@ -16,7 +16,15 @@ from analysis.baseline import directed
 from analysis.conditions import conditions_table, recorded_conditions
 from analysis.grids import grid_trials
 from analysis.load import Results
-from analysis.paired import drops_ratio, flip_p, holm, paired_difference
+from analysis.paired import (
+    differing,
+    drops_ratio,
+    flip_p,
+    holm,
+    in_parts,
+    paired_difference,
+    weighed_drops,
+)
 from analysis.trials import falls, reported_trials, solved, steps_of, strata
 from harness.condition import Outcome
 
@@ -32,6 +40,7 @@ COLUMNS = (
     "factor", "level", "other", "conditions", "clusters", "pairs", "both_solved", "both_watched",
     *(f"{share}_{end}" for share in SHARES for end in ("difference", "low", "high", "p")),
     *(f"drops_{end}" for end in ("ratio", "low", "high", "p")),
+    *(f"{measure}_differ" for measure in MEASURES),
 )  # fmt: skip
 
 SOONER = ("sooner", "sooner_low", "sooner_high")
@@ -63,6 +72,8 @@ def contrasts(results: Results) -> pd.DataFrame:
     - sooner: the share of pairs in which level solved its task in fewer steps, a tie as half, with limits
       _low and _high. A run that did not solve it, or diverged, is later than every other.
     - solved_p, stable_p, kept_p, drops_p: exact. Units are the seeds of each task and length.
+    - solved_differ, stable_differ, kept_differ, drops_differ: clusters in which one side leads. Only these
+      decide p: it is 2 / 2^c at least.
     - each p with _holm: adjusted for all measures and all pairs of levels of the factor.
 
     `analysis.paired` has the tests and intervals.
@@ -203,6 +214,7 @@ def difference(pairs: pd.DataFrame) -> dict[str, Any]:
         values = (*paired_difference(change, seeds, stratum), flip_p(change, seeds, stratum))
         ends = ("difference", "low", "high", "p")
         found |= {f"{name}_{end}": value for end, value in zip(ends, values, strict=True)}
+        found[f"{name}_differ"] = differing(change, seeds, stratum)
     return found | drops(watched)
 
 
@@ -215,8 +227,11 @@ def sooner(pairs: pd.DataFrame) -> dict[str, float]:
 
 
 def drops(pairs: pd.DataFrame) -> dict[str, float]:
-    """The ratio of the drop rates of runs that were both watched."""
+    """The ratio of the drop rates of runs that were both watched, and the clusters that differ."""
     columns = ("drops", "watched_steps", "drops_other", "watched_steps_other")
     d, watched, other, other_watched = (pairs[name].to_numpy(dtype=float) for name in columns)
-    values = drops_ratio(d, watched, other, other_watched, pairs["seed"].tolist(), strata(pairs))
-    return {f"drops_{end}": value for end, value in zip(("ratio", "low", "high", "p"), values, strict=True)}
+    seeds, stratum = pairs["seed"].tolist(), strata(pairs)
+    values = drops_ratio(d, watched, other, other_watched, seeds, stratum)
+    found = {f"drops_{end}": value for end, value in zip(("ratio", "low", "high", "p"), values, strict=True)}
+    change = in_parts(*weighed_drops(d, watched, other, other_watched))
+    return found | {"drops_differ": differing(change, seeds, stratum)}

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
@@ -33,8 +34,9 @@ def paired_difference(
     Clusters are independent. Strata are fixed, as lengths that were chosen. The interval is a t-interval over
     clusters within strata with Satterthwaite's (1946) degrees of freedom. Two pairs are added, one for each
     side, as Agresti & Min (2005) do for independent pairs: then pairs without any difference still give an
-    interval with some width. Strata of one cluster are pooled. The interval is [-1, 1] with a single cluster,
-    and all is NaN without pairs.
+    interval with some width. They move its centre towards 0, so that a limit is widened where it would leave
+    the mean outside. Strata of one cluster are pooled. The interval is [-1, 1] with a single cluster, and all
+    is NaN without pairs.
     """
     if not len(difference):
         return float("nan"), float("nan"), float("nan")
@@ -51,7 +53,7 @@ def paired_difference(
     effective = total**2 / max(float(np.sum(spread**2 / freedom)), 1e-12)
     half = float(student.ppf(0.975, effective)) * np.sqrt(total) / (clusters + 2 / size)
     centre = mean * clusters / (clusters + 2 / size)
-    return mean, max(-1.0, float(centre - half)), min(1.0, float(centre + half))
+    return mean, max(-1.0, min(mean, float(centre - half))), min(1.0, max(mean, float(centre + half)))
 
 
 def mean_over_clusters(
@@ -115,6 +117,20 @@ def flip_p(change: Floats, cluster: Sequence[object], stratum: Sequence[object])
     return sign_flip_p(cluster_sums(change, cluster, stratum)[0]) if len(change) else float("nan")
 
 
+def differing(change: Floats, cluster: Sequence[object], stratum: Sequence[object]) -> int:
+    """How many clusters have a sum that is not 0: only these can decide a sign-flip test."""
+    return int(np.count_nonzero(cluster_sums(change, cluster, stratum)[0]))
+
+
+def least_p(clusters: "Sequence[int] | pd.Series[int]") -> Floats:
+    """The least p that `sign_flip_p` can give with so many clusters that differ: all in one direction.
+
+    It is 2 / 2^c: .125 of 4 clusters, and 1 of one or none.
+    """
+    found: Floats = np.minimum(1.0, 2.0 ** (1 - np.asarray(clusters, dtype=np.float64)))
+    return found
+
+
 PARTS_OF_A_DROP = 20
 """To what fraction of a drop a pair's contribution is rounded, so that p stays exact."""
 
@@ -133,13 +149,13 @@ def drops_ratio(
     (Mantel & Haenszel 1959, as Rothman & Boice 1979 have it for rates). Drops of one cluster may come
     together. So the interval is a t-interval of the log ratio over clusters, with a quarter of a drop added
     to each sum, and never narrower than of Poisson counts. p is `sign_flip_p` of the differences. The ratio
-    is inf where only the other side never dropped. It is NaN where neither did, and so are its limits and p.
+    is inf where only the other side never dropped. A limit is widened where it would leave the ratio outside,
+    to 0 or inf where one side never dropped. The ratio is NaN where neither did, and so are its limits and p.
     """
-    share = watched + other_watched
-    one, other = drops * other_watched / share, other_drops * watched / share
+    one, other = weighed_drops(drops, watched, other_drops, other_watched)
     if not one.sum() + other.sum():
         return (float("nan"),) * 4
-    p = flip_p(np.round(PARTS_OF_A_DROP * (one - other)), cluster, stratum)
+    p = flip_p(in_parts(one, other), cluster, stratum)
     ratio = float(one.sum() / other.sum()) if other.sum() else float("inf")
     sums = [cluster_sums(side, cluster, stratum)[0] for side in (one, other)]
     clusters = len(sums[0])
@@ -150,7 +166,21 @@ def drops_ratio(
     counted = 0.5 / total + 0.5 / other_total
     half = max(float(student.ppf(0.975, clusters - 1)) * np.sqrt(spread), 1.96 * np.sqrt(counted))
     centre = np.log(total / other_total)
-    return ratio, float(np.exp(centre - half)), float(np.exp(centre + half)), p
+    return ratio, min(ratio, float(np.exp(centre - half))), max(ratio, float(np.exp(centre + half))), p
+
+
+def weighed_drops(
+    drops: Floats, watched: Floats, other_drops: Floats, other_watched: Floats
+) -> tuple[Floats, Floats]:
+    """The drops of both sides of each pair, as if both had been watched equally long."""
+    share = watched + other_watched
+    return drops * other_watched / share, other_drops * watched / share
+
+
+def in_parts(one: Floats, other: Floats) -> Floats:
+    """By how many parts of a drop (see PARTS_OF_A_DROP) the sides of each pair differ, in whole numbers."""
+    found: Floats = np.round(PARTS_OF_A_DROP * (one - other))
+    return found
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

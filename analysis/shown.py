@@ -1,10 +1,12 @@
-"""When a difference counts as shown, and when no outcome of so few seeds could have been."""
+"""When a difference counts as shown, and when so few seeds that differ could not have shown one."""
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.contrasts import MEASURES
+from analysis.paired import holm, least_p
 
 SHOWN_AT = 0.05
 """Adjusted p below which a difference counts as shown."""
@@ -31,10 +33,12 @@ def any_shown(rows: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def decidable(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Which contrasts of one factor have so many clusters that some outcome of them could be shown.
+    """Which contrasts of one factor could have been shown, had all clusters that differ gone one way.
 
-    With c clusters the least p is 2 / 2^c. It is adjusted for the tests of the factor.
+    A cluster that ties decides nothing: where 8 of 12 tie, the least p is 2 / 2^4. The least p of every test
+    of the factor are adjusted together (Holm), as p are. `rows` are all contrasts of the factor.
     """
-    tests = int(rows[[f"{m}_p" for m in MEASURES]].notna().sum().sum())
-    found: pd.Series[bool] = tests * 2.0 ** (1 - rows["clusters"]) < SHOWN_AT
-    return found
+    least = rows[[f"{m}_differ" for m in MEASURES]].apply(least_p)
+    least = least.where(rows[[f"{m}_p" for m in MEASURES]].notna().to_numpy())
+    adjusted = np.reshape(holm(least.to_numpy().ravel().tolist()), least.shape)
+    return pd.Series((adjusted < SHOWN_AT).any(axis=1), index=rows.index)

@@ -104,7 +104,7 @@ def tables(conditions: list[tuple[tuple[str, int], Condition]], measure: str, ra
 
 
 def findings(found: Table) -> list[str]:
-    """Whether the order of the models holds at other numbers of rates, in one sentence."""
+    """Whether the means of the models stay in order at other numbers of rates; no difference is claimed."""
     frame = found.frame
     share = frame.pivot(index="rates", columns="model", values="p_stable").dropna()
     if share.empty:
@@ -116,17 +116,26 @@ def findings(found: Table) -> list[str]:
             f"P(stable) of the chosen rate: {one.iloc[0]:.2f} with one rate tried, "
             f"{one.iloc[-1]:.2f} with {most}."
         ]
-    orders = [tuple(row.sort_values(ascending=False, kind="stable").index) for _, row in share.iterrows()]
+    orders = [in_order(row) for _, row in share.iterrows()]
     same = next((i for i, order in enumerate(reversed(orders)) if order != orders[-1]), len(orders))
     least = int(share.index[len(orders) - same])
-    names = ", ".join(map(text, orders[-1]))
     if same == len(orders):
-        return [f"By P(stable) the order of the models is the same with 1 to {most} rates tried: {names}."]
-    other = ", ".join(map(text, orders[-1 - same]))
-    return [
-        f"By P(stable) the order of the models ({names}) holds with {least} to {most} learning rates tried; "
-        f"with {least - 1} it is {other}."
-    ]
+        said = f"With 1 to {most} rates tried, the mean P(stable) stays highest with {orders[-1]}"
+    else:
+        said = (
+            f"With {least} to {most} rates tried, the mean P(stable) is highest with {orders[-1]}; "
+            f"with {least - 1} it is so with {orders[-1 - same]}"
+        )
+    return [f"{said}. Whether models differ is tested under Effects."]
+
+
+def in_order(share: "pd.Series[float]") -> str:
+    """The models from the highest mean down: lstm, then rnn; equal ones have an `and` between them."""
+    ordered = share.sort_values(ascending=False, kind="stable")
+    words = text(ordered.index[0])
+    for name, gap in zip(ordered.index[1:], np.diff(ordered), strict=True):
+        words += f"{' and ' if gap > -1e-9 else ', then '}{text(name)}"
+    return words
 
 
 def readable(found: Table) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def table(results: Results) -> Coverage:
     - conditions: how many. complete: how many have all report trials asked for.
     - rates_low, rates_high: fewest and most learning rates tried in a condition.
     - tuning_low, tuning_high: fewest and most tuning trials in a condition.
-    - at_edge: conditions whose best rate is the lowest or highest tried.
+    - at_edge: conditions of which most seeds chose the lowest or highest rate tried.
     - planned, recorded: report trials.
     - failed: trials that are recorded as a fault and have not been trained since.
     - diverged: trials of both phases. hours: of training, both phases.
@@ -207,7 +207,7 @@ def readable(found: Coverage) -> pd.DataFrame:
     for name, head in (("rates", "learning rates tried"), ("tuning", "tuning trials")):
         ends = zip(frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
         shown[f"{head}, each"] = [str(low) if low == high else f"{low} to {high}" for low, high in ends]
-    shown["best at an edge"] = k_of_n(frame, "at_edge", "conditions")
+    shown["chosen rate at an edge"] = k_of_n(frame, "at_edge", "conditions")
     shown["report trials"] = k_of_n(frame, "recorded", "planned")
     shown["failed"], shown["diverged, all phases"] = frame["failed"].map(text), frame["diverged"].map(text)
     shown["hours of training"] = frame["hours"].map(two_digits)

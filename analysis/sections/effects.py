@@ -93,7 +93,7 @@ def by_size(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def not_shown(name: str, rows: pd.DataFrame, could_be: "pd.Series[bool]") -> list[str]:
-    """What is said of contrasts without a difference that is shown: of some, that none could be."""
+    """What is said of contrasts without a difference that is shown: of some, that none could have been."""
     found = []
     for group, verdict, worded in (
         (rows[could_be], "no difference shown", lambda row: sentence(row, is_counted)),
@@ -146,6 +146,10 @@ def readable(found: Effects) -> pd.DataFrame:
         f"{text(a)} - {text(b)}" for a, b in zip(frame["level"], frame["other"], strict=True)
     ]
     shown["conditions"], shown["pairs of runs"] = frame["conditions"].map(text), frame["pairs"].map(text)
+    shown["clusters that differ: solved, stable"] = [
+        f"{row['solved_differ']}, {row['stable_differ']} of {row['clusters']}"
+        for row in frame.to_dict("records")
+    ]
     for m in SHARES:
         shown[WORDS[m]] = signed_interval(frame, m, digits="+.3f")
     ratio = frame[["drops_ratio", "drops_low", "drops_high"]].map(rounded)
@@ -215,8 +219,10 @@ SECTION = Section(
         "per watched step, where both runs were watched. Intervals (95 %, not adjusted for their number) and "
         "p take runs of one length and seed as one observation. p: exact sign-flip test, adjusted for all "
         f"measures and all pairs of levels of its axis (Holm); below {SHOWN_AT:g} a difference is called "
-        "shown. Not decidable: no outcome of so few seeds could have been. Differences are averages over the "
-        "conditions tried: the figures below show where they arise."
+        "shown. Clusters that differ: lengths and seeds at which one side leads; where all of k lead one "
+        "way, p is 2 / 2^k. Not decidable: even so no adjusted p would have been below "
+        f"{SHOWN_AT:g}. Differences are averages over the conditions tried: the figures below show where "
+        "they arise."
     ),
     if_empty="Nothing to compare: no axis but the length has two levels with matching runs.",
 )

@@ -14,13 +14,15 @@ from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.sections.effects import WORDS as SHARES_IN_WORDS
-from analysis.shown import is_shown
+from analysis.shown import decidable, is_shown
 from analysis.table import Table
 from analysis.words import between, difference, signed_interval, text, two_digits
 
 WORDS = SHARES_IN_WORDS | {"drops": "ratio of drop rates"}
 
 NOTHING = "no difference shown"
+
+FEW = "not decidable with so few seeds"
 
 NAMED = 4
 """Contrasts that sentences name, at most."""
@@ -45,9 +47,15 @@ def table(results: Results) -> EqualRates:
 def together(found: EqualRates) -> list[tuple[dict[Any, Any], dict[Any, Any]]]:
     """Each contrast at equal rates and at own rates, where it has both."""
     names = ["factor", "level", "other"]
-    own = {tuple(row[name] for name in names): row for row in found.own.to_dict("records")}
-    rows = found.frame.to_dict("records")
+    own = {tuple(row[name] for name in names): row for row in judged(found.own)}
+    rows = judged(found.frame)
     return [(row, own[key]) for row in rows if (key := tuple(row[name] for name in names)) in own]
+
+
+def judged(contrasted: pd.DataFrame) -> list[dict[Any, Any]]:
+    """The contrasts as records, each with `decidable`."""
+    parts = [decidable(rows) for _, rows in contrasted.groupby("factor", sort=False)]
+    return contrasted.assign(decidable=pd.concat(parts) if parts else False).to_dict("records")
 
 
 def findings(found: EqualRates) -> list[str]:
@@ -68,7 +76,8 @@ def compared(equal: dict[Any, Any], own: dict[Any, Any]) -> str:
         return ""
     names = f"{text(own['level'])} against {text(own['other'])}"
     alone = "" if at_equal else ", so that it may be the rates'"
-    return f"{names}. At equal rates: {at_equal or NOTHING}{alone}. At own rates: {at_own or NOTHING}."
+    unshown, own_unshown = (NOTHING if row["decidable"] else FEW for row in (equal, own))
+    return f"{names}. At equal rates: {at_equal or unshown}{alone}. At own rates: {at_own or own_unshown}."
 
 
 def magnitude(row: dict[Any, Any]) -> float:

@@ -133,7 +133,7 @@ def readable(found: Responses) -> pd.DataFrame:
     shown["best of the grid"] = frame["best_rate"].map(two_digits) + star(frame["best_at_edge"])
     shown["its loss (nats)"] = frame["best_loss"].map(lambda value: decimals(value, ".3f"))
     shown["sensitivity (nats)"] = frame["sensitivity"].map(lambda value: decimals(value, ".3f"))
-    shown["largest stable rate"] = frame["largest_stable"].map(two_digits)
+    shown["largest rate without divergence"] = frame["largest_stable"].map(two_digits)
     shown["solved from"] = frame["solved_low"].map(two_digits)
     shown["to"] = frame["solved_high"].map(two_digits)
     shown["decades"] = frame["solved_decades"].map(lambda width: text(round(width, 2)))
@@ -191,9 +191,9 @@ SECTION = Section(
         "bands: from the lowest of them to the highest. Best of the grid: lowest last loss. "
         "Sensitivity (Wortsman et al. 2023): mean loss over the grid, "
         "capped at the initial loss, minus the best; compare it only where the grids are the same, not "
-        "between optimizers. Largest stable rate: no tuning seed diverged or ended above its initial loss up "
-        "to there. Solved from, to: the widest range of rates at which every tuning seed solved the task and "
-        "held it. * the edge of the grid."
+        "between optimizers. Largest rate without divergence: no tuning seed diverged or ended above its "
+        "initial loss up to there. Solved from, to: the widest range of rates at which every tuning seed "
+        "solved the task and held it. * the edge of the grid."
     ),
     if_empty="Learning rates were fixed, or no first grid is recorded whole yet.",
 )

@@ -112,15 +112,21 @@ def readable(found: Ranges) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def worded_rate(row: dict[Any, Any], measure: str) -> str:
-    """A largest rate with its limits: 0.01 [0.003, 0.1 or more]; without limits where both are the same.
+LIMITED_FROM = 6
+"""Seeds from which the median has limits: see `median_interval`."""
 
-    It is none where no rate of those tried was stable.
+
+def worded_rate(row: dict[Any, Any], measure: str) -> str:
+    """A largest rate with its limits: 0.01 [0.003, 0.1 or more].
+
+    It has no limits where both are the same, or where its seeds are too few for any. It is none where no rate
+    of those tried was stable.
     """
     words = {0.0: "none", np.inf: f"{two_digits(row['highest'])} or more"}
     ends = (row[f"{measure}_up_to{end}"] for end in ENDS)
     value, low, high = (words.get(end, two_digits(end)) for end in ends)
-    return value if low == value == high else f"{value} [{low}, {high}]"
+    bare = low == value == high or row["seeds"] < LIMITED_FROM
+    return value if bare else f"{value} [{low}, {high}]"
 
 
 def findings(found: Ranges) -> list[str]:
@@ -148,7 +154,8 @@ NAMED = 8
 def render(found: Ranges) -> Figure:
     """The largest stable rate, and below it the width of the stable range, against length.
 
-    A panel per optimizer and option, a series per model, at the reference arm. Bars are 95 % intervals.
+    A panel per optimizer and option, a series per model, at the reference arm. Bars are 95 % intervals. Each
+    upper panel has the learning rates that were tried in it.
     """
     drawn = found.frame[found.frame["arm"] == found.reference]
     if drawn.empty:
@@ -159,9 +166,11 @@ def render(found: Ranges) -> Figure:
         return nothing(f"Not drawn: {len(columns)} panels, and at most {PANELS} are; the table has them.")
     lengths, models = sorted(drawn["length"].unique()), list(drawn["model"].unique())
     figure = Figure(figsize=(3.2 * max(2, len(columns)) + 0.6, 5.4), layout="constrained")
-    axes = figure.subplots(2, len(columns), sharex=True, sharey="row", squeeze=False)
-    ends = drawn["lowest"].min(), drawn["highest"].max()
+    axes = figure.subplots(2, len(columns), sharex=True, squeeze=False)
     for (upper, lower), (names, panel) in zip(axes.T, columns, strict=True):
+        ends = panel["lowest"].min(), panel["highest"].max()
+        if lower is not axes[1, 0]:
+            lower.sharey(axes[1, 0])
         for number, model in enumerate(models):
             rows = panel[panel["model"] == model]
             shift = spread(len(models)) * ((number + 0.5) / len(models) - 0.5)
@@ -195,8 +204,11 @@ def draw(
     shift: float,
     limits: tuple[float, float],
 ) -> None:
-    """One series with its limits, cut off at `limits`."""
+    """One series with its limits, cut off at `limits`; a largest rate of few seeds has none."""
     value, low, high = (np.clip(rows[f"{name}{end}"].to_numpy(dtype=float), *limits) for end in ENDS)
+    if name.endswith("up_to"):
+        few = rows["seeds"].to_numpy() < LIMITED_FROM
+        low, high = np.where(few, value, low), np.where(few, value, high)
     axis.errorbar(
         [lengths.index(length) + shift for length in rows["length"]],
         value,
@@ -220,9 +232,10 @@ SECTION = Section(
         "From the same trials as the map, so that nothing hangs on a rate that was chosen. Of a seed: the "
         "highest rate at which its run solved the task and never dropped, and how many decades of rates were "
         "so. Shown are the median of the former with its exact 95 % interval (sign test), which 6 seeds or "
-        "more give; where both limits are the median, none are written. Of the latter the mean with its "
-        "t-interval. None: at no rate tried. Or more: "
-        "the highest that was tried; drawn at the edges."
+        "more give; fewer have none, and where both limits are the median, none are written. Of the latter "
+        "the mean with its t-interval, which has a step of the grid added: where all seeds agree its width "
+        "is that alone. None: at no rate tried. Or more: the highest that was tried; drawn at the edges of "
+        "the panel."
     ),
     if_empty=IF_EMPTY,
 )

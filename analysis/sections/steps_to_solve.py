@@ -33,8 +33,9 @@ def table(results: Results) -> Speeds:
 
     - budget: max_steps.
     - restricted_mean: mean of min(steps to solve, budget), Kaplan-Meier.
-    - p_logrank: two-sided p of the log-rank test against the condition that is the same but without clipping.
-      It is NaN where there is no such condition, or no trial solved.
+    - p_logrank: two-sided p of the log-rank test against the condition that is the same but without clipping,
+      the learning rate included where it is an axis. It is NaN where there is no such condition, no trial
+      solved, or all did at one step.
     """
     recorded = recorded_conditions(results)
     trials = by_condition(reported_trials(results))
@@ -59,7 +60,7 @@ def table(results: Results) -> Speeds:
 
 def unclipped(conditions: Table) -> dict[str, str]:
     """By condition_id: the other condition that is the same but without clipping, where there is one."""
-    rest = [key for key in conditions.keys if key not in (*conditions.clip_keys, "learning_rate")]
+    rest = [key for key in conditions.keys if key not in conditions.clip_keys]
     free = conditions.frame[conditions.frame["arm"] == NO_CLIPPING]
     known = {point(c, rest): c["condition_id"] for c in free.to_dict("records")}
     found = {c["condition_id"]: known.get(point(c, rest)) for c in conditions.frame.to_dict("records")}
@@ -115,7 +116,8 @@ def readable(found: Speeds) -> pd.DataFrame:
     shown["mean steps to solve, within budget"] = [
         f"{decimals(mean, '.0f')} of {budget}" for mean, budget in pairs
     ]
-    shown["p against no clipping"] = frame["p_logrank"].map(two_digits)
+    if frame["p_logrank"].notna().any():
+        shown["p against no clipping"] = frame["p_logrank"].map(two_digits)
     return pd.DataFrame(shown)
 
 

@@ -40,7 +40,11 @@ CONTRAST = {
         for m in ("solved", "stable", "kept", "drops", "sooner")
         for name, what in limits(m).items()
     },
-    **{f"{m}_p{end}": SURE for m in ("solved", "stable", "kept", "drops") for end in ("", "_holm")},
+    **{
+        f"{m}{end}": SURE
+        for m in ("solved", "stable", "kept", "drops")
+        for end in ("_p", "_p_holm", "_differ")
+    },
 }
 """`more` is meant of the level on whose side the run is."""
 

@@ -1,11 +1,17 @@
 import dataclasses
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from analysis.contrasts import contrasts, factors_of
+from analysis.contrasts import MEASURES, contrasts, factors_of
 from analysis.load import load
+from analysis.paired import holm, sign_flip_p
 from analysis.sections import effects
+from analysis.shown import SHOWN_AT, decidable
 from analysis.standings import standings
 from harness.condition import Outcome
 from harness.planning.space import Space
@@ -118,7 +124,9 @@ def test_effects_say_what_is_shown_and_what_is_not(tmp_path):
 
 
 def test_effects_say_no_difference_shown(tmp_path):
-    said = effects.findings(effects.table(made_grid(tmp_path, lambda *_: S)))
+    """Each model wins with every other seed: 16 clusters differ."""
+    results = made_grid(tmp_path, lambda c, seed: S if (c.model == "lstm") == seed % 2 else U, seeds=8)
+    said = effects.findings(effects.table(results))
     assert any(s.startswith("Model, no difference shown: lstm against rnn: P(solved) +0.00 [") for s in said)
 
 
@@ -150,6 +158,41 @@ def test_what_no_outcome_of_so_few_seeds_could_show_is_not_decidable(tmp_path):
     (many,) = [s for s in said if s.startswith("Optimizer")]
     assert many.startswith("Optimizer: adam against sgd: P(solved) +1.00 [")
     assert "p = 0.016" in many, "2 / 2^8, of two tests: no pair of runs solved together"
+
+
+def test_clusters_that_tie_cannot_decide(tmp_path):
+    """The LSTM wins with all seeds at T = 13; at 5 and 9 all is solved. 4 of 12 clusters: 2 / 2^4 at best."""
+    results = made_grid(
+        tmp_path,
+        lambda c, _: U if c.model == "rnn" and c.length == 13 else S,
+        seeds=4,
+        lengths=(5, 9, 13),
+        max_norms=(1.0,),
+    )
+    found = effects.table(results)
+    (row,) = found.frame.to_dict("records")
+    assert (row["clusters"], row["solved_differ"], row["kept_differ"], row["drops_differ"]) == (12, 4, 0, 0)
+    assert row["solved_p"] == 2 / 2**4
+    said = effects.findings(found)
+    assert said[-1] == "Model, not decidable with so few seeds: lstm against rnn."
+    assert effects.readable(found)["clusters that differ: solved, stable"].tolist() == ["4, 4 of 12"]
+
+
+def test_the_least_p_of_a_factor_are_adjusted_together():
+    """Least p of 10 and 6 clusters are .002 and .031: Holm multiplies the larger by one, not by two."""
+    p = {f"{m}_p": [1.0, 1.0] if m == "solved" else math.nan for m in MEASURES}
+    rows = pd.DataFrame(p | {f"{m}_differ": [10, 6] for m in MEASURES}, index=[7, 3])
+    assert decidable(rows).to_dict() == {7: True, 3: True}
+    assert decidable(rows.assign(solved_differ=[6, 6])).to_dict() == {7: False, 3: False}
+
+
+@given(st.lists(st.lists(st.integers(-2, 2), min_size=1, max_size=12), min_size=1, max_size=6))
+def test_whatever_is_shown_was_decidable(tests):
+    """A row per test, of one measure: no adjusted p is less than the least that it could have been."""
+    p = [sign_flip_p(np.array(sums)) for sums in tests]
+    rows = pd.DataFrame({f"{m}_{end}": math.nan for m in MEASURES for end in ("p", "differ")}, range(len(p)))
+    rows = rows.assign(solved_p=p, solved_differ=[np.count_nonzero(sums) for sums in tests])
+    assert all(decidable(rows) | (np.array(holm(p)) >= SHOWN_AT))
 
 
 def optimizer_wins(folder, seeds):

@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from scipy.stats import binomtest, norm, permutation_test
 from scipy.stats import t as student
 
@@ -126,8 +128,26 @@ def test_drops_ratio_of_exchanged_sides_is_the_inverse():
 
 def test_drops_ratio_where_one_side_or_both_never_dropped():
     ratio, low, high, p = a_ratio([2, 3, 1, 2, 2, 2], [100] * 6, [0] * 6, [100] * 6)
-    assert ratio == math.inf and 1 < low < high < math.inf and p == 2 / 2**6
+    assert ratio == math.inf and 1 < low < high == math.inf and p == 2 / 2**6
     assert np.isnan(a_ratio([0], [100], [0], [100])).all()
+
+
+counts = st.integers(0, 4)
+
+
+@given(st.lists(st.tuples(counts, counts, st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=12))
+@example([(1, 0, seed, 0) for seed in (0, 0, 0, 1)]).via("the centre is shrunk away from a mean of 1")
+@example([(0, 1, seed, 0) for seed in range(4)]).via("a ratio of 0")
+def test_no_estimate_lies_outside_of_its_interval(pairs):
+    """Pairs of counts of one side and the other, seed and length."""
+    one, other, seeds, lengths = (list(column) for column in zip(*pairs, strict=True))
+    change = np.clip(np.array(one, dtype=float), 0, 1) - np.clip(np.array(other, dtype=float), 0, 1)
+    mean, low, high = paired_difference(change, seeds, lengths)
+    assert -1 <= low <= mean <= high <= 1
+    watched = np.full(len(one), 100.0)
+    sides = np.array(one, dtype=float), watched, np.array(other, dtype=float), watched
+    ratio, low, high, _ = drops_ratio(*sides, seeds, lengths)
+    assert np.isnan(ratio) or low <= ratio <= high
 
 
 def test_drops_that_come_together_widen_the_interval():

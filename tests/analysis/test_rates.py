@@ -5,6 +5,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.budgets import ENOUGH, choices, judged, mean_over_tunings
@@ -85,12 +86,12 @@ def test_what_is_shown_at_equal_rates_only_is_said(tmp_path):
     (said,) = equal_rates.findings(found)
     assert said.startswith("lstm against rnn. At equal rates: P(stable) +0.33 [")
     assert "; P(stable | solved) +1.00 [" in said and "; ratio of drop rates 0 [" in said
-    assert said.endswith("At own rates: no difference shown.")
+    assert said.endswith("At own rates: not decidable with so few seeds."), "all clusters tie"
     assert len(equal_rates.render(found).get_axes()) == 3
 
 
 def test_a_difference_at_own_rates_that_equal_rates_do_not_show_may_be_the_rates():
-    row = {"level": "adam", "other": "rmsprop"}
+    row = {"level": "adam", "other": "rmsprop", "decidable": True}
     for measure in ("solved", "stable", "kept", "drops"):
         row |= {f"{measure}_{end}": 0.2 for end in ("difference", "low", "high", "p_holm")}
     shown = row | {"stable_p_holm": 0.01}
@@ -98,6 +99,8 @@ def test_a_difference_at_own_rates_that_equal_rates_do_not_show_may_be_the_rates
         "adam against rmsprop. At equal rates: no difference shown, so that it may be the rates'. "
         "At own rates: P(stable) +0.20 [+0.20, +0.20]."
     )
+    few = equal_rates.compared(row | {"decidable": False}, shown)
+    assert "At equal rates: not decidable with so few seeds, so that it may be" in few
     assert equal_rates.compared(row, row) == ""
 
 
@@ -122,8 +125,27 @@ def test_fewer_than_six_seeds_give_no_limits_of_the_largest_rate_and_half_a_grid
     few = results.trials[results.trials["seed"] % 1_000_000 < 5]
     (row,) = stable_range.table(dataclasses.replace(results, trials=few)).frame.to_dict("records")
     assert (row["seeds"], row["stable_up_to_low"], row["stable_up_to_high"]) == (5, 0, math.inf)
+    assert stable_range.worded_rate(row, "stable") == "0.1", "no interval is written"
     part = results.trials[results.trials["learning_rate"] < 1]
     assert stable_range.table(dataclasses.replace(results, trials=part)).frame.empty
+
+
+def bars(found):
+    """Heights of the bars of each upper panel, and its top over the highest rate tried."""
+    axes = stable_range.render(found).get_axes()
+    segments = [axis.containers[0].lines[2][0].get_segments() for axis in axes[: len(axes) // 2]]
+    return [[float(np.ptp(s[:, 1])) for s in panel] for panel in segments], axes
+
+
+def test_few_seeds_have_no_bar_and_each_optimizer_its_own_rates(tmp_path):
+    found = stable_range.table(tuned(tmp_path, up_to))
+    six, few = bars(found)[0], bars(dataclasses.replace(found, frame=found.frame.assign(seeds=5)))[0]
+    assert six[0][0] > 0 and few == [[0.0]]
+    faster = found.frame.assign(optimizer="sgd", lowest=1.0, highest=100.0)
+    slower = found.frame.assign(optimizer="adam")
+    _, axes = bars(dataclasses.replace(found, frame=pd.concat([slower, faster])))
+    assert [round(axis.get_ylim()[1], 1) for axis in axes[:2]] == [2.2, 220.0]
+    assert axes[2].get_ylim() == axes[3].get_ylim(), "widths in decades share their axis"
 
 
 def fixed(path, rates):
@@ -213,5 +235,15 @@ def test_the_order_of_the_models_holds_from_some_number_of_rates_on(tmp_path):
         "seed 0 solves nowhere, and chooses the slowest"
     )
     (said,) = budget.findings(found)
-    assert said == "By P(stable) the order of the models is the same with 1 to 3 rates tried: lstm, rnn."
+    assert said == (
+        "With 1 to 3 rates tried, the mean P(stable) stays highest with lstm, then rnn. Whether models "
+        "differ is tested under Effects."
+    )
+    turned = found.frame.assign(
+        p_stable=found.frame["p_stable"].where(found.frame["rates"] > 1, 0.5)  # equal with one rate
+    )
+    assert budget.findings(dataclasses.replace(found, frame=turned))[0].startswith(
+        "With 2 to 3 rates tried, the mean P(stable) is highest with lstm, then rnn; with 1 it is so with "
+        "lstm and rnn. "
+    )
     assert len(budget.render(found).get_axes()) == 2

@@ -67,7 +67,9 @@ def test_a_condition_that_solves_nowhere_has_no_range(tmp_path):
     (row,) = found.frame.to_dict("records")
     assert (row["sensitivity"], row["largest_stable"]) == (0.0, 10.0)
     assert math.isnan(row["solved_decades"])
-    assert learning_rates.readable(found).iloc[0][["largest stable rate", "decades"]].tolist() == ["10", "-"]
+    assert learning_rates.readable(found).iloc[0][
+        ["largest rate without divergence", "decades"]
+    ].tolist() == ["10", "-"]
 
 
 def test_a_grid_that_is_not_recorded_whole_is_not_read(tmp_path):
@@ -346,6 +348,28 @@ def test_steps_to_solve_count_who_never_does(tmp_path):
     assert at_8["unsolved"].iloc[-1] == pytest.approx(3 / 10)
     (axis,) = steps_to_solve.render(found).get_axes()
     assert axis.get_legend_handles_labels()[1] == ["T = 4", "T = 8", "T = 16"]
+
+
+@pytest.mark.parametrize("max_norms", [(math.inf,), (1.0, math.inf)])
+def test_steps_are_compared_at_the_same_learning_rate_or_not_at_all(tmp_path, max_norms):
+    """Without clipping the rate 1 solves nothing and .1 everything; with it all is solved at both."""
+    space = Space(**TUNED | {"max_norms": max_norms}, learning_rate=(0.1, 1.0), seeds=5)
+    results = [
+        a_result(trial, Outcome.UNSOLVED if fails else Outcome.STABLE, solved_step=step)
+        for condition in space.conditions()
+        for seed in range(5)
+        for fails in [condition.learning_rate == 1.0 and math.isinf(condition.max_norm)]
+        for step in [None if fails else 100]
+        for own in [dict(learning_rate=condition.learning_rate, seed=seed, max_steps=1_000)]
+        for trial in [dataclasses.replace(make_trial_of(condition), **own)]
+    ]
+    found = steps_to_solve.table(load(make_folder(tmp_path / "x", space, results)))
+    p = found.frame.set_index(["arm", "learning_rate"])["p_logrank"].dropna()
+    shown = "p against no clipping" in steps_to_solve.readable(found)
+    if len(max_norms) == 1:
+        assert p.empty and not shown
+    else:
+        assert list(p.index) == [("max_norm 1", 1.0)] and p.iloc[0] < 0.01 and shown
 
 
 def test_conditions_without_an_option_match_each_other():
