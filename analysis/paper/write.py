@@ -9,7 +9,7 @@ from analysis.paper.headline import headline
 from analysis.paper.latex import latex
 from analysis.paper.references import bibliography
 from analysis.paper.table import conditions_csv, figure_csv, runs_csv, table_tex
-from analysis.words import printable
+from analysis.words import printable, text
 from harness.errors import UserError
 from harness.results.folder import Folder
 
@@ -47,7 +47,7 @@ MAIN = r"""\documentclass[10pt]{article}
 
 FLOATING = r"""\begin{table}[ht]
   \centering
-  \footnotesize
+  \%(size)s
   \caption[Runs that solved the task]{\input{table-caption}}
   \label{tab:stability}
   \smallskip
@@ -56,11 +56,14 @@ FLOATING = r"""\begin{table}[ht]
 \end{table}"""
 
 BREAKING = r"""\begingroup
-\footnotesize
+\%(size)s
 \setlength{\tabcolsep}{3.5pt}
 \input{table}
 \endgroup"""
 """A table that breaks between pages brings its caption."""
+
+LONG = 30
+"""Characters of a model's name from which the table is set smaller, so that it stays within the page."""
 
 
 def write_paper(results: Results, out: Path | str | None = None) -> Path | str:
@@ -107,6 +110,8 @@ def files(results: Results) -> dict[str, bytes]:
     shown = headline(results)
     table = table_tex(results)
     around = BREAKING if r"\begin{longtable}" in table else FLOATING
+    longest = max(len(text(name)) for name in results.conditions["model"])
+    around %= {"size": "scriptsize" if longest > LONG else "footnotesize"}
     texts = {
         PAGE: MAIN % {"title": latex(printable(results.name)), "table": around},
         "figure-caption.tex": f"{figure_caption(results, shown)}%",
@@ -115,7 +120,7 @@ def files(results: Results) -> dict[str, bytes]:
         "references.bib": bibliography(results),
     }
     return {
-        **{name: f"{MADE}\n{text.rstrip()}\n".encode() for name, text in texts.items()},
+        **{name: f"{MADE}\n{content.rstrip()}\n".encode() for name, content in texts.items()},
         "figure.pdf": pdf(shown),
         "figure.svg": svg(shown),
         "figure.csv": figure_csv(shown),
