@@ -65,9 +65,7 @@ def test_no_difference_is_named_that_is_not_shown(tmp_path):
     """The LSTM wins with all of six seeds at one length: the least p is 2 / 2^6 of 3 tests, .09."""
     results = made_grid(tmp_path, lambda c, _: S if c.model == "lstm" else U, lengths=(5,), max_norms=(1.0,))
     assert contrasts(results)["solved_difference"].tolist() == [1.0]
-    assert said_of(results)[2] == (
-        "There are too few seeds to show a difference between models, whatever the outcome."
-    )
+    assert said_of(results)[2] == ("These seeds are too few to decide between models.")
 
 
 def test_equal_arms_are_said_not_to_be_shown_to_differ(tmp_path):

@@ -249,10 +249,8 @@ def nothing_shown(factors: Sequence[str], tuned: bool) -> list[Sentence]:
 
 
 def too_few(factors: Sequence[str]) -> list[Sentence]:
-    """The axes of which so few seeds could not have shown anything."""
+    """The axes of which so few seeds could not have shown anything, as often as their runs ended alike."""
     if not factors:
         return []
-    words = (
-        f"There are too few seeds to show a difference between {values_of(factors)}, whatever the outcome."
-    )
+    words = f"These seeds are too few to decide between {values_of(factors)}."
     return [Sentence(words, EFFECTS.title)]
