@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import probes
 from harness.condition import CONDITION_COLUMNS, PARTS, Condition
-from harness.errors import UserError
+from harness.errors import UserError, shortened
 from harness.held import held
 from harness.identity import Value
 from harness.planning.axes import Axes
@@ -158,4 +158,4 @@ def _unknown_field(name: str, known: list[str]) -> str:
     ]
     belongs = f" (it belongs to {', '.join(owners)}, not in this space)"
     hint = belongs if owners else closest(name, known)
-    return f"unknown field {name!r}{hint}; known: {', '.join(known)}"
+    return f"unknown field {shortened(name)!r}{hint}; known: {', '.join(known)}"
