@@ -12,17 +12,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what 
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With `--dist loadgroup`, what starts Ray waits its turn, and what makes hosts does.
-
-    They mostly wait: for processes that start, and for clocks. So the other tests fill both cores meanwhile.
-    """
-    for name in ("cluster", "ray"):
-        if item.get_closest_marker(name):
-            item.add_marker(pytest.mark.xdist_group(name))
-            return
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)

@@ -49,6 +49,7 @@ SPACE = Space(
     batch_size=8,
     learning_rate={"low": 1e-3, "high": 1e-1},
     lr_trials=3,
+    lr_extend=0,
     seeds=2,
     max_steps=40,
     observe=20,
