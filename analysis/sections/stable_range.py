@@ -234,8 +234,8 @@ SECTION = Section(
         "so. Shown are the median of the former with its exact 95 % interval (sign test), which 6 seeds or "
         "more give; fewer have none, and where both limits are the median, none are written. Of the latter "
         "the mean with its t-interval, which has a step of the grid added: where all seeds agree its width "
-        "is that alone. At no rate tried: none. At the highest tried: or more; both are drawn at the edges of "
-        "the panel."
+        "is that alone. At no rate tried: none. At the highest tried: or more; both are drawn at the edges "
+        "of the panel."
     ),
     if_empty=IF_EMPTY,
 )
