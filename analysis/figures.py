@@ -39,6 +39,17 @@ def marker(number: int) -> str:
     return MARKERS[(number + number // len(PALETTE)) % len(MARKERS)]
 
 
+def with_intervals(number: int, label: str) -> dict[str, Any]:
+    """How `Axes.errorbar` draws the points of a series and their intervals."""
+    return {
+        "fmt": marker(number),
+        "color": color(number),
+        "label": figure_text(label, LABEL_WIDTH),
+        "markersize": 4,
+        "linewidth": 1.2,
+    }
+
+
 def spread(count: int) -> float:
     """Width of so many series side by side at one place of an axis, whose places are 1 apart."""
     return min(0.66, 0.12 * count)
@@ -136,11 +147,7 @@ def draw_arms(axis: Axes, panel: pd.DataFrame, measure: str, arms: list[str], le
             at,
             share,
             yerr=errors,
-            fmt=marker(number),
-            color=color(number),
-            label=figure_text(arm, LABEL_WIDTH),
-            markersize=4,
-            linewidth=1.2,
+            **with_intervals(number, arm),
         )
     axis.set_xticks(range(len(lengths)), thinned(lengths))
     axis.set_xlim(-0.5, len(lengths) - 0.5)

@@ -1,5 +1,6 @@
 """At which lengths does a difference that is shown arise?"""
 
+import functools
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=4)
 def table(results: Results) -> Table:
     """One row per difference that is shown over all lengths, and length.
 
@@ -78,9 +80,7 @@ def readable(found: Table) -> pd.DataFrame:
     """The table as a person reads it."""
     frame = found.frame
     shown: dict[str, Any] = {"factor": frame["factor"]}
-    shown["difference"] = [
-        f"{text(a)} - {text(b)}" for a, b in zip(frame["level"], frame["other"], strict=True)
-    ]
+    shown["difference"] = effects.differences(frame)
     shown["of"] = frame["measure"].map(effects.WORDS | {"drops": "drops, ratio of rates"})
     if varies(frame, "task"):
         shown["task"] = frame["task"].map(text)

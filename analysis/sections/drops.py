@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.arms import arms
 from analysis.conditions import conditions_table
 from analysis.escaping import figure_text
-from analysis.figures import LABEL_WIDTH, TITLE_WIDTH, color, legend, marker, nothing
+from analysis.figures import TITLE_WIDTH, legend, nothing, with_intervals
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.statistics import censored_median
@@ -130,12 +130,8 @@ def draw_rates(axis: Axes, number: int, arm: str, rows: list[pd.DataFrame], shif
         rate,
         [i + shift for i, _ in known],
         xerr=[rate - low, high - rate],
-        fmt=marker(number),
-        color=color(number),
-        label=figure_text(arm, LABEL_WIDTH),
-        markersize=4,
-        linewidth=1.2,
         clip_on=False,
+        **with_intervals(number, arm),
     )
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis.contrasts import MEASURES, SHARES, contrasts
 from analysis.escaping import figure_text
-from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
+from analysis.figures import TITLE_WIDTH, color, legend, nothing, with_intervals
 from analysis.load import Results
 from analysis.rates import said_of_rates
 from analysis.sections.base import Section
@@ -142,9 +142,7 @@ def readable(found: Effects) -> pd.DataFrame:
     """The table as a person reads it."""
     frame = found.frame
     shown: dict[str, Any] = {"factor": frame["factor"]}
-    shown["difference"] = [
-        f"{text(a)} - {text(b)}" for a, b in zip(frame["level"], frame["other"], strict=True)
-    ]
+    shown["difference"] = differences(frame)
     shown["conditions"], shown["pairs of runs"] = frame["conditions"].map(text), frame["pairs"].map(text)
     shown["clusters that differ: solved, stable"] = [
         f"{row['solved_differ']}, {row['stable_differ']} of {row['clusters']}"
@@ -157,6 +155,11 @@ def readable(found: Effects) -> pd.DataFrame:
     for m in MEASURES:
         shown[f"adjusted p ({m})"] = frame[f"{m}_p_holm"].map(two_digits)
     return pd.DataFrame(shown)
+
+
+def differences(frame: pd.DataFrame) -> list[str]:
+    """Of each contrast: which level minus which."""
+    return [f"{text(a)} - {text(b)}" for a, b in zip(frame["level"], frame["other"], strict=True)]
 
 
 RATIO = {"drops_ratio": "drops"}
@@ -177,11 +180,7 @@ def render(found: Effects) -> Figure:
             difference,
             at + shift,
             xerr=[np.maximum(0, difference - low), np.maximum(0, high - difference)],
-            fmt=marker(number),
-            color=color(2 * number),
-            label=WORDS[m],
-            markersize=4,
-            linewidth=1.2,
+            **with_intervals(number, WORDS[m]) | {"color": color(2 * number)},
         )
     rows = zip(frame["factor"], frame["level"], frame["other"], strict=True)
     names = [

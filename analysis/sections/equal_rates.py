@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from analysis.contrasts import MEASURES, SHARES, contrasts, contrasts_at_equal_rates
 from analysis.escaping import figure_text
-from analysis.figures import TITLE_WIDTH, color, legend, marker, nothing
+from analysis.figures import TITLE_WIDTH, legend, nothing, with_intervals
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.sections.effects import WORDS as SHARES_IN_WORDS
+from analysis.sections.effects import differences
 from analysis.shown import decidable, is_shown
 from analysis.table import Table
 from analysis.words import between, difference, signed_interval, text, two_digits
@@ -97,9 +98,7 @@ def readable(found: EqualRates) -> pd.DataFrame:
     """The table as a person reads it."""
     frame = found.frame
     shown: dict[str, Any] = {"factor": frame["factor"]}
-    shown["difference"] = [
-        f"{text(a)} - {text(b)}" for a, b in zip(frame["level"], frame["other"], strict=True)
-    ]
+    shown["difference"] = differences(frame)
     for name in ("rates", "pairs", "both_solved", "both_watched"):
         shown[name.replace("_", " ")] = frame[name].map(text)
     for m in SHARES:
@@ -144,11 +143,7 @@ def draw(axis: Axes, rows: list[dict[Any, Any]], measure: str, number: int, shif
         value,
         np.arange(len(rows)) + shift,
         xerr=[np.maximum(0, value - low), np.maximum(0, high - value)],
-        fmt=marker(number),
-        color=color(number),
-        label=label,
-        markersize=4,
-        linewidth=1.2,
+        **with_intervals(number, label),
     )
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from analysis.arms import reference_arm
 from analysis.conditions import conditions_table
 from analysis.escaping import figure_text
-from analysis.figures import LABEL_WIDTH, TITLE_WIDTH, color, legend, marker, nothing, spread
+from analysis.figures import TITLE_WIDTH, legend, nothing, spread, with_intervals
 from analysis.grids import grid_trials
 from analysis.load import Results
 from analysis.sections.base import Section
@@ -213,11 +213,7 @@ def draw(
         [lengths.index(length) + shift for length in rows["length"]],
         value,
         yerr=[value - low, high - value],
-        fmt=marker(number),
-        color=color(number),
-        label=figure_text(text(model), LABEL_WIDTH),
-        markersize=4,
-        linewidth=1.2,
+        **with_intervals(number, text(model)),
     )
 
 
