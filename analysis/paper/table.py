@@ -97,8 +97,8 @@ def worded_reach(results: Results, keys: list[str]) -> dict[tuple[Any, ...], lis
 
 
 def reached(row: Mapping[Any, Any], measure: str) -> str:
-    """T50 for LaTeX: a fit with its limits, or a bound; a fit outside of the lengths is left out."""
-    words = critical_length.worded(dict(row), measure, "T50").partition(" (fit")[0]
+    """T50 for LaTeX: with its limits, or a bound."""
+    words = critical_length.worded(dict(row), measure, "T50")
     for word, set_as in (("beyond ", "$>$"), ("below ", "$<$"), (" to ", "--"), ("inf", r"$\infty$")):
         words = words.replace(word, set_as)
     return "--" if words == "-" else words

@@ -3,7 +3,6 @@
 So a bug shows at once, not in an hour.
 """
 
-import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,7 @@ from harness.driver.sizes import check_size
 from harness.driver.tryout import try_out
 from harness.errors import UserError
 from harness.executors.base import HANG_AFTER, SAVE_EVERY
+from harness.planning.bracket import Bracket
 from harness.planning.lengths import with_held_lengths
 from harness.planning.space import Space
 
@@ -88,7 +88,7 @@ def check_job(
     folder = folder_of(results, space, definition)
     notes += try_out(space, "cpu", engine)
     if space.bracket is not None:
-        notes.append(said_of_lengths(space))
+        notes.append(said_of_lengths(space, space.bracket))
     return Job(
         space=space,
         folder=folder,
@@ -106,13 +106,12 @@ def check_job(
     )
 
 
-def said_of_lengths(space: Space) -> str:
+def said_of_lengths(space: Space, bracket: Bracket) -> str:
     """The lengths of a space whose rule adds more, and until when, in a sentence."""
     lengths = "; ".join(f"{task} T = {', '.join(map(str, space.lengths_of(task)))}" for task in space.tasks)
-    ratio = space.bracket.ratio if space.bracket else math.inf
     return (
         f"lengths so far: {lengths}. More are added until P(solved) of every arm falls below .9 and .5 "
-        f"between lengths within a ratio of {ratio:g}"
+        f"between lengths within a ratio of {bracket.ratio:g}"
     )
 
 

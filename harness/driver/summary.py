@@ -94,4 +94,4 @@ def print_conditions(conditions: Conditions, out: Console) -> None:
     if conditions.frame["at_edge"].any():
         out.print("* the lowest or highest learning rate tried: the optimum may lie outside the range")
     if shown["learning rate"].str.contains("†").any():
-        out.print("† no run solved the task: no learning rate was found to work")
+        out.print("† none of the runs at the chosen rates solved the task")

@@ -174,7 +174,7 @@ class Plan:
 def plan_of(space: Space, ends: pd.DataFrame) -> Plan:
     """The plan of a space of which so much is recorded: see `harness.results.reader.ends`."""
     objectives = {
-        str(row["trial_id"]): target(space.tune_for, str(row["outcome"]), {str(k): v for k, v in row.items()})
+        str(row["trial_id"]): target(space.tune_for, str(row["outcome"]), row)
         for row in ends.to_dict("records")
     }
     return Plan(space, objectives, ends.loc[ends["outcome"] == Outcome.STABLE, "trial_id"])

@@ -17,7 +17,7 @@ RANKS = {Outcome.STABLE: 0, Outcome.RECOVERED: 1, Outcome.LOST: 2, Outcome.UNSOL
 """The order of outcomes where stability counts first; a diverged trial comes last."""
 
 
-def target(tune_for: str, outcome: str, summary: Mapping[str, Any]) -> float:
+def target(tune_for: str, outcome: str, summary: Mapping[Any, Any]) -> float:
     """The number that a tuning lowers, between 0 and 1, of a trial that ended so; 1 if it diverged.
 
     - fast: its `objective`.
