@@ -10,7 +10,7 @@ from analysis.table import Table
 from analysis.trials import reported_trials, solved
 from harness.condition import Outcome
 
-OF_A_TRIAL = ("seed", "outcome", "drops", "watched_steps", "objective")
+OF_A_TRIAL = ("seed", "outcome", "drops", "watched_steps", "objective", "initial_loss", "final_loss")
 
 
 @functools.lru_cache(maxsize=4)
@@ -22,7 +22,7 @@ def grid_trials(results: Results) -> Table:
     keys, arm, task, condition_id, and:
 
     - rate: the learning rate. grid: how many rates its grid has. seed, outcome, drops, watched_steps,
-      objective: of the trial.
+      objective, initial_loss, final_loss: of the trial.
     - solved, stable: whether it was.
     """
     conditions = conditions_table(results)
