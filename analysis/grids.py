@@ -54,3 +54,9 @@ def at_fixed_rates(results: Results) -> pd.DataFrame:
     trials = reported_trials(results)
     own = trials[trials["condition_id"].isin(fixed["condition_id"])]
     return own.iloc[: None if rates > 1 else 0].assign(grid=rates)
+
+
+def has_grid(results: Results) -> bool:
+    """Whether learning rates are tried that no result has chosen: a first grid, or several fixed ones."""
+    rates = results.conditions["learning_rate"]
+    return bool(results.conditions["grid"].map(len).any()) or rates.nunique() > 1

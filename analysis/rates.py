@@ -25,6 +25,12 @@ def rates_fixed(results: Results) -> bool:
     return bool(results.conditions["learning_rate"].notna().any())
 
 
+def rates_tuned(results: Results) -> bool:
+    """Whether some learning rate is tuned, from a grid that is tried first."""
+    conditions = results.conditions
+    return bool((conditions["learning_rate"].isna() & (conditions["grid"].map(len) > 0)).any())
+
+
 def said_of_rates(results: Results) -> str:
     """How learning rates were chosen, in sentences."""
     tuned = [d for d in results.definitions if d.get("learning_rate") is None and d.get("first_grids")]

@@ -14,7 +14,7 @@ from analysis.escaping import figure_text
 from analysis.figures import LABEL_WIDTH, color, legend, marker, nothing
 from analysis.grids import grid_trials
 from analysis.load import Results
-from analysis.rates import said_of_choice, tuned_for
+from analysis.rates import rates_tuned, said_of_choice, tuned_for
 from analysis.sections.base import Section
 from analysis.standings import shared_conditions
 from analysis.table import Table
@@ -29,7 +29,7 @@ ENDS = ("", "_low", "_high")
 FEWEST = 2
 """Tunings that a condition needs: one chooses, another judges."""
 
-IF_EMPTY = "Learning rates were fixed, or no condition has two tunings yet."
+IF_EMPTY = "No condition has two tunings at its grid of learning rates yet."
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -207,9 +207,10 @@ SECTION = Section(
     remarks=lambda found: said_of_choice(found.tuned_for),
     note=(
         "From the tuning trials at the grid: so many of its rates are drawn at random, a tuning chooses "
-        f"one (the slowest that gained {100 * ENOUGH:.0f} % of what the best one did), and the other tunings' "
-        "runs at that rate judge it. Means over the conditions that all models have; bands: 95 % intervals "
-        "over tunings (jackknife). The best result of a search is not shown: luck chose it."
+        f"one (the slowest that gained {100 * ENOUGH:.0f} % of what the best one did), and the other "
+        "tunings' runs at that rate judge it. Means over the conditions that all models have; bands: 95 % "
+        "intervals over tunings (jackknife). The best result of a search is not shown: luck chose it."
     ),
     if_empty=IF_EMPTY,
+    applies=rates_tuned,
 )

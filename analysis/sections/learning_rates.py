@@ -15,7 +15,7 @@ from analysis.arms import clip_keys
 from analysis.conditions import condition_keys, star
 from analysis.figures import color, legend, marker, nothing, panels
 from analysis.load import Results
-from analysis.rates import said_of_choice, tuned_for
+from analysis.rates import rates_tuned, said_of_choice, tuned_for
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, shown_keys
 from analysis.trials import by_condition
@@ -188,5 +188,6 @@ SECTION = Section(
         "initial loss up to there. Solved from, to: the widest range of rates at which every tuning seed "
         "solved the task and held it. * the edge of the grid."
     ),
-    if_empty="Learning rates were fixed, or no first grid is recorded whole yet.",
+    if_empty="No first grid of learning rates is recorded whole yet.",
+    applies=rates_tuned,
 )
