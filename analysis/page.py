@@ -15,6 +15,7 @@ from analysis.as_json import plain
 from analysis.escaping import fenced, markdown
 from analysis.load import Results
 from analysis.sections.base import Section, T
+from analysis.setting import setting
 from analysis.words import printable
 
 
@@ -30,6 +31,7 @@ def render(results: Results, views: list[dict[str, Any]], style: str) -> str:
     return environment.get_template(f"report.{style}").render(
         name=results.name,
         overview=overview(results),
+        setting=setting(results),
         alarms=alarms(results),
         sections=views,
         provenance=[json.dumps(plain(record), indent=1).splitlines() for record in results.provenance],
