@@ -13,11 +13,18 @@ def overview(results: Results) -> str:
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     reported, tuning = trials["condition_id"].nunique(), len(results.tuning_trials)
     tasks = ", ".join(map(text, sorted(conditions["task"].unique())))
+    tuned = f", and {of(tuning, planned_tuning(results))} tuning trials" if planned_tuning(results) else ""
     return (
         f"{of(reported, len(conditions))} conditions have report trials, "
-        f"{of(len(trials), planned_reports(results))} report trials are recorded ({outcomes or 'none'}), and "
-        f"{of(tuning, planned_tuning(results))} tuning trials; task {tasks}."
+        f"{of(len(trials), planned_reports(results))} report trials are recorded ({outcomes or 'none'})"
+        f"{tuned}; task {tasks}."
     )
+
+
+def unfinished(results: Results) -> bool:
+    """Whether trials that were asked for are missing, of the report or of a tuning."""
+    absent = conditions_table(results).frame["missing"].sum()
+    return bool(absent) or len(results.tuning_trials) < planned_tuning(results)
 
 
 def of(count: int, whole: int) -> str:

@@ -14,6 +14,7 @@ from analysis.load import Results
 from analysis.sections import SECTIONS
 from analysis.sections.effects import SECTION as EFFECTS
 from analysis.sections.verdict import SECTION as VERDICT
+from analysis.setting import setting
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -23,13 +24,14 @@ def as_json(results: Results) -> dict[str, Any]:
       high.
     - `verdict` is in sentences. `standings` compares the models.
     - `sections` has the table of each section by its title.
-    - `overview`, `alarms` and `provenance` are what the page says at its top and its end.
+    - `overview`, `setting`, `alarms` and `provenance` are what the page says at its top and its end.
     """
     tables = {section.title: section.table(results) for section in SECTIONS}
     verdict = tables[VERDICT.title]
     report = {
         "name": results.name,
         "overview": overview(results),
+        "setting": setting(results),
         "alarms": alarms(results),
         "verdict": [sentence.words for sentence in VERDICT.answers(verdict)],
         "standings": tables[EFFECTS.title].standings.to_dict("records"),

@@ -12,18 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-Floats = NDArray[np.float64]
+from harness.target import ENOUGH
 
-ENOUGH = 0.85
-"""A tuning chooses the slowest rate that gained this share of what the best one did, as the harness does."""
+Floats = NDArray[np.float64]
 
 
 def choices(objective_K: Floats, tried: int) -> Floats:
     """The chance of each rate to be chosen from `tried` of them, drawn at random: (K,). Slowest rate first.
 
     The gain of a rate is 1 - objective. Say that rate b is the best of those drawn. Rate r is chosen if it is
-    drawn, gained enough, and no slower rate that gained enough is drawn: that leaves a number of rates for
-    the other places, and so the number of draws.
+    drawn, gained ENOUGH of what b did, and no slower rate that did is drawn: that leaves a number of rates
+    for the other places, and so the number of draws.
     """
     gain_K = 1 - objective_K
     count = len(gain_K)

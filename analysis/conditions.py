@@ -1,6 +1,7 @@
 """One row per condition: the table behind the terminal summary and the report."""
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -184,6 +185,8 @@ def readable(table: Table) -> pd.DataFrame:
     shown["median steps to solve"] = frame["median_steps_to_solve"].map(text)
     shown["final score"] = frame["final_score"].map(lambda score: text(round(score, 3)))
     shown["control score"] = frame["control_score"].map(lambda score: text(round(score, 3)))
+    if frame["max_norm"].map(math.isinf).all():
+        return pd.DataFrame(shown)
     shown["clipped %"] = frame["clipped_share"].map(lambda share: text(round(100 * share, 1)))
     return pd.DataFrame(shown)
 

@@ -10,7 +10,7 @@ from analysis.table import Table
 from analysis.trials import reported_trials, solved
 from harness.condition import Outcome
 
-OF_A_TRIAL = ("seed", "outcome", "drops", "watched_steps", "objective")
+OF_A_TRIAL = ("seed", "outcome", "drops", "watched_steps", "objective", "initial_loss", "final_loss")
 
 
 @functools.lru_cache(maxsize=4)
@@ -22,7 +22,7 @@ def grid_trials(results: Results) -> Table:
     keys, arm, task, condition_id, and:
 
     - rate: the learning rate. grid: how many rates its grid has. seed, outcome, drops, watched_steps,
-      objective: of the trial.
+      objective, initial_loss, final_loss: of the trial.
     - solved, stable: whether it was.
     """
     conditions = conditions_table(results)
@@ -54,3 +54,9 @@ def at_fixed_rates(results: Results) -> pd.DataFrame:
     trials = reported_trials(results)
     own = trials[trials["condition_id"].isin(fixed["condition_id"])]
     return own.iloc[: None if rates > 1 else 0].assign(grid=rates)
+
+
+def has_grid(results: Results) -> bool:
+    """Whether learning rates are tried that no result has chosen: a first grid, or several fixed ones."""
+    rates = results.conditions["learning_rate"]
+    return bool(results.conditions["grid"].map(len).any()) or rates.nunique() > 1

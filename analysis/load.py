@@ -40,6 +40,7 @@ class Results:
     - planned: report seeds asked for. planned_tuning: tuning seeds at each learning rate, of all tunings.
       tuning_seeds: of one tuning.
     - grid: the learning rates tried first, as a tuple; empty if they were fixed.
+    - tune_for: what a tuning chose by, see `harness.target`.
     """
 
     folders: tuple[str, ...]
@@ -199,6 +200,7 @@ def _conditions(folder: str, definition: dict[str, Any]) -> pd.DataFrame:
         planned=definition["seeds"],
         planned_tuning=tunings * definition["tuning_seeds"],
         tuning_seeds=definition["tuning_seeds"],
+        tune_for=definition.get("tune_for", "fast"),
     )
     planned["grid"] = pd.Series(grids, index=frame.index, dtype=object)
     return planned

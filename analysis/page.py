@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
-from analysis.alarms import alarms, overview
+from analysis.alarms import alarms, overview, unfinished
 from analysis.as_json import plain
 from analysis.escaping import fenced, markdown
 from analysis.load import Results
 from analysis.sections.base import Section, T
+from analysis.setting import setting
 from analysis.words import printable
 
 
@@ -29,6 +31,7 @@ def render(results: Results, views: list[dict[str, Any]], style: str) -> str:
     return environment.get_template(f"report.{style}").render(
         name=results.name,
         overview=overview(results),
+        setting=setting(results),
         alarms=alarms(results),
         sections=views,
         provenance=[json.dumps(plain(record), indent=1).splitlines() for record in results.provenance],
@@ -43,7 +46,7 @@ def html(value: Any) -> Any:
 def view(section: Section[Any], results: Results) -> dict[str, Any]:
     """A section as the templates want it; `align` says how a column is set: text, or nothing for numbers."""
     table = section.table(results)
-    shown = section.readable(table)
+    shown = without_gaps(section.readable(table))
     remarks = " ".join(filter(None, [section.note, section.remarks(table)]))
     aligns = ["" if is_number(shown[name]) else "text" for name in shown.columns]
     return {
@@ -71,9 +74,26 @@ def view(section: Section[Any], results: Results) -> dict[str, Any]:
     }
 
 
+def views(sections: Sequence[Section[Any]], results: Results) -> list[dict[str, Any]]:
+    """The sections that have something to say here; links to the others are left out too."""
+    waiting = unfinished(results)
+    every = [view(section, results) for section in sections if section.applies(results)]
+    shown = [each for each in every if each["rows"] or each["answers"] or (waiting and each["if_empty"])]
+    anchors = {each["anchor"] for each in shown}
+    for answer in (answer for each in shown for answer in each["answers"]):
+        answer["links"] = [each for each in answer["links"] if each["target"] in anchors]
+    return shown
+
+
+def without_gaps(shown: pd.DataFrame) -> pd.DataFrame:
+    """A readable table without the columns in which nothing stands in any row."""
+    empty = (shown.astype(str) == "-").all()
+    return shown.loc[:, ~empty] if len(shown) else shown
+
+
 def link(title: str, section: Section[Any]) -> dict[str, str]:
     """A link from a sentence of a section to the section that holds its numbers."""
-    return {"title": "table below" if title == section.title else title, "anchor": anchor(title)}
+    return {"title": "table below" if title == section.title else title, "target": anchor(title)}
 
 
 def anchor(title: str) -> str:

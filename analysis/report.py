@@ -11,7 +11,7 @@ from analysis.baseline import with_baseline
 from analysis.command_line import carry_out, say
 from analysis.drawing import draw_png, svg
 from analysis.load import Results, load
-from analysis.page import render, view
+from analysis.page import render, views
 from analysis.paper.write import write_paper
 from analysis.sections import SECTIONS
 from harness.arguments import Parser
@@ -46,8 +46,8 @@ def write_report(results: Results, out: Path | str | None = None, style: str = "
 
 def page(results: Results, folder: Folder, name: str, style: str) -> str:
     """The page as HTML or Markdown; the figures of Markdown are written beside it."""
-    views = [view(section, results) for section in SECTIONS]
-    drawn = [(number, section) for number, section in enumerate(views) if section["figure"] is not None]
+    shown = views(SECTIONS, results)
+    drawn = [(number, section) for number, section in enumerate(shown) if section["figure"] is not None]
     if style == "html":
         for _, section in drawn:
             section["svg"] = svg(section["figure"])
@@ -55,7 +55,7 @@ def page(results: Results, folder: Folder, name: str, style: str) -> str:
         for number, section in drawn:
             section["picture"] = f"{Path(name).stem}-{number + 1}.png"
             folder.write_whole(section["picture"], partial(draw_png, section["figure"]))
-    return render(results, views, style)
+    return render(results, shown, style)
 
 
 def destination(results: Results, out: Path | str | None, style: str) -> tuple[Folder, str]:

@@ -9,8 +9,10 @@ _NAMES = """
     learning_rate_high learning_rate_low longest loss lost low lowest lyapunov_1 lyapunov_1_high
     lyapunov_1_low matched median_depth median_recovery median_steps_to_solve missing moment mostly_active n
     name never_active of p_logrank p_solved p_solved_high p_solved_low p_stable p_stable_high p_stable_low
+    parameters_high parameters_low
     planned planned_tuning rate rates rates_high rates_low reached recorded recovered restricted_mean same
-    score sensitivity shortest sigma_max sigma_max_high sigma_max_low solved solved_T50 solved_T50_high
+    score seconds_per_step
+    sensitivity shortest sigma_max sigma_max_high sigma_max_low solved solved_T50 solved_T50_high
     solved_T50_low solved_T90 solved_T90_high solved_T90_low solved_a solved_all solved_b solved_decades
     solved_decades_high solved_decades_low solved_difference solved_high solved_low solved_none solved_nowhere
     solved_p solved_p_holm solved_separated solved_up_to solved_up_to_high solved_up_to_low spectral_radius

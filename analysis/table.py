@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 
 from analysis.words import text
@@ -51,7 +52,11 @@ def panel_title(keys: Sequence[str], values: Sequence[Any]) -> str:
 
 
 def shown_keys(table: Table) -> dict[str, Any]:
-    """The columns a reader needs to tell rows apart: the usual keys, and any that varies."""
-    usual = ("model", "optimizer", "length", "max_norm")
+    """The columns a reader needs to tell rows apart: the usual keys, and any that varies.
+
+    The threshold is one of them where some gradient is clipped by it.
+    """
     frame = table.frame
+    clipped = "max_norm" in frame and np.isfinite(frame["max_norm"].astype("float64")).any()
+    usual = ("model", "optimizer", "length", *(["max_norm"] if clipped else []))
     return {key: frame[key].map(text) for key in table.keys if key in usual or varies(frame, key)}

@@ -6,6 +6,7 @@ the attribute is one of the class.
 """
 
 import difflib
+import inspect
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from harness.errors import UserError
@@ -62,6 +63,13 @@ class HasFacts(Protocol):
 
     def facts(self) -> dict[str, str | float]:
         """JSON values by name."""
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """A task that says in a sentence or two what it asks, what its length T counts, and what its score is."""
+
+    asks: ClassVar[str]
 
 
 @runtime_checkable
@@ -182,6 +190,14 @@ def graph_of(task: object) -> Any:
 def facts_of(task: object) -> dict[str, str | float]:
     """What a task has to say in a checkpoint."""
     return task.facts() if isinstance(task, HasFacts) else {}
+
+
+def asked_by(task: object) -> str:
+    """What a task asks: its `asks`, or else the first line of its own docstring; empty without one."""
+    if isinstance(task, Asks):
+        return str(task.asks)
+    own = inspect.cleandoc(type(task).__dict__.get("__doc__") or "").partition("\n")[0]
+    return "" if own.startswith(f"{type(task).__name__}(") else own  # dataclasses write such a line
 
 
 def answers_every_step(part: object) -> bool:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from torch import nn
 
@@ -25,6 +27,14 @@ def test_a_class_that_declares_nothing_has_the_defaults():
     assert capabilities.inputs_given(object()) == ("sequence", "whole sequence")
     assert capabilities.facts_of(object()) == {}
     assert capabilities.graph_of(object()) is None
+    assert capabilities.asked_by(Plain()) == "A class of a user's own that declares nothing."
+
+
+def test_a_task_without_a_question_is_introduced_by_its_own_docstring_alone():
+    """Neither by that of its base, nor by the line that a dataclass writes of itself."""
+    assert capabilities.asked_by(type("Bare", (Plain,), {})()) == ""
+    assert capabilities.asked_by(dataclasses.make_dataclass("Made", ["length"])(5)) == ""
+    assert capabilities.asked_by(type("Own", (Plain,), {"asks": "Which?"})()) == "Which?"
 
 
 def test_a_task_with_an_answer_at_every_step_gives_no_whole_sequence():

@@ -11,6 +11,7 @@ import pytest
 from harness.condition import FIRST_TUNING_SEED
 from harness.driver.listing import make_listing
 from harness.planning.load import built_in_spaces, load_space
+from harness.planning.parts import FACTS
 from harness.results.reader import read, read_conditions
 from harness.run import main
 from tests.helpers import (
@@ -50,6 +51,20 @@ def test_the_conditions_table_has_the_levels_of_the_task(tmp_path):
     found = read_conditions(folder)
     assert found["baseline_loss"].tolist() == pytest.approx([10 * math.log(8) / 22] * 2)
     assert found[["chance", "solved_at", "drop_at"]].to_numpy().tolist() == [[1 / 8, 0.99, 0.9]] * 2
+    assert found["asks"].str.startswith("Repeat ten symbols").all()
+    size = int(found["hidden_size"][0])
+    assert found["parameters"].tolist() == [size * (10 + size + 1) + 9 * (size + 1)] * 2
+
+
+def test_conditions_of_an_older_folder_get_the_columns_that_they_lack(tmp_path, monkeypatch):
+    """The second run trains nothing."""
+    with monkeypatch.context() as older:
+        older.setattr("harness.driver.driver.facts", lambda _: {})
+        assert run_tiny(tmp_path) == 0
+    assert not FACTS & {*read_conditions(tmp_path / "smoke")}
+    monkeypatch.setattr("harness.executors.base.blocks", lambda *_: pytest.fail("trained again"))
+    assert run_tiny(tmp_path) == 0
+    assert {*read_conditions(tmp_path / "smoke")} >= FACTS
 
 
 def test_a_run_leaves_tables_studies_a_report_and_its_definition(whole):

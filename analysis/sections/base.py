@@ -27,6 +27,9 @@ class Section(Generic[T]):
 
     `render` gives a figure for every table. Where there is nothing to draw, the figure has no axes and says
     so in a sentence; a page leaves it out.
+    `applies` says whether these results could have rows for it: a page leaves out a section that does not
+    apply. `if_empty` is said where a run that has not finished may still bring rows; without it, and once all
+    is recorded, a section without rows is left out too.
     `answers` are sentences of the whole report, each with the section that holds its numbers.
     `findings` are sentences that say what the table shows. `remarks` follow the `note` below the figure and
     depend on the table. `warnings` are sentences that a reader must know
@@ -39,7 +42,8 @@ class Section(Generic[T]):
     render: Callable[[T], Figure]
     readable: Callable[[T], pd.DataFrame]
     note: str = ""
-    if_empty: str = "Nothing is recorded for this."
+    if_empty: str = "Nothing is recorded for this yet."
+    applies: Callable[[Results], bool] = lambda _: True
     answers: Callable[[T], list[Sentence]] = lambda _: []
     findings: Callable[[T], list[str]] = lambda _: []
     remarks: Callable[[T], str] = lambda _: ""

@@ -1,6 +1,7 @@
 """Would the models compare otherwise if fewer learning rates had been tried?"""
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from analysis.escaping import figure_text
 from analysis.figures import LABEL_WIDTH, color, legend, marker, nothing
 from analysis.grids import grid_trials
 from analysis.load import Results
+from analysis.rates import rates_tuned, said_of_choice, tuned_for
 from analysis.sections.base import Section
 from analysis.standings import shared_conditions
 from analysis.table import Table
 from analysis.words import interval, text
 from harness.condition import FIRST_TUNING_SEED
+from harness.target import ENOUGH, target
 
 MEASURES = ("stable", "solved")
 
@@ -26,10 +29,17 @@ ENDS = ("", "_low", "_high")
 FEWEST = 2
 """Tunings that a condition needs: one chooses, another judges."""
 
-IF_EMPTY = "Learning rates were fixed, or no condition has two tunings yet."
+IF_EMPTY = "No condition has two tunings at its grid of learning rates yet."
 
 
-def table(results: Results) -> Table:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Budgets(Table):
+    """A row per model and number of rates, and by what tunings chose: see `harness.target.TARGETS`."""
+
+    tuned_for: tuple[str, ...]
+
+
+def table(results: Results) -> Budgets:
     """One row per model and number of learning rates tried, over the conditions that all models have.
 
     The columns are model, rates, conditions, tunings (of each condition at least), and p_stable and p_solved:
@@ -49,7 +59,7 @@ def table(results: Results) -> Table:
                 found = mean_over_tunings(tables(conditions, measure, rates), one_run)
                 row |= {f"p_{measure}{end}": value for end, value in zip(ENDS, found, strict=True)}
             rows.append(row)
-    return Table(frame=pd.DataFrame(rows, columns=list(COLUMNS)))
+    return Budgets(frame=pd.DataFrame(rows, columns=list(COLUMNS)), tuned_for=tuned_for(results))
 
 
 COLUMNS = (
@@ -61,16 +71,20 @@ Condition = dict[str, pd.DataFrame]
 
 
 def tuned_conditions(results: Results) -> dict[str, list[tuple[tuple[str, int], Condition]]]:
-    """By model: the task and length of each condition whose grid is recorded, and its trials as arrays."""
+    """By model: the task and length of each condition whose grid is recorded, and its trials as arrays.
+
+    `objective` is the number that its tuning lowered, see `harness.target`.
+    """
     shared = shared_conditions(results)["condition_id"]
     sizes = tuning_sizes(results)
     trials = grid_trials(results).frame
     trials = trials[trials["condition_id"].isin(sizes) & trials["condition_id"].isin(shared)]
+    lowered = targets(results, trials)
     found: dict[str, list[tuple[tuple[str, int], Condition]]] = {}
     for name, group in trials.groupby("condition_id"):
         first = group.iloc[0]
         tuning = (group["seed"] - FIRST_TUNING_SEED) // sizes[str(name)]
-        own = group[["rate", "objective", *MEASURES]].astype("float64").assign(tuning=tuning)
+        own = group[["rate", *MEASURES]].astype("float64").assign(tuning=tuning, objective=lowered)
         means = own.groupby(["rate", "tuning"]).mean()
         wide = {str(column): means[column].unstack().dropna(axis=1) for column in means}
         whole = len(wide["objective"]) == first["grid"]
@@ -78,6 +92,13 @@ def tuned_conditions(results: Results) -> dict[str, list[tuple[tuple[str, int], 
             stratum = (str(first["task"]), int(first["length"]))
             found.setdefault(str(first["model"]), []).append((stratum, wide))
     return found
+
+
+def targets(results: Results, trials: pd.DataFrame) -> "pd.Series[float]":
+    """The number that a tuning lowers, of each trial: what it is follows from the space's `tune_for`."""
+    chosen_by = trials["condition_id"].map(results.conditions.set_index("condition_id")["tune_for"])
+    rows = zip(chosen_by, trials.to_dict("records"), strict=True)
+    return pd.Series([target(name, row["outcome"], row) for name, row in rows], trials.index, dtype="float64")
 
 
 def tuning_sizes(results: Results) -> dict[str, int]:
@@ -183,11 +204,13 @@ SECTION = Section(
     render=render,
     readable=readable,
     findings=findings,
+    remarks=lambda found: said_of_choice(found.tuned_for),
     note=(
         "From the tuning trials at the grid: so many of its rates are drawn at random, a tuning chooses "
-        "one (the slowest that gained 85 % of what the best one did), and the other tunings' runs at that "
-        "rate judge it. Means over the conditions that all models have; bands: 95 % intervals over tunings "
-        "(jackknife). The best result of a search is not shown: luck chose it."
+        f"one (the slowest that gained {100 * ENOUGH:.0f} % of what the best one did), and the other "
+        "tunings' runs at that rate judge it. Means over the conditions that all models have; bands: 95 % "
+        "intervals over tunings (jackknife). The best result of a search is not shown: luck chose it."
     ),
     if_empty=IF_EMPTY,
+    applies=rates_tuned,
 )

@@ -110,5 +110,5 @@ SECTION = Section(
         f"too few; below {SHOWN_AT:g} a difference is called shown at this length. Few seeds at one length "
         "seldom show anything."
     ),
-    if_empty="No difference is shown over several lengths, so that none is looked at length by length.",
+    if_empty="",
 )

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.arms import NO_CLIPPING, arms
-from analysis.conditions import recorded_conditions
+from analysis.conditions import conditions_table, recorded_conditions
 from analysis.figures import draw_arms, legend, nothing, panels
 from analysis.load import Results
 from analysis.sections.base import Section
@@ -46,6 +46,11 @@ def table(results: Results) -> Table:
         row |= {name: mine[name].astype("float64").median() for name in QUANTILES}
         rows.append(row)
     return replace(conditions, frame=pd.DataFrame(rows, columns=[*conditions.keys, *COLUMNS]))
+
+
+def clips(results: Results) -> bool:
+    """Whether gradients are clipped at all in some condition."""
+    return bool((conditions_table(results).frame["arm"] != NO_CLIPPING).any())
 
 
 COLUMNS = (
@@ -119,4 +124,5 @@ SECTION = Section(
         "global L2 norms before clipping, medians over trials of each trial's quantiles over its steps."
     ),
     warnings=warnings,
+    applies=clips,
 )

@@ -180,5 +180,6 @@ SECTION = Section(
         "from - to (a thick line). All / none: the longest length up to "
         "which every seed succeeded, and the shortest from which none did."
     ),
-    if_empty="No condition has report trials at several lengths.",
+    if_empty="No condition has report trials at several lengths yet.",
+    applies=lambda results: bool((results.conditions.groupby("task")["length"].nunique() > 1).any()),
 )

@@ -12,6 +12,7 @@ from analysis.contrasts import MEASURES, SHARES, contrasts, contrasts_at_equal_r
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, legend, nothing, with_intervals
 from analysis.load import Results
+from analysis.rates import rates_tuned
 from analysis.sections.base import Section
 from analysis.sections.effects import WORDS as SHARES_IN_WORDS
 from analysis.sections.effects import differences
@@ -30,7 +31,7 @@ NAMED = 4
 
 DRAWN_ROWS = 40
 
-FIXED = "Learning rates were fixed, so that the verdict compares at equal rates, or none has been tried yet."
+IF_EMPTY = "No two arms have tried a learning rate with the same seed yet."
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -113,7 +114,7 @@ def render(found: EqualRates) -> Figure:
     """Differences of P(solved) and P(stable | solved) at own rates and at equal ones, a row per contrast."""
     rows = together(found)
     if not rows:
-        return nothing(f"Nothing to draw. {FIXED}")
+        return nothing(f"Nothing to draw. {IF_EMPTY}")
     if len(rows) > DRAWN_ROWS:
         return nothing(f"Not drawn: {len(rows)} rows, and at most {DRAWN_ROWS} are; the table has them.")
     figure = Figure(figsize=(9.2, 1.5 + 0.36 * len(rows)), layout="constrained")
@@ -161,5 +162,6 @@ SECTION = Section(
         "are of the pairs in which both solved, or were watched. Intervals and p take a tuning seed of one "
         "length, with all its rates, as one observation. Optimizers without a common rate have no row."
     ),
-    if_empty=FIXED,
+    if_empty=IF_EMPTY,
+    applies=rates_tuned,
 )

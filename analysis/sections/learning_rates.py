@@ -15,6 +15,7 @@ from analysis.arms import clip_keys
 from analysis.conditions import condition_keys, star
 from analysis.figures import color, legend, marker, nothing, panels
 from analysis.load import Results
+from analysis.rates import rates_tuned, said_of_choice, tuned_for
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, shown_keys
 from analysis.trials import by_condition
@@ -70,7 +71,7 @@ def table(results: Results) -> Responses:
         keys=keys,
         clip_keys=clip_keys(results),
         curves=pd.DataFrame(curves, columns=[*keys, "rate", "loss"]),
-        tuned_for=tuple(sorted({d.get("tune_for", "fast") for d in results.definitions})),
+        tuned_for=tuned_for(results),
     )
 
 
@@ -164,19 +165,11 @@ def render(found: Responses) -> Figure:
     return figure
 
 
-CHOSEN_BY = {
-    "fast": "the loss over all of training (tune_for=fast)",
-    "loss": "the last loss (tune_for=loss)",
-    "stable": "stability first, then the loss over all of training (tune_for=stable)",
-}
-
-
 def findings(found: Responses) -> list[str]:
     """What the rates of the report trials were chosen by."""
     if found.frame.empty:
         return []
-    chosen = " or ".join(CHOSEN_BY.get(name, text(name)) for name in found.tuned_for)
-    return [f"Learning rates were chosen by {chosen}."]
+    return [said_of_choice(found.tuned_for)]
 
 
 SECTION = Section(
@@ -195,5 +188,6 @@ SECTION = Section(
         "initial loss up to there. Solved from, to: the widest range of rates at which every tuning seed "
         "solved the task and held it. * the edge of the grid."
     ),
-    if_empty="Learning rates were fixed, or no first grid is recorded whole yet.",
+    if_empty="No first grid of learning rates is recorded whole yet.",
+    applies=rates_tuned,
 )

@@ -42,6 +42,9 @@ DESIGN = {
 }
 """Fields of a definition, and what the report calls them; a further axis goes by its own name."""
 
+OF_A_TUNING = ("lr_trials", "lr_extend", "tune_for", "tuning_seeds")
+"""Fields that say nothing where the learning rate is fixed."""
+
 MADE_WITH = {
     "git_commit": "code, commit",
     "harness": "code, version",
@@ -82,13 +85,15 @@ def table(results: Results) -> Methods:
 
 def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, str]:
     """Design and provenance of one folder, in words."""
-    found = {label: worded(definition[name]) for name, label in DESIGN.items() if name in definition}
+    tuned = definition.get("learning_rate") is None
+    names = [name for name in DESIGN if name in definition and (tuned or name not in OF_A_TUNING)]
+    found = {DESIGN[name]: worded(definition[name]) for name in names}
     found |= {
         name: worded(value)
         for name, value in definition.items()
         if name not in DESIGN and isinstance(value, (list, tuple)) and len(value) > 1
     }
-    if definition.get("learning_rate") is None:
+    if tuned:
         found["learning rate"] = tuning(definition)
     for component, options in definition.get("options", {}).items():
         for name, values in options.items():

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis.arms import reference_arm
 from analysis.conditions import conditions_table, shares
 from analysis.figures import nothing, panels
-from analysis.grids import grid_trials
+from analysis.grids import grid_trials, has_grid
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, shown_keys
@@ -139,4 +139,5 @@ SECTION = Section(
         "solved the task."
     ),
     if_empty=IF_EMPTY,
+    applies=has_grid,
 )

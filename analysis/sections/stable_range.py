@@ -15,7 +15,7 @@ from analysis.arms import reference_arm
 from analysis.conditions import conditions_table
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, legend, nothing, spread, with_intervals
-from analysis.grids import grid_trials
+from analysis.grids import grid_trials, has_grid
 from analysis.load import Results
 from analysis.sections.base import Section
 from analysis.sections.stability_map import IF_EMPTY
@@ -234,4 +234,5 @@ SECTION = Section(
         "of the panel."
     ),
     if_empty=IF_EMPTY,
+    applies=has_grid,
 )

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from harness.condition import Checkpoint, Pack
+from harness.driver.facts import facts
 from harness.driver.interrupts import terminated_as_interrupted, uninterrupted
 from harness.driver.listeners import Audience, Listener, Start
 from harness.driver.patience import Patience
@@ -21,6 +22,7 @@ from harness.executors.base import HANG_AFTER, SAVE_EVERY, Failure, Load, Outcom
 from harness.executors.serial import run_serial
 from harness.planning.growth import check_growth
 from harness.planning.lengths import SOLVED_COLUMNS, with_missing_lengths
+from harness.planning.parts import FACTS
 from harness.planning.plan import Plan, plan_of
 from harness.planning.space import Space
 from harness.probes import measure_columns, probe_columns
@@ -29,7 +31,6 @@ from harness.results.folder import Folder
 from harness.results.provenance import provenance
 from harness.results.schema import JOURNAL
 from harness.results.writer import Writer
-from harness.training.loop import build_task, levels_of
 
 
 def run_space(
@@ -157,7 +158,7 @@ def open_records(job: Job, argv: Sequence[str] | None) -> Writer:
         measures=measure_columns(),
         provenance=where,
         probe_columns=probe_columns(space.probes),
-        levels=levels(space),
+        facts=facts(space),
         take_over=job.take_over,
     )
     try:
@@ -172,7 +173,8 @@ def check_again(job: Job, recorder: Writer) -> None:
     """Check what the folder holds now that no other process writes to it: one may have finished in between.
 
     A growth that was killed before its definition stood may have left conditions that nobody asks for. They
-    go. What is damaged is set aside before, once the definition is known to be this one's.
+    go. Conditions that an older version wrote get the columns that they lack. What is damaged is set aside
+    before, once the definition is known to be this one's.
     """
     held = reader.read_definition(job.folder)
     if held is not None:
@@ -181,18 +183,9 @@ def check_again(job: Job, recorder: Writer) -> None:
     if held is None:
         return
     asked_for = {condition.condition_id for condition in job.space.conditions()}
-    if not asked_for.issuperset(reader.read_conditions(job.folder)["condition_id"]):
+    written = reader.read_conditions(job.folder)
+    if not asked_for.issuperset(written["condition_id"]) or not FACTS.issubset(written):
         recorder.write_definition()
-
-
-def levels(space: Space) -> dict[str, dict[str, float]]:
-    """By condition_id: the levels of its task at its length and options, for the conditions table."""
-    found = {}
-    for condition in space.conditions():
-        task = build_task(condition)
-        named = {"chance": task.chance, **vars(levels_of(task))}
-        found[condition.condition_id] = {name: float(value) for name, value in named.items()}
-    return found
 
 
 def execute(driver: "Driver", job: Job) -> None:

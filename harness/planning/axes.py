@@ -58,7 +58,7 @@ class Axes:
     max_steps: int = 1_000  # a trial not solved by then is unsolved
     observe: int = 800  # steps that a solved trial is watched for
     eval_every: int = 100  # steps between held-out evaluations
-    tune_for: str = "fast"  # what a learning rate is chosen by: see `harness.planning.target`
+    tune_for: str = "fast"  # what a learning rate is chosen by: see `harness.target`
     pack_size: int = 32  # trials trained as one program, at most
     probes: tuple[str, ...] = DEFAULT_PROBES
     checkpoints: bool = False  # whether the final weights of report trials are kept

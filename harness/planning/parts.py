@@ -28,10 +28,10 @@ REGISTRIES: dict[str, Registry[Any]] = {
 Component = tuple[str, str]
 """A part and the name of one of its classes: ("model", "lstm")."""
 
-LEVELS = {"chance", *(field.name for field in dataclasses.fields(probes.Levels))}
-"""Columns of the conditions table beside its fields: the levels of a task."""
+FACTS = {"asks", "parameters", "chance", *(field.name for field in dataclasses.fields(probes.Levels))}
+"""Columns of the conditions table beside its fields: see `harness.driver.facts`."""
 
-RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *LEVELS, *probes.measure_columns()}
+RESERVED = {*SETTABLE, *TRIAL_COLUMNS, *FACTS, *probes.measure_columns()}
 """Names that an option may not have: its column would hide another."""
 
 

@@ -19,7 +19,7 @@ from harness.planning.cohort import Cohort, Objectives
 from harness.planning.cost import Cost, Workload
 from harness.planning.fits import has_text
 from harness.planning.space import Space
-from harness.planning.target import target
+from harness.target import target
 
 ASKS_PER_RANKING = 1 / 8
 """Packs that are handed out between two rankings of the waiting cohorts, as a share of these."""

@@ -32,7 +32,7 @@ from harness.planning.fields import (
 from harness.planning.fits import check_fits, has_text, skipped_pairs
 from harness.planning.limits import check_counts
 from harness.planning.rates import grid_size
-from harness.planning.target import TARGETS
+from harness.target import TARGETS
 
 SCALES = ("laptop", "paper")
 

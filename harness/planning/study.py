@@ -15,13 +15,11 @@ from harness.identity import stream_seed
 from harness.planning.rates import decade_beyond, decades, per_decade, rounded
 from harness.results.folder import Folder
 from harness.results.schema import JOURNAL
+from harness.target import ENOUGH
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 PARAMETER = "learning_rate"
-
-ENOUGH = 0.85
-"""The share of the best rate's gain, 1 - objective, from which a slower rate is chosen: see `Study.best`."""
 
 
 def proposal_seed(condition: Condition, seed: int, number: int) -> int:

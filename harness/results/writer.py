@@ -13,6 +13,7 @@ from safetensors.numpy import save
 
 from harness.condition import Condition, Pack, Result
 from harness.errors import RecordsError
+from harness.identity import Value
 from harness.results import compaction
 from harness.results.bundles import bundled, committed, is_bundle, stem
 from harness.results.check import FILES_KEY, digest
@@ -53,7 +54,7 @@ class Writer:
         measures: Mapping[str, type],
         provenance: Mapping[str, Any],
         probe_columns: Sequence[str] = (),
-        levels: Mapping[str, Mapping[str, float]] | None = None,
+        facts: Mapping[str, Mapping[str, Value]] | None = None,
         take_over: bool = False,
     ) -> None:
         """Open the folder, making it if need be.
@@ -61,7 +62,7 @@ class Writer:
         `definition` and `conditions` are stored with the first pack. `options` and `measures` are columns
         that this space adds to the trials table. An option is null where a condition has none. A measure
         stands in the summary of every result. `provenance` goes into the footer of every file.
-        `probe_columns` are the columns of its probes, all float. `levels`, by condition_id, are columns of
+        `probe_columns` are the columns of its probes, all float. `facts`, by condition_id, are columns of
         the conditions table. With `take_over`, a folder whose lock is a file is taken from whoever has it.
 
         Raises RecordsError if another process writes to the folder or if its definition is gone, UserError if
@@ -70,7 +71,7 @@ class Writer:
         self.folder = Folder.to_write(folder)
         self._definition = dict(definition)
         self._conditions = conditions
-        self._levels = levels or {}
+        self._facts = facts or {}
         self._options = options
         self._trial_columns = {**TRIAL_COLUMNS, **options, **measures}
         moments = pa.schema([*MOMENT_SCHEMA, *(pa.field(name, pa.float64()) for name in probe_columns)])
@@ -220,7 +221,7 @@ class Writer:
     def write_definition(self) -> None:
         """The conditions, then the definition that makes this folder theirs."""
         rows = [
-            {"condition_id": c.condition_id, **c.fields(), **self._levels.get(c.condition_id, {})}
+            {"condition_id": c.condition_id, **c.fields(), **self._facts.get(c.condition_id, {})}
             for c in self._conditions
         ]
         self.check_lock()

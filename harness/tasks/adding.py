@@ -31,6 +31,7 @@ class Adding(Generated):
 
     length: int
 
+    asks: ClassVar[str] = "Add the two marked of T numbers. The score is 1 - MSE / (1/6)."
     every_step: ClassVar[bool] = False
     solved_at: ClassVar[float] = 0.94
     drop_at: ClassVar[float] = 0.50

@@ -38,6 +38,7 @@ class CopyMemory(Generated):
 
     length: int
 
+    asks: ClassVar[str] = "Repeat ten symbols after a pause of T steps. The score is the accuracy on the ten."
     every_step: ClassVar[bool] = True
     solved_at: ClassVar[float] = 0.99
     drop_at: ClassVar[float] = 0.90

@@ -44,6 +44,9 @@ class Digits:
     length: int
     order: Literal["rows", "pixels"] = "rows"
 
+    asks: ClassVar[str] = (
+        "Name the handwritten digit of an image that is read in T steps. The score is the accuracy."
+    )
     every_step: ClassVar[bool] = False
     solved_at: ClassVar[float] = 0.93
     drop_at: ClassVar[float] = 0.85

@@ -49,6 +49,9 @@ class GraphSignal:
     homophily: float = 0.9
     noise: float = 0.1
 
+    asks: ClassVar[str] = (
+        "Name the community in which a signal on a graph began, after T snapshots. The score is the accuracy."
+    )
     gives: ClassVar[tuple[str, ...]] = ("sequence", "signal")
     every_step: ClassVar[bool] = False
     solved_at: ClassVar[float] = 0.85

@@ -38,6 +38,10 @@ class Karate(NodeTask):
 
     length: int
 
+    asks: ClassVar[str] = (
+        "Name the communities of a karate club's members, of which four are known. "
+        "T counts layers; the score is the accuracy."
+    )
     full_batch: ClassVar[bool] = True
     solved_at: ClassVar[float] = 0.70
     drop_at: ClassVar[float] = 0.60

@@ -38,6 +38,10 @@ class Palindrome:
     length: int
     encoding: Literal["one_hot", "scalar"] = "one_hot"
 
+    asks: ClassVar[str] = (
+        "Name the last digit of a palindrome after reading the others. "
+        "T counts its digits; the score is the accuracy."
+    )
     every_step: ClassVar[bool] = False
     solved_at: ClassVar[float] = 0.99
     drop_at: ClassVar[float] = 0.90

@@ -29,6 +29,9 @@ class Parity(Generated):
 
     length: int
 
+    asks: ClassVar[str] = (
+        "Say after each of T bits whether the ones so far are odd in number. The score is the accuracy."
+    )
     every_step: ClassVar[bool] = True
     solved_at: ClassVar[float] = 0.99
     drop_at: ClassVar[float] = 0.90

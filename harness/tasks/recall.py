@@ -40,6 +40,10 @@ class Recall(Generated):
     vocabulary: int = 16
     pairs: int = 4
 
+    asks: ClassVar[str] = (
+        "Look up the values of keys that were given before, in T steps. "
+        "The score is the accuracy of the answers."
+    )
     every_step: ClassVar[bool] = True
     solved_at: ClassVar[float] = 0.99
     drop_at: ClassVar[float] = 0.90

@@ -41,6 +41,9 @@ class BlockModel(NodeTask, Generated):
     homophily: float = 0.8
     noise: float = 1.0
 
+    asks: ClassVar[str] = (
+        "Name the community of every node of a random graph. T counts layers; the score is the accuracy."
+    )
     solved_at: ClassVar[float] = 0.85
     drop_at: ClassVar[float] = 0.75
     recovered_at: ClassVar[float] = 0.83

@@ -182,6 +182,9 @@ class Text:
     corpus: Annotated[str, Content(read_corpus)] = PYDOC
     data: Corpus = field(init=False, repr=False, compare=False)
 
+    asks: ClassVar[str] = (
+        "Name the next character after each of T. The score is 1 - loss / entropy of single characters."
+    )
     every_step: ClassVar[bool] = True
     chance: ClassVar[float] = 0.0
     drop_at: ClassVar[float] = 0.0

@@ -73,6 +73,7 @@ BETTER: dict[str, dict[str, str]] = {
     "Verdict": {
         **dict.fromkeys(("conditions", "shortest", "longest", "n"), COUNT),
         **dict.fromkeys(("recovered", "lost", "unsolved"), PARTS),
+        **dict.fromkeys(("parameters_low", "parameters_high", "seconds_per_step"), DESCRIBES),
         "reached": CONDITIONAL, "solved": MORE, "stable": MORE, "diverged": LESS,
     },
     "Effects": CONTRAST,

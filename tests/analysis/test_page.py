@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from analysis.alarms import alarms
+from analysis.as_json import as_json
 from analysis.load import LoadError, load
-from analysis.sections import coverage, examples, methods
+from analysis.page import views
+from analysis.sections import SECTIONS, coverage, examples, methods
 from harness import probes
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.errors import RecordsError
@@ -145,6 +147,56 @@ def test_a_folder_that_has_grown_names_the_run_of_its_present_definition(tmp_pat
         recorder.write_pack(Pack((trial,)), [a_result(trial)])
         recorder.close()
     assert "python -m harness.run second" in methods.table(load(tmp_path / "x")).commands
+
+
+def titles(results) -> list[str]:
+    return [each["title"] for each in views(SECTIONS, results)]
+
+
+def without_clipping(path, seeds: int):
+    """One fixed rate and no clipping; of 2 report seeds so many are recorded."""
+    space = Space(**TUNED | {"max_norms": (math.inf,)}, learning_rate=(0.1,), seeds=2)
+    trials = [make_trial(seed, max_norm=math.inf) for seed in range(seeds)]
+    results = [with_rate(a_result(trial, Outcome.UNSOLVED, watched_steps=0)) for trial in trials]
+    return load(make_folder(path / "x", space, results))
+
+
+NEVER = (
+    "Did clipping act?",
+    "Learning-rate response",
+    "Tuning budget",
+    "At equal learning rates",
+    "Stability map",
+)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_section_that_does_not_apply_is_no_part_of_the_page(tmp_path, seeds):
+    results = without_clipping(tmp_path, seeds)
+    found = titles(results)
+    assert not {*NEVER, "Stable range", "Where differences arise", "Critical length"} & {*found}
+    assert ("Drops after convergence" in found) == (seeds == 1), "a run that goes on may bring drops"
+    assert {"Verdict", "Steps to solve", "Methods and provenance"} <= {*found}
+    assert set(as_json(results)["sections"]) == {section.title for section in SECTIONS}
+
+
+def test_a_page_has_no_column_without_a_value(tmp_path):
+    page = views(SECTIONS, without_clipping(tmp_path, 2))
+    (table,) = [each for each in page if each["title"] == "Stability against length"]
+    heads = [head["label"] for head in table["heads"]]
+    assert {"model", "solved"} <= {*heads}
+    assert not {"max_norm", "clipped %", "control score"} & {*heads}
+    assert len(table["rows"][0]) == len(heads)
+    methods_of = {
+        row[0]["label"] for each in page if each["title"].startswith("Methods") for row in each["rows"]
+    }
+    assert not {methods.DESIGN[name] for name in methods.OF_A_TUNING} & methods_of
+
+
+def test_sentences_link_to_sections_that_are_there(tmp_path):
+    page = views(SECTIONS, load(tuned_folder(tmp_path)))
+    links = {link["target"] for each in page for answer in each["answers"] for link in answer["links"]}
+    assert links <= {each["anchor"] for each in page}
 
 
 def test_steps_that_examples_need_are_all_that_is_read(tmp_path, monkeypatch):

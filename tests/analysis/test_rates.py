@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.budgets import ENOUGH, choices, judged, mean_over_tunings
+from analysis import budgets
+from analysis.budgets import choices, judged, mean_over_tunings
 from analysis.contrasts import contrasts_at_equal_rates
 from analysis.load import load
 from analysis.sections import budget, equal_rates, stability_map, stable_range
@@ -16,6 +17,7 @@ from analysis.statistics import mean_interval
 from harness.condition import FIRST_TUNING_SEED, Outcome
 from harness.planning import study
 from harness.planning.space import Space
+from harness.target import ENOUGH
 from tests.helpers import TUNED, a_result, make_folder, make_trial_of
 
 S, R, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED, Outcome.DIVERGED
@@ -204,8 +206,20 @@ def test_the_chance_of_a_rate_to_be_chosen_is_that_of_all_draws(tied):
 
 
 def test_the_rule_is_that_of_the_harness():
-    assert ENOUGH == study.ENOUGH
+    assert budgets.ENOUGH is study.ENOUGH
     assert choices(np.ones(4), 2) == pytest.approx([3 / 6, 2 / 6, 1 / 6, 0]), "none gained: the slowest"
+
+
+def test_the_budget_follows_what_a_tuning_chose_by(tmp_path):
+    """Both rates learn equally fast; the slower one drops once, so that only `stable` passes it over."""
+    ends = {0.01: R, 0.1: S, 1.0: D}
+    worth = {}
+    for tune_for in ("fast", "stable"):
+        results = tuned(tmp_path / tune_for, lambda _c, rate, _s: ends[rate], seeds=3, tune_for=tune_for)
+        found = budget.table(results)
+        worth[tune_for] = found.frame.set_index("rates")["p_stable"][3]
+        assert f"tune_for={tune_for}" in budget.SECTION.remarks(found)
+    assert worth == {"fast": 0.0, "stable": 1.0}
 
 
 def test_a_rate_is_judged_by_the_other_tunings():

@@ -158,7 +158,7 @@ def test_conditions_that_were_never_watched_have_no_row_and_no_figure(tmp_path):
     found = drops.table(load(folder))
     assert found.frame.empty
     assert drops.render(found).axes == []
-    assert "Nothing is recorded for this." in write_report(load(folder)).read_text()
+    assert "Nothing is recorded for this yet." in write_report(load(folder)).read_text()
 
 
 def test_clipping_rules_are_arms_of_the_same_panel(tmp_path):

@@ -9,8 +9,8 @@ from harness.planning.growth import check_growth
 from harness.planning.plan import Plan, plan_of
 from harness.planning.space import Space
 from harness.planning.study import Study
-from harness.planning.target import TARGETS, target
 from harness.results.reader import ENDS, ends
+from harness.target import TARGETS, target
 from tests.helpers import a_result, make_condition, make_folder
 
 S, R, L, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST, Outcome.UNSOLVED, Outcome.DIVERGED

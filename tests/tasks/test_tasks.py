@@ -1,10 +1,11 @@
 import math
+import re
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from harness.capabilities import draws_digits
+from harness.capabilities import asked_by, draws_digits
 from harness.errors import UserError
 from harness.tasks import Stream, heldout_set, step_losses, tasks
 from harness.tasks.digits import part_of, split_images
@@ -308,6 +309,11 @@ class TestEveryTask:
             assert places.dtype == torch.int32
             assert torch.equal(F.one_hot(places.long(), task.input_size).float(), inputs)
             assert torch.equal(same, targets)
+
+    def test_it_says_what_it_asks_and_what_its_score_is(self, name):
+        said = asked_by(make_task(name))
+        assert "score is" in said and said.endswith(".") and len(said) < 130
+        assert re.search(r"\bT\b", said)
 
     def test_levels_are_in_order(self, name):
         task = make_task(name)

@@ -16,10 +16,11 @@ from analysis.sections.base import Section, Sentence
 from analysis.sections.verdict import headline
 from analysis.sections.verdict.answers import answers
 from analysis.sections.verdict.evidence import evidence
-from analysis.sections.verdict.summary import TITLE, summary
+from analysis.sections.verdict.summary import SIZES, TITLE, summary
+from analysis.setting import span
 from analysis.shown import any_shown
 from analysis.table import Table, varies
-from analysis.words import k_of_n, text
+from analysis.words import k_of_n, text, two_digits
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,14 +58,24 @@ def readable(found: Verdict) -> pd.DataFrame:
     """The table as a person reads it: of how many runs how many solved, and of those how many kept it."""
     frame = found.frame
     shown: dict[str, Any] = {"task": frame["task"].map(text)} if varies(frame, "task") else {}
-    shown |= {name: frame[name].map(text) for name in ("model", "arm", "conditions")}
+    arm = ("arm",) if len(found.arms) > 1 else ()
+    shown |= {name: frame[name].map(text) for name in ("model", *arm)}
+    shown["parameters"] = parameters(frame)
+    shown["conditions"] = frame["conditions"].map(text)
     ends = zip(frame["shortest"], frame["longest"], strict=True)
     shown["lengths"] = [text(low) if low == high else f"{low} to {high}" for low, high in ends]
     shown["solved"] = k_of_n(frame, "solved")
     shown["solved and never dropped"] = k_of_n(frame, "stable", "reached")
     for name in ("recovered", "lost", "unsolved", "diverged"):
         shown[name] = frame[name].map(text)
+    shown["ms per step"] = (1000 * frame["seconds_per_step"]).map(two_digits)
     return pd.DataFrame(shown)
+
+
+def parameters(frame: pd.DataFrame) -> list[str]:
+    """Trained parameters of each model, fewest to most where its conditions differ; - where unknown."""
+    ends = zip(*(frame[name] for name in SIZES), strict=True)
+    return [span(pair) for pair in ends]
 
 
 def render(found: Verdict) -> Figure:

@@ -16,7 +16,10 @@ TITLE = "Verdict"
 COUNTS = ("n", "reached", "solved", "stable", "recovered", "lost", "unsolved", "diverged")
 """Columns that are counts of report trials."""
 
-COLUMNS = ("task", "model", "arm", "conditions", "shortest", "longest", *COUNTS)
+SIZES = ("parameters_low", "parameters_high")
+"""Fewest and most trained parameters of a model's conditions."""
+
+COLUMNS = ("task", "model", "arm", "conditions", "shortest", "longest", *COUNTS, *SIZES, "seconds_per_step")
 
 
 def summary(results: Results) -> pd.DataFrame:
@@ -27,6 +30,8 @@ def summary(results: Results) -> pd.DataFrame:
     - conditions: how many have report trials. shortest, longest: of their lengths.
     - n: report trials. solved, stable, recovered, lost, unsolved, diverged: how many of them.
     - reached: how many solved their task at some step, those that diverged later among them.
+    - parameters_low, parameters_high: fewest and most trained parameters of its conditions, NaN where a
+      folder does not say. seconds_per_step: of training and evaluation, over these trials.
 
     The models of a task that solve most come first.
     """
@@ -34,11 +39,14 @@ def summary(results: Results) -> pd.DataFrame:
     reference = reference_arm(recorded, results.baseline)
     frame = recorded.frame.assign(reached=recorded.frame["condition_id"].map(reached(results)).fillna(0))
     frame = frame[frame["arm"] == reference]
+    frame = frame.assign(**sizes(results, frame["condition_id"]))
     tasks = results.conditions.set_index("condition_id")["task"]
     rows: list[dict[str, Any]] = []
     for (task, model), group in frame.groupby([frame["condition_id"].map(tasks), "model"], sort=False):
         row: dict[str, Any] = {"task": task, "model": model, "arm": reference, "conditions": len(group)}
         row |= {"shortest": int(group["length"].min()), "longest": int(group["length"].max())}
+        row |= {"parameters_low": group["parameters"].min(), "parameters_high": group["parameters"].max()}
+        row["seconds_per_step"] = group["seconds"].sum() / (group["steps"].sum() or float("nan"))
         rows.append(row | {name: int(group[name].sum()) for name in COUNTS})
     found = pd.DataFrame(rows, columns=list(COLUMNS))
     best = (-found["solved"] / found["n"]).astype(float)
@@ -52,3 +60,12 @@ def reached(results: Results) -> "pd.Series[int]":
     trials = reported_trials(results)
     own = trials[trials["outcome"].isin(list(SOLVED)) | trials["solved_step"].notna()]
     return own.groupby("condition_id").size()
+
+
+def sizes(results: Results, conditions: "pd.Series[str]") -> dict[str, "pd.Series[float]"]:
+    """Of these conditions: parameters, and the seconds and steps of their report trials."""
+    known = results.conditions.set_index("condition_id")
+    trained = known["parameters"] if "parameters" in known else pd.Series(float("nan"), known.index)
+    spent = reported_trials(results).groupby("condition_id")[["seconds", "steps"]].sum()
+    found = {"parameters": trained, "seconds": spent["seconds"], "steps": spent["steps"]}
+    return {name: conditions.map(each).astype("float64") for name, each in found.items()}

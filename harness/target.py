@@ -1,4 +1,4 @@
-"""What a tuning aims at: the number by which it ranks learning rates, from what is recorded of a trial."""
+"""What a tuning aims at: the number by which it ranks learning rates, and which of them it then takes."""
 
 import math
 from collections.abc import Mapping
@@ -12,6 +12,9 @@ TARGETS = {
     "stable": "stable runs first, then the area under the held-out loss",
 }
 """What a space may be tuned for, and what then counts."""
+
+ENOUGH = 0.85
+"""The share of the best rate's gain, 1 - target, from which a slower rate is chosen: see `Study.best`."""
 
 RANKS = {Outcome.STABLE: 0, Outcome.RECOVERED: 1, Outcome.LOST: 2, Outcome.UNSOLVED: 2}
 """The order of outcomes where stability counts first; a diverged trial comes last."""
