@@ -46,7 +46,7 @@ def panel_title(keys: Sequence[str], values: Sequence[Any]) -> str:
     return ", ".join(
         text(value) if key in ("model", "optimizer") else f"{key} {text(value)}"
         for key, value in zip(keys, values, strict=True)
-        if value == value
+        if pd.notna(value)
     )
 
 
