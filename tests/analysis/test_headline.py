@@ -6,11 +6,13 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from analysis.conditions import recorded_conditions
 from analysis.figures import length_ticks, nothing, thinned
 from analysis.headline import Limits, choose_from
 from analysis.lines import apart
+from analysis.sections import SECTIONS
 from analysis.sections.verdict import headline
 from harness.condition import Outcome
 from tests.helpers import made_grid
@@ -113,6 +115,18 @@ def test_points_of_one_length_stand_apart_and_nearer_than_half_way_to_the_next(r
     assert low < min(at) and max(at) < high
     first = sorted(at)[:4]
     assert first[-1] / first[0] < math.sqrt(9 / 5)
+
+
+def test_every_figure_says_layers_where_these_are_counted(tmp_path):
+    layered = made_grid(
+        tmp_path, lambda *_: S, tasks=("sbm",), models=("gcn",), lengths=(2, 4), learning_rate=(0.1, 0.2, 0.3)
+    )  # fmt: skip
+    figures = [section.render(section.table(layered)) for section in SECTIONS]
+    said = [text.get_text() for figure in figures for text in figure.findobj(Text)]
+    assert {"layers", "4 layers", "gcn, sgd, 2 layers"} <= {
+        line for words in said for line in words.splitlines()
+    }
+    assert not [words for words in said if "length T" in words or "T = " in words]
 
 
 @pytest.mark.parametrize("lengths", [(5, 10, 20), (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 100), (7,)])
