@@ -52,6 +52,7 @@ def table(results: Results) -> Map:
         frame=frame.sort_values([*grid.keys, "rate"], ignore_index=True),
         keys=grid.keys,
         clip_keys=grid.clip_keys,
+        length_label=grid.length_label,
         reference=reference_arm(conditions.where(conditions.frame["arm"].isin(frame["arm"]))),
     )
 
@@ -90,6 +91,7 @@ def render(found: Map) -> Figure:
     figure, drawn_panels = panels(drawn, panel_keys(found), sharex=False, sharey=False)
     for axis, group in drawn_panels:
         shades = draw(axis, group)
+        axis.set_xlabel(found.length_label)
     figure.axes[0].set_ylabel("learning rate")
     bar = figure.colorbar(shades, ax=figure.axes, shrink=0.8, aspect=30)
     bar.set_label(f"P(stable), {found.reference}")
@@ -103,7 +105,6 @@ def draw(axis: Axes, group: pd.DataFrame) -> Any:
     axis.set_xticks(np.arange(share.shape[1]) + 0.5, [str(length) for length in share.columns])
     axis.set_yticks(np.arange(share.shape[0]) + 0.5, [two_digits(rate) for rate in share.index])
     axis.tick_params(labelleft=True, labelsize=8)
-    axis.set_xlabel("length T")
     axis.grid(visible=False)
     outline(axis, share.to_numpy() >= 0.5)
     if share.size <= COUNTED_CELLS:

@@ -12,6 +12,7 @@ from analysis.arms import NO_CLIPPING
 from analysis.conditions import recorded_conditions
 from analysis.figures import color, legend, nothing, panels
 from analysis.load import Results
+from analysis.names import LAYERS_LABEL, at
 from analysis.sections.base import Section
 from analysis.survival import kaplan_meier, logrank_p, restricted_mean
 from analysis.table import Table, panel_keys, shown_keys
@@ -54,6 +55,7 @@ def table(results: Results) -> Speeds:
         frame=pd.DataFrame(rows, columns=columns),
         keys=recorded.keys,
         clip_keys=recorded.clip_keys,
+        length_label=recorded.length_label,
         curves=curves(recorded, trials),
     )
 
@@ -98,7 +100,11 @@ def render(found: Speeds) -> Figure:
         for number, length in enumerate(lengths):
             line = group[group["length"] == length]
             axis.step(
-                line["step"], 1 - line["unsolved"], where="post", color=color(number), label=f"T = {length}"
+                line["step"],
+                1 - line["unsolved"],
+                where="post",
+                color=color(number),
+                label=at(length, found.length_label == LAYERS_LABEL),
             )
         axis.set_ylim(-0.04, 1.04)
         axis.set_xlabel("steps")
