@@ -77,7 +77,7 @@ BETTER: dict[str, dict[str, str]] = {
     },
     "Effects": CONTRAST,
     "Where differences arise": dict.fromkeys(
-        ("length", "pairs", "clusters", "value", "low", "high", "p", "p_holm"), SURE
+        ("at", "pairs", "clusters", "differ", "value", "low", "high", "p", "p_holm"), SURE
     ),
     "At equal learning rates": CONTRAST,
     "Stability against length": {

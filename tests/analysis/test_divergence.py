@@ -135,6 +135,8 @@ NAMES = (
     "moment",
     "outcome",
     "measure",
+    "along",
+    "at",
     "what",
 )
 """Columns that say what a row is about, besides its keys."""
