@@ -70,7 +70,7 @@ def lengths(results: Results) -> pd.DataFrame:
 def holm_of(rows: pd.DataFrame) -> "pd.Series[float]":
     """The adjusted p of the rows of one factor, NaN for those that could never have been shown."""
     least = pd.Series(least_p(rows["differ"]), index=rows.index).where(rows["p"].notna())
-    tested = decidable_family(least.to_numpy(), SHOWN_AT)
+    tested = decidable_family(least.to_numpy(dtype="float64"), SHOWN_AT)
     return pd.Series(holm(rows["p"].where(tested).tolist()), index=rows.index)
 
 
