@@ -48,7 +48,7 @@ def outside(report: dict[str, Any]) -> list[str]:
         for row in rows
         for name, value, low, high in triples(row)
     ]
-    assert len(every) > 50, "or limits have other names"
+    assert len(every) > 30, "or limits have other names"
     return [said for said, inside in every if not inside]
 
 
@@ -75,9 +75,12 @@ def a_study(path, number: int, seeds: int, rates: Any, **changes: Any) -> Result
 
 
 def a_run(trial, generator: np.random.Generator):
-    """A run with an outcome that its length and its draw give."""
+    """A run with an outcome that its length and its draw give; at T = 5 the LSTM alone keeps it."""
     reached = generator.random() < {5: 0.9, 9: 0.5, 17: 0.1}[trial.condition.length]
-    outcome = generator.choice([S, S, S, R, L, D] if reached else [U, D])
+    after = (
+        [S, S, S, R, L, D] if trial.condition.length > 5 else [S] if trial.condition.model == "lstm" else [R]
+    )
+    outcome = generator.choice(after if reached else [U, D])
     drops = int(generator.integers(1, 4)) if outcome in (R, L) else 0
     return a_result(
         dataclasses.replace(trial, max_steps=1_000),
@@ -89,15 +92,15 @@ def a_run(trial, generator: np.random.Generator):
     )
 
 
-FIXED, TUNED = (0.01, 0.1, 1.0), {"low": 0.01, "high": 1.0}
+ONE, FIXED, TUNED = (0.1,), (0.01, 0.1, 1.0), {"low": 0.01, "high": 1.0}
 
 
 @pytest.mark.parametrize(
     ("number", "seeds", "rates"),
-    [(1, 3, FIXED), contract((0, 2, FIXED)), contract((3, 7, FIXED)), contract((2, 6, TUNED))],
+    [(1, 3, ONE), contract((0, 2, FIXED)), contract((3, 7, FIXED)), contract((2, 6, TUNED))],
 )
 def test_no_estimate_of_a_report_lies_outside_of_its_interval(tmp_path, number, seeds, rates):
-    changes = {} if rates == FIXED else {"lr_trials": 3, "lr_batch": 3}
+    changes = {"max_norms": (math.inf,)} if isinstance(rates, tuple) else {"lr_trials": 3, "lr_batch": 3}
     assert outside(as_json(a_study(tmp_path, number, seeds, rates, **changes))) == []
 
 
