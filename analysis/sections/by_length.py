@@ -4,6 +4,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -69,8 +70,8 @@ def lengths(results: Results) -> pd.DataFrame:
 
 def holm_of(rows: pd.DataFrame) -> "pd.Series[float]":
     """The adjusted p of the rows of one factor, NaN for those that could never have been shown."""
-    least = pd.Series(least_p(rows["differ"]), index=rows.index).where(rows["p"].notna())
-    tested = decidable_family(least.to_numpy(dtype="float64"), SHOWN_AT)
+    least = np.where(rows["p"].notna(), least_p(rows["differ"]), np.nan)
+    tested = decidable_family(least, SHOWN_AT)
     return pd.Series(holm(rows["p"].where(tested).tolist()), index=rows.index)
 
 

@@ -124,7 +124,7 @@ BETTER: dict[str, dict[str, str]] = {
         **{f"p_{m}{end}": CHOOSES for m in ("stable", "solved") for end in ("", "_low", "_high")},
     },
     "Gradient through time": {
-        "n": COUNT,
+        "n": COUNT, "seeds": COUNT,
         **{
             f"{name}{end}": DESCRIBES
             for name in ("grad_state_rate", "grad_state_reach", "lyapunov_1", "spectral_radius", "sigma_max")

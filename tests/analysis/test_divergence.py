@@ -133,6 +133,7 @@ NAMES = (
     "arm",
     "rate",
     "moment",
+    "ended",
     "outcome",
     "measure",
     "along",
