@@ -11,6 +11,7 @@ from analysis.conditions import conditions_table
 from analysis.load import Results
 from analysis.sections import gradient_figures
 from analysis.sections.base import Section
+from analysis.sections.by_rate import RATE
 from analysis.table import Table, panel_keys
 from analysis.trials import reported_trials
 from analysis.words import interval, text
@@ -24,8 +25,6 @@ MEASURES = ("grad_state_rate", "grad_state_reach", "lyapunov_1", "spectral_radiu
 
 HOW_TRAINED = ("optimizer", "learning_rate")
 """Keys that tell networks apart only once they are trained: before, all have the same weights of a seed."""
-
-RATE = "learning_rate"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

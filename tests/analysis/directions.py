@@ -98,6 +98,7 @@ BETTER: dict[str, dict[str, str]] = {
         **limits("stable_decades"),
         **limits("solved_decades"),
         **{f"{m}_nowhere": LESS for m in ("stable", "solved")},
+        **{f"{m}_open": SURE for m in ("stable", "solved")},
     },
     "Steps to solve": {
         "n": COUNT, "budget": COUNT, "solved": MORE, "restricted_mean": LESS, "p_logrank": SURE
