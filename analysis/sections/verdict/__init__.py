@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.arms import arms
+from analysis.conditions import recorded_conditions
 from analysis.headline import Headline, choose
 from analysis.load import Results
 from analysis.sections.base import Section, Sentence
@@ -26,6 +28,7 @@ class Verdict(Table):
 
     sentences: list[Sentence]
     headline: Headline
+    arms: list[str]
 
 
 @functools.lru_cache(maxsize=4)
@@ -36,6 +39,7 @@ def table(results: Results) -> Verdict:
         keys=["task", "model"],
         sentences=answers(evidence(results)),
         headline=choose(results, differing_arms(results), LIMITS),
+        arms=arms(recorded_conditions(results)),
     )
 
 
