@@ -70,7 +70,9 @@ SECTION = Section(
     remarks=remarks,
     note=(
         "Points are shares of report seeds; bars are Wilson 95 % intervals. A trial that diverged counts as "
-        "neither solved nor stable and stays in n. Median steps to solve: inf where more than half did not "
-        "solve."
+        "neither solved nor stable and stays in n. Drops are counted from where a run had converged, by an "
+        "evaluation or by the mean of 50 batches: also in runs that no evaluation saw solve, and before the "
+        "evaluation that did. A stable run has none after it. Median steps to solve: inf where more than "
+        "half did not solve."
     ),
 )

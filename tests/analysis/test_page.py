@@ -132,8 +132,23 @@ def test_methods_print_the_commands_that_make_the_page_again(tmp_path, monkeypat
     assert facts["Python"] == "3.11.9"
     assert facts["max_norm"] == "1, inf"
     grid = "0.01, 0.0316228, 0.1, 0.316228, 1, 3.16228, 10"
-    assert facts["learning rate"] == f"tuned per condition and report seed: {grid} (sgd)"
+    assert facts["learning rate"] == (
+        f"tuned per condition and report seed: {grid} (sgd). Where the best rate of a seed is an end of its "
+        "range, the range grows by a decade, up to 2 decades on each side. The slowest rate was taken that "
+        "gained 85 % of what the best one did. The gain is of the loss over all of training (tune_for=fast)."
+    )
     assert facts["encoding (task palindrome)"] == "one_hot"
+
+
+def test_methods_say_how_a_rate_was_chosen_under_older_rules():
+    """One tuning for all seeds took the lowest loss, and no range grew."""
+    older = {"first_grids": {"sgd": [0.1, 1.0]}, "lr_trials": 4}
+    assert methods.tuning(older) == (
+        "tuned per condition: 0.1, 1 (sgd); then by TPE. The rate with the lowest loss was taken."
+    )
+    newer = older | {"tuned_by": "seed", "tune_for": "stable", "lr_extend": 1}
+    assert "up to 1 decade on each side. The slowest" in methods.tuning(newer)
+    assert methods.tuning(newer).endswith("(tune_for=stable).")
 
 
 def test_a_folder_that_has_grown_names_the_run_of_its_present_definition(tmp_path):
