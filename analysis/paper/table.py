@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.again import commands
 from analysis.conditions import conditions_table, recorded_conditions
 from analysis.load import Results
-from analysis.paper.again import commands
 from analysis.paper.headline import Headline
 from analysis.paper.latex import latex
 from analysis.sections import critical_length

@@ -1,6 +1,6 @@
 """How were these numbers made, and how can they be made again?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.escaping import shell
 from analysis.figures import nothing
-from analysis.load import Results
+from analysis.load import Results, made_by
 from analysis.rates import CHOSEN_BY, SLOWEST
 from analysis.sections.base import Section
 from analysis.table import Table
@@ -143,14 +143,6 @@ def worded(value: Any) -> str:
             return worded(*value.values())
         return ("; " if nested else ", ").join(f"{name} {worded(item)}" for name, item in value.items())
     return text(value)
-
-
-def made_by(definition: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The provenance record with this definition, or the first record if there is none.
-
-    A folder that has grown has records of its smaller definitions too.
-    """
-    return next((r for r in records if r.get("definition") == definition), records[0] if records else {})
 
 
 def commands(results: Results) -> list[str]:
