@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,14 @@ def load(*folders: Path | str, mixed: bool = False) -> Results:
         mixed=mixed,
         notes=tuple(note for _, notes in checked for note in notes),
     )
+
+
+def made_by(definition: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The provenance record with this definition, or the first record if there is none.
+
+    A folder that has grown has records of its smaller definitions too.
+    """
+    return next((r for r in records if r.get("definition") == definition), records[0] if records else {})
 
 
 def _definition(folder: str) -> dict[str, Any]:

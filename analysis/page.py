@@ -64,6 +64,7 @@ def view(section: Section[Any], results: Results) -> dict[str, Any]:
         ],
         "findings": section.findings(table),
         "commands": section.commands(table),
+        "again": section.again(table),
         "warnings": section.warnings(table),
         "figure": picture(section, table),
         "heads": [{"label": name, "align": align} for name, align in zip(shown.columns, aligns, strict=True)],

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.load import Results
+from analysis.load import Results, made_by
 from analysis.paper.latex import latex
-from analysis.sections.methods import made_by
 from analysis.words import printable
 from harness import __version__
 from harness.results.definition import digest

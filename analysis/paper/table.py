@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.again import commands
 from analysis.conditions import conditions_table, recorded_conditions
 from analysis.headline import Headline
 from analysis.load import Results
-from analysis.paper.again import commands
 from analysis.paper.caption import length_words
 from analysis.paper.latex import latex
 from analysis.sections import critical_length

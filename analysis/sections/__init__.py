@@ -6,6 +6,7 @@ from analysis.sections.base import Section
 from analysis.sections.budget import SECTION as BUDGET
 from analysis.sections.by_length import SECTION as BY_LENGTH
 from analysis.sections.clipping import SECTION as CLIPPING
+from analysis.sections.clipping_by_length import SECTION as CLIPPING_BY_LENGTH
 from analysis.sections.coverage import SECTION as COVERAGE
 from analysis.sections.critical_length import SECTION as CRITICAL_LENGTH
 from analysis.sections.drops import SECTION as DROPS
@@ -23,6 +24,7 @@ from analysis.sections.verdict import SECTION as VERDICT
 
 SECTIONS: list[Section[Any]] = [
     VERDICT,
+    CLIPPING_BY_LENGTH,
     EFFECTS,
     BY_LENGTH,
     STABILITY,

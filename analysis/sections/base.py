@@ -33,7 +33,8 @@ class Section(Generic[T]):
     `answers` are sentences of the whole report, each with the section that holds its numbers.
     `findings` are sentences that say what the table shows. `remarks` follow the `note` below the figure and
     depend on the table. `warnings` are sentences that a reader must know
-    before. `commands` are lines for a shell.
+    before. `commands` are lines for a shell. `again` is the beginning of a command and, for each row of the
+    table, the rest of it: together they train that row again.
     """
 
     title: str
@@ -49,3 +50,4 @@ class Section(Generic[T]):
     remarks: Callable[[T], str] = lambda _: ""
     warnings: Callable[[T], list[str]] = lambda _: []
     commands: Callable[[T], list[str]] = lambda _: []
+    again: Callable[[T], tuple[str, list[str]] | None] = lambda _: None

@@ -61,8 +61,16 @@ def judged(contrasted: pd.DataFrame) -> list[dict[Any, Any]]:
 
 
 def findings(found: EqualRates) -> list[str]:
-    """Of each contrast: what is shown at equal rates and at own rates; the largest first."""
-    ordered = sorted(together(found), key=lambda pair: -max(map(magnitude, pair)))
+    """Of each contrast: what is shown at equal rates and at own rates; the largest first.
+
+    Clipping comes before that where most contrasts are of it, because then the study asks about clipping.
+    """
+    pairs = together(found)
+    first = [equal["factor"] == "clipping" for equal, _ in pairs].count(True) > len(pairs) / 2
+    ordered = sorted(
+        pairs,
+        key=lambda pair: (first and pair[0]["factor"] != "clipping", -max(map(magnitude, pair))),
+    )
     said = [sentence for equal, own in ordered if (sentence := compared(equal, own))]
     more = len(said) - NAMED
     return said[:NAMED] + ([f"{more} more contrasts show a difference, see the table."] if more > 0 else [])
@@ -156,7 +164,8 @@ SECTION = Section(
     readable=readable,
     findings=findings,
     note=(
-        "The verdict compares arms at the rates that each of them chose. Here runs are paired that share the "
+        "The verdict compares arms at the rates that each of them chose, and this is the primary comparison. "
+        "Its p are not adjusted for those here. Here runs are paired that share the "
         "tuning seed and the learning rate: all rates that the grids of both sides have, those too that suit "
         "neither. So a difference is smaller where both fail at most rates. P(stable | solved) and drops "
         "are of the pairs in which both solved, or were watched. Intervals and p take a tuning seed of one "

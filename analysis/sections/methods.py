@@ -1,6 +1,6 @@
 """How were these numbers made, and how can they be made again?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ import pandas as pd
 
 from analysis.escaping import shell
 from analysis.figures import nothing
-from analysis.load import Results
+from analysis.load import Results, made_by
+from analysis.rates import CHOSEN_BY, SLOWEST
 from analysis.sections.base import Section
 from analysis.table import Table
 from analysis.words import printable, text
@@ -30,8 +31,6 @@ DESIGN = {
     "seeds": "report seeds per condition",
     "seeds_until": "report seeds are added until",
     "lr_trials": "learning rates tried in a tuning",
-    "lr_extend": "decades by which a tuning's range may grow on each side",
-    "tune_for": "learning rates are chosen by",
     "tuning_seeds": "tuning seeds per learning rate",
     "max_steps": "steps to solve within",
     "observe": "steps watched after solving",
@@ -42,7 +41,7 @@ DESIGN = {
 }
 """Fields of a definition, and what the report calls them; a further axis goes by its own name."""
 
-OF_A_TUNING = ("lr_trials", "lr_extend", "tune_for", "tuning_seeds")
+OF_A_TUNING = ("lr_trials", "tuning_seeds")
 """Fields that say nothing where the learning rate is fixed."""
 
 MADE_WITH = {
@@ -111,12 +110,23 @@ def facts(definition: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
 
 
 def tuning(definition: Mapping[str, Any]) -> str:
-    """How learning rates were chosen: for whom, of which rates, and what proposed more."""
+    """How learning rates were chosen: for whom, of which rates, what proposed more, and by what."""
     per = "condition and report seed" if "tuned_by" in definition else "condition"
     grids = definition["first_grids"]
     tried = "; ".join(f"{worded(grid)} ({name})" for name, grid in grids.items())
     more = any(len(grid) < definition["lr_trials"] for grid in grids.values())
-    return f"tuned per {per}: {tried}{'; then by TPE' if more else ''}"
+    said = [f"tuned per {per}: {tried}{'; then by TPE' if more else ''}", *growth(definition)]
+    if "tuned_by" not in definition:
+        return ". ".join([*said, "The rate with the lowest loss was taken."])
+    return ". ".join([*said, f"{SLOWEST} The gain is of {CHOSEN_BY[definition.get('tune_for', 'fast')]}."])
+
+
+def growth(definition: Mapping[str, Any]) -> list[str]:
+    """By how much a range of rates may grow, and when; nothing where it may not."""
+    decades = definition.get("lr_extend", 0)
+    many = "s" if decades > 1 else ""
+    rule = "Where the best rate of a seed is an end of its range, the range grows by a decade"
+    return [f"{rule}, up to {decades:g} decade{many} on each side"] if decades else []
 
 
 def worded(value: Any) -> str:
@@ -133,14 +143,6 @@ def worded(value: Any) -> str:
             return worded(*value.values())
         return ("; " if nested else ", ").join(f"{name} {worded(item)}" for name, item in value.items())
     return text(value)
-
-
-def made_by(definition: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The provenance record with this definition, or the first record if there is none.
-
-    A folder that has grown has records of its smaller definitions too.
-    """
-    return next((r for r in records if r.get("definition") == definition), records[0] if records else {})
 
 
 def commands(results: Results) -> list[str]:

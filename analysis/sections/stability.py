@@ -1,9 +1,11 @@
 """How often does training succeed, and stay successful, as sequences get longer?"""
 
 import math
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from analysis.again import parts
 from analysis.arms import arms
 from analysis.conditions import conditions_table, readable
 from analysis.escaping import figure_text
@@ -13,9 +15,26 @@ from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, panel_title
 
 
-def table(results: Results) -> Table:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stability(Table):
+    """A row per condition. `command` and what `settings` has for its condition_id train it again."""
+
+    command: str
+    settings: dict[str, str]
+
+
+def table(results: Results) -> Stability:
     """One row per condition: counts, shares and Wilson intervals. See `conditions_table`."""
-    return conditions_table(results)
+    found = conditions_table(results)
+    command, settings = parts(results)
+    return Stability(
+        frame=found.frame, keys=found.keys, clip_keys=found.clip_keys, command=command, settings=settings
+    )
+
+
+def again(found: Stability) -> tuple[str, list[str]]:
+    """The command that trains a row again: its beginning, and the settings of every row."""
+    return found.command, [found.settings[name] for name in found.frame["condition_id"]]
 
 
 def render(conditions: Table) -> Figure:
@@ -68,9 +87,12 @@ SECTION = Section(
     render=render,
     readable=readable,
     remarks=remarks,
+    again=again,
     note=(
         "Points are shares of report seeds; bars are Wilson 95 % intervals. A trial that diverged counts as "
-        "neither solved nor stable and stays in n. Median steps to solve: inf where more than half did not "
-        "solve."
+        "neither solved nor stable and stays in n. Drops are counted from where a run had converged, by an "
+        "evaluation or by the mean of 50 batches: also in runs that no evaluation saw solve, and before the "
+        "evaluation that did. A stable run has none after it. Median steps to solve: inf where more than "
+        "half did not solve."
     ),
 )

@@ -11,6 +11,7 @@ SURE = "how sure something is: fewer successes may be more alike"
 DESCRIBES = "describes gradients, cost or code, and is neither good nor bad"
 CHOSEN = "what a tuning chose, or which range"
 CONDITIONAL = "of the runs that solved, or that were watched: it stands beside how many those are"
+ACTED = "of the pairs that clipping could change: it stands beside how many those are"
 RELATIVE = "against the best rate, whose loss stands beside it"
 CHOOSES = "a tuning that sees a divergence chooses another rate"
 
@@ -75,6 +76,11 @@ BETTER: dict[str, dict[str, str]] = {
         **dict.fromkeys(("recovered", "lost", "unsolved"), PARTS),
         **dict.fromkeys(("parameters_low", "parameters_high", "seconds_per_step"), DESCRIBES),
         "reached": CONDITIONAL, "solved": MORE, "stable": MORE, "diverged": LESS,
+    },
+    "Clipping by length": {
+        **dict.fromkeys(("length", "n", "pairs", "identical"), COUNT),
+        "stable": MORE, "solved": MORE,
+        **{f"{m}_{end}": ACTED for m in ("stable", "solved") for end in ("difference", "low", "high")},
     },
     "Effects": CONTRAST,
     "Where differences arise": dict.fromkeys(

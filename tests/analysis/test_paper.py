@@ -17,11 +17,12 @@ import matplotlib
 import pandas as pd
 import pytest
 
+from analysis import again
 from analysis.conditions import conditions_table
 from analysis.headline import Headline, Limits, choose
 from analysis.lines import look_of
 from analysis.load import LoadError, load
-from analysis.paper import again, caption, figure, latex, references, table, write
+from analysis.paper import caption, figure, latex, references, table, write
 from analysis.report import main, write_report
 from analysis.reserved import apart
 from harness.condition import Outcome
@@ -74,7 +75,7 @@ def assert_named_alone(space, argv):
     definition, conditions = space.definition(), space.conditions()
     columns = {apart(name) for condition in conditions for name in condition.fields()}
     for condition in (conditions[0], conditions[-1]):
-        found = given_back(again.command(row_of(condition, columns), definition, argv))
+        found = given_back(again.joined([again.arguments_of(row_of(condition, columns), definition, argv)]))
         assert [c.condition_id for c in found.conditions()] == [condition.condition_id]
         same, budget = found.definition(), (*again.budget(definition), "scale", "tuned_by")
         assert {name: same.get(name) for name in budget} == {name: definition.get(name) for name in budget}
@@ -100,7 +101,7 @@ def test_the_command_keeps_what_the_recorded_one_set_and_replaces_its_axes():
     definition = space.definition() | {"engine": "eager", "device": "cpu"}
     columns = {name for condition in space.conditions() for name in condition.fields()}
     for condition in space.conditions():
-        command = again.command(row_of(condition, columns), definition, argv)
+        command = again.joined([again.arguments_of(row_of(condition, columns), definition, argv)])
         found = given_back(command)
         assert [c.condition_id for c in found.conditions()] == [condition.condition_id]
         assert (found.max_steps, found.seeds) == (50, 3)
@@ -119,9 +120,9 @@ def test_a_file_is_named_as_the_recorded_command_named_it():
     definition = load_space("text_study").definition()
     condition = load_space("text_study").conditions()[0]
     row = row_of(condition, condition.fields())
-    assert "corpus" not in again.command(row, definition, ["--space", "text_study"])
+    assert "corpus" not in again.joined([again.arguments_of(row, definition, ["--space", "text_study"])])
     argv = ["--space", "text_study", "--set", "corpus=my text.txt"]
-    assert "--set 'corpus=my text.txt'" in again.command(row, definition, argv)
+    assert "--set 'corpus=my text.txt'" in again.joined([again.arguments_of(row, definition, argv)])
 
 
 # LaTeX

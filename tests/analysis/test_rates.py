@@ -252,6 +252,17 @@ def test_the_rule_is_that_of_the_harness():
     assert choices(np.ones(4), 2) == pytest.approx([3 / 6, 2 / 6, 1 / 6, 0]), "none gained: the slowest"
 
 
+@pytest.mark.parametrize(("norms", "first"), [((1.0, 2.0, math.inf), "max_norm"), ((1.0, math.inf), "lstm")])
+def test_clipping_comes_first_where_most_contrasts_are_of_it(tmp_path, norms, first):
+    """The models differ by more, and all is shown."""
+    results = tuned(tmp_path, lstm_keeps_at_a_tenth, seeds=2, max_norms=norms, **TWO)
+    found = equal_rates.table(results)
+    shown = {name: 0.001 for name in found.frame if name.endswith("_p_holm")}
+    size = {"model": 0.9, "clipping": 0.1}
+    frame = found.frame.assign(**shown, solved_difference=found.frame["factor"].map(size))
+    assert equal_rates.findings(dataclasses.replace(found, frame=frame))[0].startswith(first)
+
+
 def test_the_budget_follows_what_a_tuning_chose_by(tmp_path):
     """Both rates learn equally fast; the slower one drops once, so that only `stable` passes it over."""
     ends = {0.01: R, 0.1: S, 1.0: D}

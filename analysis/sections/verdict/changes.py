@@ -77,9 +77,9 @@ def changes(found: Evidence) -> list[Sentence]:
 
 
 def at_equal_rates(found: Evidence, factors: Sequence[str]) -> list[Sentence]:
-    """What equal learning rates show of the axes of which tuned ones show nothing."""
+    """What equal learning rates show of the axes of which tuned ones show nothing, clipping first."""
     said = []
-    for factor in factors:
+    for factor in sorted(factors, key=lambda factor: factor != "clipping"):
         rows = found.at_equal_rates[found.at_equal_rates["factor"] == factor]
         if shown := shown_changes(rows, found.baseline):
             said += told(found, factor, shown)

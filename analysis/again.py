@@ -1,15 +1,16 @@
 """The one command that trains a condition again, from what its folder records."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from analysis.arms import THRESHOLD
 from analysis.escaping import shell
-from analysis.load import Results
+from analysis.load import Results, made_by
 from analysis.reserved import apart
-from analysis.sections.methods import made_by
 from harness.condition import PARTS
+
+PROGRAM = ("python", "-m", "harness.run")
 
 ELSEWHERE = "again"
 """The results folder of the command: in the one that is there, nothing would be missing."""
@@ -33,6 +34,27 @@ def commands(results: Results) -> dict[str, str]:
     Python defined needs a space of that name. A text or another file is named as the recorded command named
     it.
     """
+    return {name: " ".join(map(shell, arguments)) for name, arguments in every(results).items()}
+
+
+def parts(results: Results) -> tuple[str, dict[str, str]]:
+    """The beginning that the commands of all conditions share, and by condition_id the rest of its own.
+
+    A beginning and a rest, one after the other, are a command: its arguments come in any order.
+    """
+    pairs = {name: list(zip(given[3::2], given[4::2], strict=True)) for name, given in every(results).items()}
+    shared = [pair for pair in next(iter(pairs.values())) if all(pair in own for own in pairs.values())]
+    own = {name: [pair for pair in given if pair not in shared] for name, given in pairs.items()}
+    return joined([PROGRAM, *shared]), {name: joined(given) for name, given in own.items()}
+
+
+def joined(arguments: Iterable[Sequence[str]]) -> str:
+    """Groups of arguments as a shell reads them."""
+    return " ".join(shell(argument) for group in arguments for argument in group)
+
+
+def every(results: Results) -> dict[str, list[str]]:
+    """By condition_id: the arguments of the command that trains it again."""
     records = [made_by(d, r) for d, r in zip(results.definitions, results.sources, strict=True)]
     folder = dict(zip(results.trials["condition_id"], results.trials["folder"], strict=True))
     at = {name: number for number, name in enumerate(results.folders)}
@@ -41,12 +63,17 @@ def commands(results: Results) -> dict[str, str]:
     for condition in results.conditions.to_dict("records"):
         name = condition["condition_id"]
         number = at[folder[name]] if name in folder else named[condition["space"]]
-        found[name] = command(condition, results.definitions[number], records[number].get("argv"))
+        found[name] = arguments_of(condition, results.definitions[number], records[number].get("argv"))
     return found
 
 
-def command(condition: Mapping[Any, Any], definition: Mapping[str, Any], argv: Sequence[str] | None) -> str:
-    """The command for one condition; `argv` is the command line that made its folder, if there was one."""
+def arguments_of(
+    condition: Mapping[Any, Any], definition: Mapping[str, Any], argv: Sequence[str] | None
+) -> list[str]:
+    """The arguments that train one condition: the program, then pairs of a name and a value.
+
+    `argv` is the command line that made its folder, if there was one.
+    """
     recorded = settings(argv) if argv else budget(definition)
     axes = pinned(condition, definition)
     kept = {name: text for name, text in recorded.items() if not is_axis(name, definition)}
@@ -55,14 +82,14 @@ def command(condition: Mapping[Any, Any], definition: Mapping[str, Any], argv: S
         for name, (text, values) in axes.items()
         if values > 1 or not argv or any(given.partition(".")[0] == name for given in recorded)
     }
-    parts = ["--space", space_of(argv) or definition["name"]]
+    given = ["--space", space_of(argv) or definition["name"]]
     if definition.get("scale", "laptop") != "laptop":
-        parts += ["--scale", definition["scale"]]
+        given += ["--scale", definition["scale"]]
     for name, text in (kept | with_files(needed, recorded)).items():
-        parts += ["--set", f"{name}={text}"]
+        given += ["--set", f"{name}={text}"]
     for name in ("engine", "device"):
-        parts += [f"--{name}", definition[name]] if definition.get(name) else []
-    return " ".join(map(shell, ["python", "-m", "harness.run", *parts, "--results", ELSEWHERE]))
+        given += [f"--{name}", definition[name]] if definition.get(name) else []
+    return [*PROGRAM, *given, "--results", ELSEWHERE]
 
 
 def pinned(condition: Mapping[Any, Any], definition: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
