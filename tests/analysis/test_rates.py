@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import budgets
 from analysis.budgets import choices, judged, mean_over_tunings
 from analysis.contrasts import contrasts_at_equal_rates
 from analysis.load import load
@@ -24,7 +23,6 @@ from analysis.sections import (
 )
 from analysis.statistics import mean_interval
 from harness.condition import FIRST_TUNING_SEED, Outcome
-from harness.planning import study
 from harness.planning.space import Space
 from harness.target import ENOUGH
 from tests.helpers import TUNED, a_result, make_folder, make_trial_of
@@ -233,7 +231,7 @@ def test_a_single_fixed_rate_has_neither(tmp_path):
 def chosen(objective, drawn):
     """The rate that a tuning chooses of those drawn: the slowest that gained 85 % of what the best did."""
     gain = 1 - objective
-    return min(rate for rate in drawn if gain[rate] >= ENOUGH * max(gain[list(drawn)]))
+    return min(rate for rate in drawn if gain[rate] >= ENOUGH["fast"] * max(gain[list(drawn)]))
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -244,12 +242,11 @@ def test_the_chance_of_a_rate_to_be_chosen_is_that_of_all_draws(tied):
         for tried in range(1, 7):
             draws = list(itertools.combinations(range(6), tried))
             counts = np.bincount([chosen(objective, drawn) for drawn in draws], minlength=6)
-            assert choices(objective, tried) == pytest.approx(counts / len(draws))
+            assert choices(objective, tried, ENOUGH["fast"]) == pytest.approx(counts / len(draws))
 
 
-def test_the_rule_is_that_of_the_harness():
-    assert budgets.ENOUGH is study.ENOUGH
-    assert choices(np.ones(4), 2) == pytest.approx([3 / 6, 2 / 6, 1 / 6, 0]), "none gained: the slowest"
+def test_where_no_rate_gained_the_slowest_is_chosen():
+    assert choices(np.ones(4), 2, 0.85) == pytest.approx([3 / 6, 2 / 6, 1 / 6, 0]), "none gained: the slowest"
 
 
 @pytest.mark.parametrize(("norms", "first"), [((1.0, 2.0, math.inf), "max_norm"), ((1.0, math.inf), "lstm")])
@@ -278,9 +275,11 @@ def test_the_budget_follows_what_a_tuning_chose_by(tmp_path):
 def test_a_rate_is_judged_by_the_other_tunings():
     """Each tuning solves at its own rate only: what it chooses is worth nothing to the other, or to none."""
     objective, value = 1 - np.eye(2), np.eye(2)
-    assert judged(objective, value, 2)[0, 1] == judged(objective, value, 2)[1, 0] == 0
-    assert np.isnan(judged(objective, value, 2)[0, 0])
-    assert mean_over_tunings([judged(objective, value, 1)]) == (0.5, 0.0, 1.0), "one rate: half of the time"
+    assert judged(objective, value, 2, 0.85)[0, 1] == judged(objective, value, 2, 0.85)[1, 0] == 0
+    assert np.isnan(judged(objective, value, 2, 0.85)[0, 0])
+    assert mean_over_tunings([judged(objective, value, 1, 0.85)]) == (0.5, 0.0, 1.0), (
+        "one rate: half of the time"
+    )
     agreeing = np.where(np.eye(4), np.nan, 0.5)
     low, high = mean_over_tunings([agreeing], run=0.01)[1:]
     assert (low, high) == pytest.approx((0.5 - 3.182 * 0.01, 0.5 + 3.182 * 0.01), rel=1e-3)
