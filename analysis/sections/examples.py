@@ -12,6 +12,7 @@ from analysis.conditions import condition_keys, conditions_table
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_AT, TITLE_WIDTH, color, nothing
 from analysis.load import Results
+from analysis.names import at, counts_layers
 from analysis.sections.base import Section
 from analysis.table import Table, shown_keys
 from analysis.trials import reported_trials
@@ -67,7 +68,7 @@ def table(results: Results) -> Examples:
     tasks = "task" in keys
     found["name"] = [
         f"{text(row['task']) + ', ' if tasks else ''}{text(row['model'])}, {text(row['optimizer'])}, "
-        f"T = {row['length']}\n"
+        f"{at(row['length'], counts_layers([row['task']]))}\n"
         f"{arms[row['condition_id']]}"
         for row in chosen
     ]

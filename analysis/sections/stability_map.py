@@ -50,6 +50,7 @@ def table(results: Results) -> Map:
         frame=frame.sort_values([*grid.keys, "rate"], ignore_index=True),
         keys=grid.keys,
         clip_keys=grid.clip_keys,
+        length_label=grid.length_label,
         reference=reference_arm(conditions.where(conditions.frame["arm"].isin(frame["arm"]))),
     )
 
@@ -88,6 +89,7 @@ def render(found: Map) -> Figure:
     figure, drawn_panels = panels(drawn, panel_keys(found), sharex=False, sharey=False)
     for axis, group in drawn_panels:
         shades = draw(axis, group)
+        axis.set_xlabel(found.length_label)
     figure.axes[0].set_ylabel("learning rate")
     bar = figure.colorbar(shades, ax=figure.axes, shrink=0.8, aspect=30)
     bar.set_label(f"P(stable), {found.reference}")

@@ -18,6 +18,7 @@ from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, legend, nothing, spread, with_intervals
 from analysis.grids import grid_trials
 from analysis.load import Results
+from analysis.names import LAYERS_LABEL, at
 from analysis.sections.base import Section
 from analysis.sections.stability_map import IF_EMPTY
 from analysis.statistics import mean_interval, median_interval
@@ -63,6 +64,7 @@ def table(results: Results) -> Ranges:
         frame=frame.sort_values(grid.keys, ignore_index=True),
         keys=grid.keys,
         clip_keys=grid.clip_keys,
+        length_label=grid.length_label,
         reference=reference_arm(conditions.where(conditions.frame["arm"].isin(frame["arm"]))),
     )
 
@@ -149,12 +151,12 @@ def findings(found: Ranges) -> list[str]:
     for names, group in drawn.groupby(keys, dropna=False, sort=False):
         rows = group.sort_values("length").iloc[[0, -1]]
         if rows["length"].nunique() > 1:
-            short, long = rows["length"]
+            ends_at = [at(length, found.length_label == LAYERS_LABEL) for length in rows["length"]]
             widths = " and ".join(worded_widths(rows, "stable"))
             ends = " and ".join(worded_rate(row, "stable") for row in rows.to_dict("records"))
             said.append(
-                f"{panel_title(keys, names)}, at T = {short} and {long}: stable are {widths} decades of the "
-                f"rates tried; the highest stable rate is {ends}."
+                f"{panel_title(keys, names)}, at {' and '.join(ends_at)}: stable are {widths} decades "
+                f"of the rates tried; the highest stable rate is {ends}."
             )
     return said[:NAMED]
 
@@ -194,7 +196,7 @@ def render(found: Ranges) -> Figure:
         upper.set_ylim(ends[0] / 2.2, ends[1] * 2.2)
         upper.set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=10)
         lower.set_xticks(range(len(lengths)), [str(length) for length in lengths])
-        lower.set_xlabel("length T")
+        lower.set_xlabel(found.length_label)
         for axis in (upper, lower):
             axis.grid(axis="y", alpha=0.25)
             axis.spines[["top", "right"]].set_visible(False)

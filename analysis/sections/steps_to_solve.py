@@ -12,6 +12,7 @@ from analysis.arms import NO_CLIPPING
 from analysis.conditions import recorded_conditions
 from analysis.figures import color, legend, nothing, panels
 from analysis.load import Results
+from analysis.names import LAYERS_LABEL, at
 from analysis.sections.base import Section
 from analysis.sections.by_rate import RATE, lines_by_rate, rates_vary
 from analysis.survival import kaplan_meier, logrank_p, restricted_mean
@@ -61,6 +62,7 @@ def table(results: Results) -> Speeds:
         frame=pd.DataFrame(rows, columns=columns),
         keys=recorded.keys,
         clip_keys=recorded.clip_keys,
+        length_label=recorded.length_label,
         curves=curves(recorded.where(recorded.frame["n"] < 0) if rated else recorded, trials),
         by_rate=means(recorded, trials) if rated else pd.DataFrame(),
     )
@@ -115,8 +117,10 @@ def render(found: Speeds) -> Figure:
     """
     if len(found.by_rate):
         keys = [key for key in panel_keys(found) if key != RATE]
-        label = "mean steps to solve / budget"
-        return lines_by_rate(found.by_rate, keys, "share", label, (-0.04, 1.04))
+        layers = found.length_label == LAYERS_LABEL
+        figure = lines_by_rate(found.by_rate, keys, "share", layers, (-0.04, 1.04))
+        figure.axes[0].set_ylabel("mean steps to solve / budget")
+        return figure
     if found.curves.empty:
         return nothing("Nothing to draw: no report trial is recorded.")
     lengths = sorted(found.curves["length"].unique())
@@ -125,7 +129,11 @@ def render(found: Speeds) -> Figure:
         for number, length in enumerate(lengths):
             line = group[group["length"] == length]
             axis.step(
-                line["step"], 1 - line["unsolved"], where="post", color=color(number), label=f"T = {length}"
+                line["step"],
+                1 - line["unsolved"],
+                where="post",
+                color=color(number),
+                label=at(length, found.length_label == LAYERS_LABEL),
             )
         axis.set_ylim(-0.04, 1.04)
         axis.set_xlabel("steps")
