@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -60,13 +61,13 @@ COUNTED_CELLS = 80
 """Cells of a panel in which something is written, at most."""
 
 
-def heat_map(axis: Axes, values: pd.DataFrame, said: pd.DataFrame, **shades: Any) -> Any:
+def heat_map(axis: Axes, values: pd.DataFrame, said: pd.DataFrame, cmap: str, **shades: Any) -> Any:
     """Numbers by learning rate (rows) and length (columns) as shades, and in each cell what is `said` of it.
 
     `shades` go to pcolormesh. A cell without a number is grey and says nothing.
     """
-    drawn = axis.pcolormesh(np.ma.masked_invalid(values.to_numpy(dtype=float)), **shades)
-    axis.set_facecolor("0.85")
+    colors = colormaps[cmap].with_extremes(bad="0.85")
+    drawn = axis.pcolormesh(np.ma.masked_invalid(values.to_numpy(dtype=float)), cmap=colors, **shades)
     axis.set_xticks(np.arange(values.shape[1]) + 0.5, [str(length) for length in values.columns])
     axis.set_yticks(np.arange(values.shape[0]) + 0.5, [two_digits(rate) for rate in values.index])
     axis.tick_params(labelleft=True, labelsize=8)

@@ -155,8 +155,8 @@ def findings(found: Ranges) -> list[str]:
             widths = " and ".join(worded_widths(rows, "stable"))
             ends = " and ".join(worded_rate(row, "stable") for row in rows.to_dict("records"))
             said.append(
-                f"{panel_title(keys, names)}, at {' and '.join(ends_at)}: stable are {widths} decades "
-                f"of the rates tried; the highest stable rate is {ends}."
+                f"{panel_title(keys, names)}, at {' and '.join(ends_at)}: stable are {widths} decades of the "
+                f"rates tried; the highest stable rate is {ends}."
             )
     return said[:NAMED]
 
