@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from analysis.conditions import recorded_conditions
 from analysis.contrasts import SHARES, difference, factors_of, match, matched_runs, numeric_axes
 from analysis.load import Results
+from analysis.names import length_label
 from analysis.paired import decidable_family, holm, least_p, needed
 from analysis.sections import effects, moderators
 from analysis.sections.base import Section
@@ -58,7 +59,8 @@ def table(results: Results) -> Table:
     frame = pd.DataFrame(rows, columns=list(COLUMNS[:-1]))
     adjusted = [holm_of(group) for _, group in frame.groupby("factor", sort=False)]
     p_holm = pd.concat(adjusted) if adjusted else pd.Series(dtype="float64")
-    return Table(frame=frame.assign(p_holm=p_holm.astype("float64")))
+    label = length_label(results.conditions["task"])
+    return Table(frame=frame.assign(p_holm=p_holm.astype("float64")), length_label=label)
 
 
 def lengths(results: Results) -> pd.DataFrame:
@@ -169,7 +171,7 @@ def in_digits(row: dict[Any, Any]) -> str:
 
 def render(found: Table) -> Figure:
     """Differences of shares along each axis: see `analysis.sections.moderators`."""
-    return moderators.render(found.frame)
+    return moderators.render(found.frame, found.length_label)
 
 
 def remarks(found: Table) -> str:

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import color, legend, marker, panels
+from analysis.names import at
 from analysis.table import Table, varies
 from analysis.words import two_digits
 
@@ -36,19 +38,21 @@ def rate_ticks(axis: Axes, rates: Iterable[float]) -> None:
 
 
 def lines_by_rate(
-    frame: pd.DataFrame, keys: list[str], name: str, label: str, limits: tuple[float, float]
+    frame: pd.DataFrame, keys: list[str], name: str, layers: bool, limits: tuple[float, float]
 ) -> Figure:
-    """A number against the learning rate: a panel per value of `keys`, a line per length."""
+    """A number against the learning rate: a panel per value of `keys`, a line per length.
+
+    `layers` says whether lengths count layers.
+    """
     figure, drawn_panels = panels(frame, keys)
     rates, lengths = sorted(frame[RATE].unique()), sorted(frame["length"].unique())
     for axis, group in drawn_panels:
         for number, length in enumerate(lengths):
             value = group[group["length"] == length].set_index(RATE)[name].reindex(rates)
             style: dict[str, Any] = {"color": color(number), "markersize": 4, "linewidth": 1.2}
-            axis.plot(rates, value, f"{marker(number)}-", label=f"T = {length}", **style)
+            axis.plot(rates, value, f"{marker(number)}-", label=at(length, layers), **style)
         rate_ticks(axis, rates)
     figure.axes[0].set_ylim(limits)
-    figure.axes[0].set_ylabel(label)
     legend(figure)
     return figure
 
@@ -57,17 +61,16 @@ COUNTED_CELLS = 80
 """Cells of a panel in which something is written, at most."""
 
 
-def heat_map(axis: Axes, values: pd.DataFrame, said: pd.DataFrame, **shades: Any) -> Any:
+def heat_map(axis: Axes, values: pd.DataFrame, said: pd.DataFrame, cmap: str, **shades: Any) -> Any:
     """Numbers by learning rate (rows) and length (columns) as shades, and in each cell what is `said` of it.
 
     `shades` go to pcolormesh. A cell without a number is grey and says nothing.
     """
-    drawn = axis.pcolormesh(np.ma.masked_invalid(values.to_numpy(dtype=float)), **shades)
-    axis.set_facecolor("0.85")
+    colors = colormaps[cmap].with_extremes(bad="0.85")
+    drawn = axis.pcolormesh(np.ma.masked_invalid(values.to_numpy(dtype=float)), cmap=colors, **shades)
     axis.set_xticks(np.arange(values.shape[1]) + 0.5, [str(length) for length in values.columns])
     axis.set_yticks(np.arange(values.shape[0]) + 0.5, [two_digits(rate) for rate in values.index])
     axis.tick_params(labelleft=True, labelsize=8)
-    axis.set_xlabel("length T")
     axis.grid(visible=False)
     if values.size <= COUNTED_CELLS:
         for (y, x), value in np.ndenumerate(values.to_numpy(dtype=float)):

@@ -144,6 +144,7 @@ def map_by_rate(found: Table) -> Figure:
             for value in ("drops_per_1000", "said")
         )
         last = by_rate.heat_map(axis, rate, said, cmap="magma_r", norm=shades)
+        axis.set_xlabel(found.length_label)
     figure.axes[0].set_ylabel("learning rate")
     bar = figure.colorbar(last, ax=figure.axes, shrink=0.8, aspect=30)
     bar.set_label("drops per 1,000 watched steps")

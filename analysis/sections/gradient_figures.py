@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_AT, TITLE_SIZE, TITLE_WIDTH, color, legend, marker, nothing, panels
+from analysis.names import at
 from analysis.sections.by_rate import rate_ticks
 from analysis.table import panel_title
 
@@ -50,10 +51,11 @@ def by_steps_back(profiles: pd.DataFrame, keys: list[str]) -> Figure:
     return figure
 
 
-def by_rate(frame: pd.DataFrame, keys: list[str]) -> Figure:
+def by_rate(frame: pd.DataFrame, keys: list[str], layers: bool = False) -> Figure:
     """Factor per step back at the end against the learning rate: a column per model and optimizer.
 
-    Above are the runs that solved their task, below the others, a line per length.
+    Above are the runs that solved their task, below the others, a line per length. `layers` says whether
+    lengths count layers.
     """
     rows = frame[(frame["moment"] == "end") & frame["learning_rate"].notna()]
     if rows.empty or "grad_state_rate" not in rows or rows["grad_state_rate"].isna().all():
@@ -65,7 +67,7 @@ def by_rate(frame: pd.DataFrame, keys: list[str]) -> Figure:
     for (upper, lower), (names, group) in zip(axes.T, columns, strict=True):
         upper.set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=TITLE_SIZE, y=TITLE_AT)
         for axis, ended in ((upper, "solved"), (lower, "not solved")):
-            draw(axis, group[group["ended"] == ended], rates, lengths)
+            draw(axis, group[group["ended"] == ended], rates, lengths, layers)
         lower.set_xlabel("learning rate")
     values = rows["grad_state_rate"].clip(*RATE_LIMITS)
     axes[0, 0].set_ylim(values.min() / 1.2, values.max() * 1.2)
@@ -76,7 +78,7 @@ def by_rate(frame: pd.DataFrame, keys: list[str]) -> Figure:
     return figure
 
 
-def draw(axis: Axes, rows: pd.DataFrame, rates: list[float], lengths: list[int]) -> None:
+def draw(axis: Axes, rows: pd.DataFrame, rates: list[float], lengths: list[int], layers: bool) -> None:
     """A line per length, with a gap where no run ended so."""
     for number, length in enumerate(lengths):
         own = rows[rows["length"] == length].set_index("learning_rate")["grad_state_rate"]
@@ -88,7 +90,7 @@ def draw(axis: Axes, rows: pd.DataFrame, rates: list[float], lengths: list[int])
             color=color(number),
             markersize=4,
             linewidth=1.2,
-            label=f"T = {length}",
+            label=at(length, layers),
         )
     axis.axhline(1, color="0.4", linewidth=0.8)
     axis.set_yscale("log")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.conditions import conditions_table
 from analysis.load import Results
+from analysis.names import LAYERS_LABEL
 from analysis.sections import gradient_figures
 from analysis.sections.base import Section
 from analysis.sections.by_rate import RATE
@@ -61,7 +62,12 @@ def table(results: Results) -> Flow:
     frame = pd.DataFrame(
         rows, columns=[*columns, *(name + end for name in measured for end in ("", "_low", "_high"))]
     )
-    return Flow(frame=in_order(frame, keys), keys=keys, profiles=profiles(results, trials, keys))
+    return Flow(
+        frame=in_order(frame, keys),
+        keys=keys,
+        length_label=conditions.length_label,
+        profiles=profiles(results, trials, keys),
+    )
 
 
 def with_ends(moments: pd.DataFrame) -> pd.DataFrame:
@@ -143,7 +149,9 @@ def render(found: Flow) -> Figure:
     """See `analysis.sections.gradient_figures`."""
     keys = [key for key in found.keys if key != "length"]
     if RATE in found.keys:
-        return gradient_figures.by_rate(found.frame, [key for key in keys if key != RATE])
+        return gradient_figures.by_rate(
+            found.frame, [key for key in keys if key != RATE], found.length_label == LAYERS_LABEL
+        )
     return gradient_figures.by_steps_back(found.profiles, keys)
 
 

@@ -25,7 +25,7 @@ def drawn(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["measure"].isin(SHARES) & ~few & frame["value"].notna()]
 
 
-def render(frame: pd.DataFrame) -> Figure:
+def render(frame: pd.DataFrame, length_label: str = "length T") -> Figure:
     """A row per contrast of one task, a column per axis; points are differences of shares, bars intervals."""
     rows = drawn(frame)
     if rows.empty:
@@ -44,7 +44,9 @@ def render(frame: pd.DataFrame) -> Figure:
             axis.set_title(figure_text(title, TITLE_WIDTH), fontsize=10)
         line[0].set_ylabel("difference of shares")
     for axis, name in zip(panels[-1], axes_names, strict=True):
-        axis.set_xlabel(figure_text("length T" if name == "length" else name.replace("_", " "), TITLE_WIDTH))
+        axis.set_xlabel(
+            figure_text(length_label if name == "length" else name.replace("_", " "), TITLE_WIDTH)
+        )
     legend(figure)
     return figure
 

@@ -117,8 +117,10 @@ def render(found: Speeds) -> Figure:
     """
     if len(found.by_rate):
         keys = [key for key in panel_keys(found) if key != RATE]
-        label = "mean steps to solve / budget"
-        return lines_by_rate(found.by_rate, keys, "share", label, (-0.04, 1.04))
+        layers = found.length_label == LAYERS_LABEL
+        figure = lines_by_rate(found.by_rate, keys, "share", layers, (-0.04, 1.04))
+        figure.axes[0].set_ylabel("mean steps to solve / budget")
+        return figure
     if found.curves.empty:
         return nothing("Nothing to draw: no report trial is recorded.")
     lengths = sorted(found.curves["length"].unique())
