@@ -213,7 +213,8 @@ SECTION = Section(
     note=(
         "From the tuning trials at the grid: so many of its rates are drawn at random, a tuning chooses "
         "one by the rule of the study, and the other tunings' runs at that rate judge it. Means over the "
-        "conditions that all models have; bands: 95 % intervals over tunings (jackknife). The best result of a search is not shown: luck chose it."
+        "conditions that all models have; bands: 95 % intervals over tunings (jackknife). The best "
+        "result of a search is not shown: luck chose it."
     ),
     if_empty=IF_EMPTY,
     applies=rates_tuned,
