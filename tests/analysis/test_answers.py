@@ -244,7 +244,7 @@ def crossing(tmp_path_factory):
 def test_differences_are_looked_at_rate_by_rate_too(crossing):
     """Of 36 pairs the LSTM wins 24 and loses 4: +.56. At .1 all 12 clusters lead one way: p is 2 / 2^12."""
     found = by_length.table(crossing)
-    rows = found.frame[found.frame["measure"] == "solved"].set_index(["factor", "along", "at"])
+    rows = found.frame[found.frame["measure"] == "solved"].set_index(["factor", "along", "at"]).sort_index()
     assert rows.loc[("model", "learning_rate"), "value"].to_list() == [pytest.approx(-1 / 3), 1.0, 1.0]
     assert rows.loc[("model", "length"), "value"].to_list() == [pytest.approx(1 / 3), 2 / 3, 2 / 3]
     at = rows.loc[("model", "learning_rate", 0.1)]
