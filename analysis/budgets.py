@@ -12,17 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from harness.target import ENOUGH
-
 Floats = NDArray[np.float64]
 
 
-def choices(objective_K: Floats, tried: int) -> Floats:
+def choices(objective_K: Floats, tried: int, enough: float) -> Floats:
     """The chance of each rate to be chosen from `tried` of them, drawn at random: (K,). Slowest rate first.
 
     The gain of a rate is 1 - objective. Say that rate b is the best of those drawn. Rate r is chosen if it is
-    drawn, gained ENOUGH of what b did, and no slower rate that did is drawn: that leaves a number of rates
-    for the other places, and so the number of draws.
+    drawn, gained the share `enough` of what b did, and no slower rate that did is drawn: that leaves a number
+    of rates for the other places, and so the number of draws.
     """
     gain_K = 1 - objective_K
     count = len(gain_K)
@@ -30,8 +28,8 @@ def choices(objective_K: Floats, tried: int) -> Floats:
     found_K = np.zeros(count)
     for place, best in enumerate(order):
         worse = order[place + 1 :]
-        enough = np.sort(worse[(gain_K[worse] >= ENOUGH * gain_K[best]) & (worse < best)])
-        for slower, rate in enumerate([*enough, best]):
+        slower_ones = np.sort(worse[(gain_K[worse] >= enough * gain_K[best]) & (worse < best)])
+        for slower, rate in enumerate([*slower_ones, best]):
             others = len(worse) - slower - (rate != best)
             needed = tried - 1 - (rate != best)
             if needed >= 0:
@@ -39,12 +37,12 @@ def choices(objective_K: Floats, tried: int) -> Floats:
     return found_K / comb(count, tried)
 
 
-def judged(objective_KN: Floats, value_KN: Floats, tried: int) -> Floats:
+def judged(objective_KN: Floats, value_KN: Floats, tried: int, enough: float) -> Floats:
     """What the rate chosen by one tuning is worth by the runs of another: (N, N), chosen by row.
 
     `value_KN` is a share of runs, by rate and tuning. The diagonal is NaN: no tuning judges itself.
     """
-    chance_NK = np.stack([choices(column, tried) for column in objective_KN.T])
+    chance_NK = np.stack([choices(column, tried, enough) for column in objective_KN.T])
     found_NN: Floats = chance_NK @ value_KN
     np.fill_diagonal(found_NN, np.nan)
     return found_NN

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.arms import RULE, THRESHOLD, arm, clip_keys, options_of_rules
 from analysis.load import Results
+from analysis.names import length_label
 from analysis.statistics import poisson, wilson
 from analysis.table import Table, shown_keys
 from analysis.trials import (
@@ -101,7 +102,8 @@ def conditions_table(results: Results) -> Table:
         rows.append(row if condition["task"] in controlled else row | {"control_score": float("nan")})
     frame = pd.DataFrame(rows).sort_values(keys, ignore_index=True)
     frame = frame.astype(dict.fromkeys(RATES, "float64"))
-    return Table(frame=frame, keys=keys, clip_keys=clip_keys(results))
+    label = length_label(results.conditions["task"])
+    return Table(frame=frame, keys=keys, clip_keys=clip_keys(results), length_label=label)
 
 
 def recorded_conditions(results: Results) -> Table:

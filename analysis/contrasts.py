@@ -154,6 +154,21 @@ def factors_of(results: Results) -> dict[str, list[tuple[Any, Any]]]:
     return directed({factor: pairs for factor, pairs in found.items() if pairs}, results.baseline)
 
 
+def numeric_axes(results: Results) -> dict[str, list[float]]:
+    """The axes whose values are numbers, and their values: a difference is averaged over all of them.
+
+    They are the learning rate where rates were fixed, options and sizes, but not the length nor thresholds.
+    """
+    recorded = recorded_conditions(results)
+    found = {}
+    for key in recorded.keys:
+        levels = recorded.frame[key].dropna().unique().tolist()
+        numbers = all(isinstance(level, (int, float)) and not isinstance(level, bool) for level in levels)
+        if key not in (*STRATUM, *recorded.clip_keys) and len(levels) > 1 and numbers:
+            found[key] = sorted(levels)
+    return found
+
+
 def matched_runs(results: Results) -> pd.DataFrame:
     """One row per report trial that counts.
 

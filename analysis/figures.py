@@ -95,14 +95,14 @@ def thinned(lengths: Sequence[int], fitting: int = LABELS) -> list[str]:
     return [str(n) if (len(lengths) - 1 - i) % step == 0 else "" for i, n in enumerate(lengths)]
 
 
-def length_ticks(axis: Axes, lengths: Sequence[int]) -> None:
-    """A logarithmic axis of lengths with a tick at each, labelled where there is room."""
+def length_ticks(axis: Axes, lengths: Sequence[int], fitting: int = LABELS) -> None:
+    """A logarithmic axis of lengths with a tick at each, labelled where there is room for so many digits."""
     low, high = lengths[0], lengths[-1]
     axis.set_xscale("log")
     span = math.log(high / low) if high > low else 1.0
     labels, last = [], math.inf
     for length in reversed(lengths):
-        at = math.log(length / low) / span * LABELS
+        at = math.log(length / low) / span * fitting
         labels.append(str(length) if last - at > len(str(length)) + 1 else "")
         last = at if labels[-1] else last
     axis.set_xticks(lengths, labels[::-1])

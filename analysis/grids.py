@@ -1,6 +1,7 @@
 """The trials at a grid of learning rates that no result has chosen: every seed tried every rate of it."""
 
 import functools
+from dataclasses import replace
 
 import pandas as pd
 
@@ -34,7 +35,7 @@ def grid_trials(results: Results) -> Table:
         solved=solved(trials),
         stable=trials["outcome"] == Outcome.STABLE,
     )
-    return Table(frame=own.merge(known, on="condition_id"), keys=keys, clip_keys=conditions.clip_keys)
+    return replace(conditions, frame=own.merge(known, on="condition_id"), keys=keys)
 
 
 def on_the_grid(results: Results) -> pd.DataFrame:

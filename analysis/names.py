@@ -33,6 +33,9 @@ WITH_ARTICLE = {"reservoir", "transformer"} | {
 LAYERS = ("karate", "sbm")
 """Tasks whose length is a number of layers."""
 
+LAYERS_LABEL = "layers"
+"""What their axis is called."""
+
 
 def is_own(name: object) -> bool:
     """Whether a name is an import path, as of a user's own class: mypackage.cells:MyCell."""
@@ -87,6 +90,14 @@ def listed(words: Sequence[str], word: str = "and") -> str:
     return f" {word} ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
 
 
+def named(key: str, value: Any, every: Iterable[Any]) -> str:
+    """A level of an axis, with the axis where it does not say what it is: LSTM, clipping at 1, layers 2."""
+    if key == "arm":
+        return arm_in_words(value)
+    said = spoken(value, every)
+    return said if key in ("model", "optimizer", "task") else f"{key} {said}"
+
+
 def counts_layers(tasks: Iterable[str]) -> bool:
     """Whether the lengths of all these tasks are numbers of layers."""
     return set(tasks) <= set(LAYERS)
@@ -100,4 +111,4 @@ def at(length: float, layers: bool) -> str:
 def length_label(tasks: Iterable[str]) -> str:
     """What an axis of lengths is called."""
     kinds = {task in LAYERS for task in tasks}
-    return "length T" if kinds <= {False} else "layers" if kinds == {True} else "length T, or layers"
+    return "length T" if kinds <= {False} else LAYERS_LABEL if kinds == {True} else "length T, or layers"

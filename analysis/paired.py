@@ -131,6 +131,26 @@ def least_p(clusters: "Sequence[int] | pd.Series[int]") -> Floats:
     return found
 
 
+def needed(tests: int, level: float) -> int:
+    """How many clusters must differ, all in one direction, for one of so many tests to be shown: 9 of 12.
+
+    Then 2 / 2^9, times 12, is below .05. With fewer, no p is so low that Bonferroni's adjustment leaves it.
+    """
+    return math.floor(math.log2(2 * tests / level)) + 1
+
+
+def decidable_family(least: Floats, level: float) -> NDArray[np.bool_]:
+    """The largest family of tests of which each could be shown: of k tests every least p is below level / k.
+
+    `least` are those of `least_p`. A test with a higher one decides nothing. Left out, it costs the others
+    nothing (Tarone 1990): which clusters differ does not hang on which side leads. NaN is no test.
+    """
+    together = np.array([np.count_nonzero(least <= p) for p in least])
+    allowed = least[together * least < level]
+    found: NDArray[np.bool_] = least <= (allowed.max() if len(allowed) else -1)
+    return found
+
+
 PARTS_OF_A_DROP = 20
 """To what fraction of a drop a pair's contribution is rounded, so that p stays exact."""
 

@@ -17,8 +17,6 @@ CHOSEN_BY = {
     "stable": "stability first, then the loss over all of training (tune_for=stable)",
 }
 
-SLOWEST = f"The slowest rate was taken that gained {100 * ENOUGH:.0f} % of what the best one did."
-
 
 def rates_fixed(results: Results) -> bool:
     """Whether some learning rate was given and not tuned."""
@@ -49,3 +47,9 @@ def said_of_choice(names: tuple[str, ...]) -> str:
     """What `tuned_for` names, in a sentence; empty for nothing."""
     chosen = " or ".join(CHOSEN_BY.get(name, text(name)) for name in names)
     return f"Learning rates were chosen by {chosen}." if chosen else ""
+
+
+def slowest(tune_for: str) -> str:
+    """Which rate a tuning for this target takes, in sentences."""
+    rule = f"The slowest rate was taken that gained {100 * ENOUGH[tune_for]:.0f} % of what the best one did."
+    return f"{rule} The gain is of {CHOSEN_BY[tune_for]}."

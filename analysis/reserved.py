@@ -1,6 +1,7 @@
 """Options of a user's own classes that are named like a column of the report's tables."""
 
 _NAMES = """
+    along at differ ended runs share solved_open stable_open
     arm at_edge back best_at_edge best_loss best_rate budget censored clipped_share_high clipped_share_low
     clipping complete conditions decades depth diverged drops_per_1000 drops_per_1000_high drops_per_1000_low
     end_step extreme failed folder grad_norm grad_state_rate grad_state_rate_high grad_state_rate_low

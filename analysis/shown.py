@@ -33,7 +33,13 @@ def any_shown(rows: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def decidable(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Which contrasts of one factor could have been shown, had all clusters that differ gone one way.
+    """Which contrasts of one factor could have been shown: see `decidable_measures`."""
+    found: pd.Series[bool] = decidable_measures(rows).any(axis=1)
+    return found
+
+
+def decidable_measures(rows: pd.DataFrame) -> pd.DataFrame:
+    """By contrast of one factor and measure: whether it could have been shown, had all clusters gone one way.
 
     A cluster that ties decides nothing: where 8 of 12 tie, the least p is 2 / 2^4. The least p of every test
     of the factor are adjusted together (Holm), as p are. `rows` are all contrasts of the factor.
@@ -41,4 +47,4 @@ def decidable(rows: pd.DataFrame) -> "pd.Series[bool]":
     least = rows[[f"{m}_differ" for m in MEASURES]].apply(least_p)
     least = least.where(rows[[f"{m}_p" for m in MEASURES]].notna().to_numpy())
     adjusted = np.reshape(holm(least.to_numpy().ravel().tolist()), least.shape)
-    return pd.Series((adjusted < SHOWN_AT).any(axis=1), index=rows.index)
+    return pd.DataFrame(adjusted < SHOWN_AT, columns=list(MEASURES), index=rows.index)

@@ -15,13 +15,14 @@ class Table:
     """Rows, with the columns that name the condition of each: what a section computes and draws.
 
     `keys` are those columns, in order; they are columns of `frame`. `clip_keys` are the fields and options
-    that say how gradients were clipped; some of them may be no keys. A section that computes more than rows
-    adds fields in a subclass.
+    that say how gradients were clipped; some of them may be no keys. `length_label` is what an axis of
+    lengths is called: see `analysis.names`. A section that computes more than rows adds fields in a subclass.
     """
 
     frame: pd.DataFrame
     keys: list[str] = field(default_factory=list)
     clip_keys: list[str] = field(default_factory=list)
+    length_label: str = "length T"
 
     def where(self, chosen: "pd.Series[bool]") -> Self:
         """The same table with the chosen rows only."""
@@ -47,7 +48,7 @@ def panel_title(keys: Sequence[str], values: Sequence[Any]) -> str:
     return ", ".join(
         text(value) if key in ("model", "optimizer") else f"{key} {text(value)}"
         for key, value in zip(keys, values, strict=True)
-        if value == value
+        if pd.notna(value)
     )
 
 

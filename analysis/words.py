@@ -91,8 +91,17 @@ def interval(frame: pd.DataFrame, name: str, digits: str = ".2f", brackets: str 
     return [between(*row, digits, brackets) for row in zip(*columns, strict=True)]
 
 
+TOO_FEW, FEWEST = "too few", 5
+"""What is said instead of an interval of P(stable | solved), and from how many pairs on it has one."""
+
+
 def difference(row: Any, measure: str, digits: str = "+.2f") -> str:
-    """A difference with its limits, all with their signs: +0.25 [-0.10, +0.60]; - where there is none."""
+    """A difference with its limits, all with their signs: +0.25 [-0.10, +0.60]; - where there is none.
+
+    Of P(stable | solved) it is `too few` where both runs solved in fewer than FEWEST pairs, but in some.
+    """
+    if measure == "kept" and 0 < row.get("both_solved", FEWEST) < FEWEST:
+        return TOO_FEW
     value, low, high = (row[f"{measure}_{end}"] for end in ("difference", "low", "high"))
     return between(value, low, high, digits)
 

@@ -22,6 +22,7 @@ from scipy.stats import norm
 from analysis.budgets import judged, mean_over_tunings
 from analysis.paired import mean_over_clusters
 from analysis.statistics import mean_interval, median_interval
+from harness.target import ENOUGH
 
 Found = tuple[float, float, float]
 
@@ -75,7 +76,7 @@ def tunings(generator: np.random.Generator, lengths: int, seeds: int, tried: int
         stable = seeds_on_the_grid(generator, seeds)[length:]
         slow = np.linspace(0.9, 0.2, len(stable))[:, None] + 0.08 * generator.normal(size=stable.shape)
         objective = np.clip(np.where(stable, slow, 0.9 + 0.1 * generator.random(stable.shape)), 0, 1)
-        found.append(judged(objective, stable.astype(float), tried))
+        found.append(judged(objective, stable.astype(float), tried, ENOUGH["fast"]))
     return found
 
 

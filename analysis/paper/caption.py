@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from analysis.conditions import conditions_table
+from analysis.headline import Headline
 from analysis.load import Results
-from analysis.paper.headline import Headline
+from analysis.names import LAYERS_LABEL, length_label
 from analysis.paper.latex import latex
 from analysis.paper.references import cited, versions
 from analysis.table import varies
@@ -17,13 +18,17 @@ Definition = Mapping[str, Any]
 
 def figure_caption(results: Results, shown: Headline) -> str:
     """The caption of the headline figure, in LaTeX."""
+    against = length_words(results) if shown.x == "length" else "learning rate"
     said = [
-        r"\textbf{Success of training against sequence length.}",
-        f"Task {tasks(results)} at length $T$. P(solved) is the share of runs that solved it within",
+        rf"\textbf{{Success of training against {against}.}}",
+        f"Task {tasks(results)}. P(solved) is the share of runs that solved it within",
         f"{of_all(results, steps)}, P(stable) the share that also never fell back in the",
-        f"{of_all(results, watched)} after; {runs(shown)}.",
-        r"Bands are 95\,\% Wilson score intervals of each point, not adjusted for their number.",
+        f"{of_all(results, watched)} after; ${shown.runs().replace(' to ', '$ to $')}$ runs a point, each",
+        "with a seed of its own.",
+        r"Bars are 95\,\% Wilson score intervals of each point, not adjusted for their number; points of one",
+        "place stand side by side.",
         *map(latex, shown.left_out),
+        *(["The table has all."] if shown.left_out else []),
         *budgets(results),
     ]
     return "\n".join(said)
@@ -33,11 +38,11 @@ def table_caption(results: Results) -> str:
     """The caption of the table, in LaTeX."""
     said = [
         r"\textbf{Runs that solved their task and, in brackets, never fell back after.}",
-        f"Task {tasks(results)} at length $T$;",
+        f"Task {tasks(results)};",
         f"within {of_all(results, steps)}, and {of_all(results, watched)} after.",
-        r"$T_{50}$ is the length up to which half of the runs succeed, interpolated on log length after",
-        r"isotonic regression, with 95\,\% limits of a logistic fit by penalised profile likelihood; $>$ and",
-        r"$<$ are bounds, and a dash joins the lengths between which it must lie.",
+        rf"$T_{{50}}$ is the {length_words(results)} up to which half of the runs succeed, interpolated on",
+        r"its logarithm after isotonic regression, with 95\,\% limits of a logistic fit by penalised profile",
+        r"likelihood; $>$ and $<$ are bounds, and a dash joins the lengths between which it must lie.",
         *budgets(results),
     ]
     return "\n".join(said)
@@ -75,11 +80,10 @@ def tasks(results: Results) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def runs(shown: Headline) -> str:
-    """How many runs a point is of."""
-    low, high = shown.points["n"].min(), shown.points["n"].max()
-    n = f"{low}" if low == high else f"{low}$ to ${high}"
-    return f"$n = {n}$ runs a point, each with a seed of its own"
+def length_words(results: Results) -> str:
+    """What grows from left to right."""
+    label = length_label(results.conditions["task"])
+    return "number of layers" if label == LAYERS_LABEL else "length $T$"
 
 
 def of_all(results: Results, worded: Callable[[Definition], str]) -> str:
@@ -113,8 +117,19 @@ def tuning(definition: Definition) -> str:
         return f"fixed at {listed(definition['learning_rate'])}"
     seeds = definition["tuning_seeds"]
     apart = f"{seeds} {'seed' if seeds == 1 else 'seeds'} apart from the reported ones"
-    whom = "condition and run" if definition.get("tuned_by") == "seed" else "condition"
-    return f"tuned for each {whom}, {definition['lr_trials']} rates on {apart}"
+    whom = "run" if definition.get("tuned_by") == "seed" else "condition"
+    return (
+        f"each {whom} has its own, the slowest of {definition['lr_trials']} tried on {apart} that did nearly "
+        f"as well as the best at {TUNED_FOR[definition.get('tune_for', 'fast')]}"
+    )
+
+
+TUNED_FOR = {
+    "fast": "learning fast, the lowest loss over all of training",
+    "loss": "ending well, the lowest loss at the end of training",
+    "stable": "staying stable, and then at the lowest loss over all of training",
+}
+"""What learning rates are chosen for, by `tune_for`."""
 
 
 def listed(values: Iterable[Any]) -> str:

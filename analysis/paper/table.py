@@ -7,8 +7,9 @@ import pandas as pd
 
 from analysis.again import commands
 from analysis.conditions import conditions_table, recorded_conditions
+from analysis.headline import Headline
 from analysis.load import Results
-from analysis.paper.headline import Headline
+from analysis.paper.caption import length_words
 from analysis.paper.latex import latex
 from analysis.sections import critical_length
 from analysis.table import Table, panel_keys, varies
@@ -44,9 +45,8 @@ def runs_csv(results: Results) -> bytes:
 def figure_csv(shown: Headline) -> bytes:
     """A row per point of the figure: its condition, k of n, share and limits."""
     shares = [f"p_{m}{end}" for m in ("solved", "stable") for end in ("", "_low", "_high")]
-    return csv(
-        shown.points[["panel", "line", "arm", "length", "condition_id", "n", "solved", "stable", *shares]]
-    )
+    names = ["panel", "line", "arm", "length", "learning_rate", "condition_id", "n", "solved", "stable"]
+    return csv(shown.points[[*names, *shares]])
 
 
 def csv(frame: pd.DataFrame) -> bytes:
@@ -65,7 +65,8 @@ def table_tex(results: Results) -> str:
     reach = worded_reach(results, keys)
     groups = list(recorded.frame.groupby(keys, dropna=False, sort=False))
     rows = [line(names, group, shown, reach) for names, group in groups]
-    return tabular(heads(keys, shown, recorded, bool(reach)), columns(keys, shown, bool(reach)), rows)
+    head = heads(keys, shown, f"{of_runs(recorded)} at {length_words(results)}", bool(reach))
+    return tabular(head, columns(keys, shown, bool(reach)), rows)
 
 
 def line(names: Any, group: pd.DataFrame, lengths: list[int], reach: Mapping[Any, list[str]]) -> str:
@@ -104,15 +105,15 @@ def reached(row: Mapping[Any, Any], measure: str) -> str:
     return "--" if words == "-" else words
 
 
-def heads(keys: list[str], lengths: list[int], recorded: Table, reach: bool) -> list[str]:
-    """The lines above the rows."""
+def heads(keys: list[str], lengths: list[int], of: str, reach: bool) -> list[str]:
+    """The lines above the rows; `of` says of what the counts are."""
     names = [latex("clipping" if key == "arm" else key.replace("_", " ")) for key in keys]
     counts = [str(length) for length in lengths]
     fits = [r"$T_{50}$ solved", r"$T_{50}$ stable"] if reach else []
     over = []
     if lengths:
         first, last = len(keys) + 1, len(keys) + len(lengths)
-        title = rf"\multicolumn{{{len(lengths)}}}{{c}}{{solved (stable) {of_runs(recorded)} at length $T$}}"
+        title = rf"\multicolumn{{{len(lengths)}}}{{c}}{{solved (stable) {of}}}"
         over = [" & ".join(["" for _ in keys] + [title] + ["" for _ in fits]) + r" \\"]
         over.append(rf"\cmidrule(lr){{{first}-{last}}}")
     return [*over, " & ".join([*names, *counts, *fits]) + r" \\"]

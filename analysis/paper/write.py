@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from analysis.headline import choose
 from analysis.load import LoadError, Results
 from analysis.paper.caption import figure_caption, table_caption
-from analysis.paper.figure import pdf, svg
-from analysis.paper.headline import headline
+from analysis.paper.figure import LIMITS, pdf, svg
 from analysis.paper.latex import latex
 from analysis.paper.references import bibliography
 from analysis.paper.table import conditions_csv, figure_csv, runs_csv, table_tex
+from analysis.sections.verdict.headline import differing_arms
 from analysis.words import printable, text
 from harness.errors import UserError
 from harness.results.folder import Folder
@@ -107,7 +108,7 @@ def place(results: Results, out: Path | str | None) -> Folder:
 
 def files(results: Results) -> dict[str, bytes]:
     """Every file of the folder, by name, PAGE first: what a killed call leaves can be written again."""
-    shown = headline(results)
+    shown = choose(results, differing_arms(results), LIMITS)
     table = table_tex(results)
     around = BREAKING if r"\begin{longtable}" in table else FLOATING
     longest = max(len(text(name)) for name in results.conditions["model"])

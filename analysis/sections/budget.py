@@ -49,7 +49,7 @@ def table(results: Results) -> Budgets:
     """
     rows: list[dict[str, Any]] = []
     for model, conditions in tuned_conditions(results).items():
-        shapes = [condition["objective"].shape for _, condition in conditions]
+        shapes = [condition["objective"].shape for _, _, condition in conditions]
         most, tunings = map(min, zip(*shapes, strict=True))
         counts = {"conditions": len(conditions), "tunings": tunings}
         for rates in range(1, most + 1):
@@ -70,8 +70,12 @@ Condition = dict[str, pd.DataFrame]
 """By measure and objective, the mean of each rate (rows) and tuning (columns)."""
 
 
-def tuned_conditions(results: Results) -> dict[str, list[tuple[tuple[str, int], Condition]]]:
-    """By model: the task and length of each condition whose grid is recorded, and its trials as arrays.
+Tuned = tuple[tuple[str, int], float, Condition]
+"""The task and length of a condition, what share of a gain its tunings took for enough, and its trials."""
+
+
+def tuned_conditions(results: Results) -> dict[str, list[Tuned]]:
+    """By model: each condition whose grid is recorded, with its trials as arrays.
 
     `objective` is the number that its tuning lowered, see `harness.target`.
     """
@@ -80,7 +84,8 @@ def tuned_conditions(results: Results) -> dict[str, list[tuple[tuple[str, int], 
     trials = grid_trials(results).frame
     trials = trials[trials["condition_id"].isin(sizes) & trials["condition_id"].isin(shared)]
     lowered = targets(results, trials)
-    found: dict[str, list[tuple[tuple[str, int], Condition]]] = {}
+    enough = results.conditions.set_index("condition_id")["tune_for"].map(ENOUGH)
+    found: dict[str, list[Tuned]] = {}
     for name, group in trials.groupby("condition_id"):
         first = group.iloc[0]
         tuning = (group["seed"] - FIRST_TUNING_SEED) // sizes[str(name)]
@@ -90,7 +95,7 @@ def tuned_conditions(results: Results) -> dict[str, list[tuple[tuple[str, int], 
         whole = len(wide["objective"]) == first["grid"]
         if whole and wide["objective"].shape[1] >= FEWEST:
             stratum = (str(first["task"]), int(first["length"]))
-            found.setdefault(str(first["model"]), []).append((stratum, wide))
+            found.setdefault(str(first["model"]), []).append((stratum, float(enough[name]), wide))
     return found
 
 
@@ -108,17 +113,17 @@ def tuning_sizes(results: Results) -> dict[str, int]:
     return dict(zip(tuned["condition_id"], sizes.clip(lower=1).astype(int), strict=True))
 
 
-def tables(conditions: list[tuple[tuple[str, int], Condition]], measure: str, rates: int) -> list[np.ndarray]:
+def tables(conditions: list[Tuned], measure: str, rates: int) -> list[np.ndarray]:
     """Of each task and length the mean over its conditions: tunings of one number share data and weights."""
-    strata: dict[tuple[str, int], list[Condition]] = {}
-    for stratum, condition in conditions:
-        strata.setdefault(stratum, []).append(condition)
+    strata: dict[tuple[str, int], list[tuple[float, Condition]]] = {}
+    for stratum, enough, condition in conditions:
+        strata.setdefault(stratum, []).append((enough, condition))
     found = []
     for group in strata.values():
-        tunings = functools.reduce(pd.Index.intersection, (each["objective"].columns for each in group))
+        tunings = functools.reduce(pd.Index.intersection, (each["objective"].columns for _, each in group))
         worth = [
-            judged(each["objective"][tunings].to_numpy(), each[measure][tunings].to_numpy(), rates)
-            for each in group
+            judged(each["objective"][tunings].to_numpy(), each[measure][tunings].to_numpy(), rates, enough)
+            for enough, each in group
         ]
         found.append(np.mean(worth, axis=0))
     return found
@@ -207,9 +212,9 @@ SECTION = Section(
     remarks=lambda found: said_of_choice(found.tuned_for),
     note=(
         "From the tuning trials at the grid: so many of its rates are drawn at random, a tuning chooses "
-        f"one (the slowest that gained {100 * ENOUGH:.0f} % of what the best one did), and the other "
-        "tunings' runs at that rate judge it. Means over the conditions that all models have; bands: 95 % "
-        "intervals over tunings (jackknife). The best result of a search is not shown: luck chose it."
+        "one by the rule of the study, and the other tunings' runs at that rate judge it. Means over the "
+        "conditions that all models have; bands: 95 % intervals over tunings (jackknife). The best "
+        "result of a search is not shown: luck chose it."
     ),
     if_empty=IF_EMPTY,
     applies=rates_tuned,

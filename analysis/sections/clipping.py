@@ -91,7 +91,7 @@ def render(found: Table) -> Figure:
     figure, drawn_panels = panels(shown.frame, panel_keys(found))
     for axis, group in drawn_panels:
         draw_arms(axis, group, "clipped_share", drawn, lengths)
-        axis.set_xlabel("length T")
+        axis.set_xlabel(found.length_label)
     figure.axes[0].set_ylabel("share of steps clipped")
     legend(figure)
     return figure

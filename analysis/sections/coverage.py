@@ -55,6 +55,8 @@ class Coverage(Table):
 def table(results: Results) -> Coverage:
     """One row per model, optimizer and option: what its conditions were given, and what is recorded.
 
+    Learning rates that were fixed are together.
+
     The columns are the keys and:
 
     - conditions: how many. complete: how many have all report trials asked for.
@@ -66,7 +68,7 @@ def table(results: Results) -> Coverage:
     - diverged: trials of both phases. hours: of training, both phases.
     """
     conditions = conditions_table(results)
-    keys = panel_keys(conditions)
+    keys = [key for key in panel_keys(conditions) if key != "learning_rate"]
     each = with_costs(conditions.frame.set_index("condition_id"), results)
     rows = [
         dict(zip(keys, names, strict=True)) | given(group)
@@ -204,10 +206,11 @@ def readable(found: Coverage) -> pd.DataFrame:
     frame = found.frame
     shown: dict[str, Any] = shown_keys(found)
     shown["conditions complete"] = k_of_n(frame, "complete", "conditions")
-    for name, head in (("rates", "learning rates tried"), ("tuning", "tuning trials")):
-        ends = zip(frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
-        shown[f"{head}, each"] = [str(low) if low == high else f"{low} to {high}" for low, high in ends]
-    shown["chosen rate at an edge"] = k_of_n(frame, "at_edge", "conditions")
+    if found.budgets != [(0, 0)]:
+        for name, head in (("rates", "learning rates tried"), ("tuning", "tuning trials")):
+            ends = zip(frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
+            shown[f"{head}, each"] = [str(low) if low == high else f"{low} to {high}" for low, high in ends]
+        shown["chosen rate at an edge"] = k_of_n(frame, "at_edge", "conditions")
     shown["report trials"] = k_of_n(frame, "recorded", "planned")
     shown["failed"], shown["diverged, all phases"] = frame["failed"].map(text), frame["diverged"].map(text)
     shown["hours of training"] = frame["hours"].map(two_digits)

@@ -17,6 +17,7 @@ from analysis.figures import LABEL_WIDTH, color, legend, marker, nothing, panels
 from analysis.firth import CriticalLength, critical_lengths
 from analysis.load import Results
 from analysis.sections.base import Section
+from analysis.sections.by_rate import RATE, rate_ticks, rates_vary
 from analysis.table import Table, panel_keys, shown_keys
 from analysis.words import text
 
@@ -80,48 +81,56 @@ COLUMNS = tuple(
 
 
 def render(found: Table) -> Figure:
-    """T50 of solving: a panel per model, optimizer and option, a mark per arm; cut off at the edges."""
+    """T50 of solving: a panel per model, optimizer and option, a mark per arm; cut off at the edges.
+
+    Where learning rates are an axis, marks stand at their rate.
+    """
     frame = found.frame
     if frame.empty:
         return nothing("Nothing to draw: no condition has report trials at several lengths.")
     drawn = arms(found)
-    figure, drawn_panels = panels(frame, panel_keys(found))
+    rated = rates_vary(found)
+    figure, drawn_panels = panels(frame, [key for key in panel_keys(found) if key != RATE])
     low, high = frame["shortest"].min() / 1.5, frame["longest"].max() * 1.5
     for axis, group in drawn_panels:
         for number, arm in enumerate(drawn):
             style: dict[str, Any] = {"color": color(number), "markersize": 5, "linestyle": ""}
             axis.plot([], [], marker=marker(number), label=figure_text(arm, LABEL_WIDTH), **style)
             for row in group[group["arm"] == arm].to_dict("records"):
-                draw_length(axis, number, row, low, high)
+                at = row[RATE] * 1.1 ** (number - (len(drawn) - 1) / 2) if rated else number
+                draw_length(axis, number, at, row, (low, high))
         axis.set_yscale("log")
         axis.set_ylim(low, high)
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.minorticks_off()
-        axis.set_xticks([])
-        axis.set_xlim(-0.5 - spread(1), len(drawn) - 0.5 + spread(1))
+        if rated:
+            rate_ticks(axis, frame[RATE])
+        else:
+            axis.set_xticks([])
+            axis.set_xlim(-0.5 - spread(1), len(drawn) - 0.5 + spread(1))
     figure.axes[0].set_ylabel("T50: length half of the seeds solve")
     legend(figure)
     return figure
 
 
-def draw_length(axis: Axes, number: int, row: dict[Any, Any], low: float, high: float) -> None:
-    """One T50 with its interval; an arrow at the edge where it lies outside of the lengths tried.
+def draw_length(axis: Axes, number: int, x: float, row: dict[Any, Any], edges: tuple[float, float]) -> None:
+    """One T50 with its interval at `x`; an arrow at the edge where it lies outside of the lengths tried.
 
-    Where the data only bracket it, a thick line takes the place of the mark.
+    Where the data only bracket it, a thick line takes the place of both.
     """
-    ends = np.clip([row["solved_T50_low"], row["solved_T50_high"]], low, high)
-    axis.plot([number, number], ends, color=color(number), linewidth=1.2)
-    at, shape, size = row["solved_T50"], marker(number), 5
+    (low, high), at, shape, size = edges, row["solved_T50"], marker(number), 5
     if row["solved_separated"] and row["solved_all"] > 0 and row["solved_none"] < np.inf:
         bracket = [row["solved_all"], row["solved_none"]]
-        axis.plot([number, number], bracket, color=color(number), linewidth=5, alpha=0.5)
+        axis.plot([x, x], bracket, color=color(number), linewidth=5, alpha=0.5)
         return
+    ends = np.clip([row["solved_T50_low"], row["solved_T50_high"]], low, high)
+    axis.plot([x, x], ends, color=color(number), linewidth=1.2)
     if at > row["longest"]:
         at, shape, size = high / 1.12, r"$\uparrow$", 8
     elif at < row["shortest"]:
         at, shape, size = low * 1.12, r"$\downarrow$", 8
-    axis.plot(number, at, marker=shape, color=color(number), markersize=size, linestyle="")
+    axis.plot(x, at, marker=shape, color=color(number), markersize=size, linestyle="")
 
 
 def readable(found: Table) -> pd.DataFrame:

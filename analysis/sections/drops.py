@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from analysis.arms import arms
+from analysis.arms import arms, reference_arm
 from analysis.conditions import conditions_table
 from analysis.escaping import figure_text
-from analysis.figures import TITLE_WIDTH, legend, nothing, with_intervals
+from analysis.figures import TITLE_WIDTH, legend, nothing, panels, with_intervals
 from analysis.load import Results
+from analysis.sections import by_rate
 from analysis.sections.base import Section
 from analysis.statistics import censored_median
-from analysis.table import Table, panel_title, shown_keys, varies
+from analysis.table import Table, panel_keys, panel_title, shown_keys, varies
 from analysis.trials import by_condition, falls, reported_trials, watched
 from analysis.words import interval, k_of_n, text
 from harness.condition import Outcome
@@ -93,7 +95,10 @@ def readable(found: Table) -> pd.DataFrame:
 
 
 def render(found: Table) -> Figure:
-    """Drops per 1,000 steps: a row per condition but for clipping, a colour per arm; Poisson intervals."""
+    """Drops per 1,000 steps: a row per condition but for clipping, a colour per arm; Poisson intervals.
+
+    Where learning rates are an axis, a map by learning rate and length takes its place.
+    """
     frame = found.frame
     others = [key for key in found.keys if key not in found.clip_keys]
     keys = [key for key in others if varies(frame, key)] or ["model"]
@@ -101,6 +106,8 @@ def render(found: Table) -> Figure:
     if not frame["drops"].any():
         watched = int(frame["watched_steps"].sum())
         return nothing(f"Nothing to draw: no drop in {watched:,} steps watched after solving.")
+    if by_rate.rates_vary(found):
+        return map_by_rate(found)
     if len(groups) > DRAWN_ROWS:
         return nothing(f"Not drawn: {len(groups)} rows, and at most {DRAWN_ROWS} are; the table has them.")
     drawn = arms(found)
@@ -122,6 +129,43 @@ def render(found: Table) -> Figure:
     return figure
 
 
+def map_by_rate(found: Table) -> Figure:
+    """Drops per 1,000 steps by learning rate and length at the reference arm, and how many there were."""
+    drawn = found.frame[found.frame["arm"] == reference_arm(found)]
+    pairs = zip(drawn["drops"], drawn["watched"], strict=True)
+    drawn = drawn.assign(said=[f"{drops} in {watched}" for drops, watched in pairs])
+    keys = [key for key in panel_keys(found) if key != by_rate.RATE]
+    figure, drawn_panels = panels(drawn, keys, sharex=False, sharey=False)
+    rates, lengths = sorted(drawn[by_rate.RATE].unique()), sorted(drawn["length"].unique())
+    shades = PowerNorm(0.5, 0, max(float(drawn["drops_per_1000"].max()), 1e-9))
+    for axis, group in drawn_panels:
+        rate, said = (
+            group.pivot(index=by_rate.RATE, columns="length", values=value).reindex(rates, columns=lengths)
+            for value in ("drops_per_1000", "said")
+        )
+        last = by_rate.heat_map(axis, rate, said, cmap="magma_r", norm=shades)
+        axis.set_xlabel(found.length_label)
+    figure.axes[0].set_ylabel("learning rate")
+    bar = figure.colorbar(last, ax=figure.axes, shrink=0.8, aspect=30)
+    bar.set_label("drops per 1,000 watched steps")
+    return figure
+
+
+def remarks(found: Table) -> str:
+    """What the figure shows, or why there is none."""
+    if found.frame.empty or not found.frame["drops"].any():
+        return ""
+    if by_rate.rates_vary(found):
+        return (
+            f"Drawn is the rate with {reference_arm(found)}. In a cell: how many drops in how many watched "
+            "runs; a grey one had none."
+        )
+    others = [key for key in found.keys if key not in found.clip_keys]
+    keys = [key for key in others if varies(found.frame, key)] or ["model"]
+    rows = found.frame.groupby(keys, dropna=False).ngroups
+    return f"No figure: it would have {rows} rows." if rows > DRAWN_ROWS else ""
+
+
 def draw_rates(axis: Axes, number: int, arm: str, rows: list[pd.DataFrame], shift: float) -> None:
     """The rates of one arm, each at the number of its row of the figure, moved by `shift`."""
     known = [(i, row) for i, row in enumerate(rows) if len(row)]
@@ -141,6 +185,7 @@ SECTION = Section(
     table=table,
     render=render,
     readable=readable,
+    remarks=remarks,
     note=(
         "A drop begins when the training score, pooled over at least 128 sequences, falls below the drop "
         "level, and is over when the mean of 10 batches is back. Rates are per 1,000 watched steps with "

@@ -1,6 +1,7 @@
 """What does each choice change: model, optimizer, clipping, and every other axis?"""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +10,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.contrasts import MEASURES, SHARES, contrasts
+from analysis.contrasts import MEASURES, SHARES, contrasts, numeric_axes
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, color, legend, nothing, with_intervals
 from analysis.load import Results
+from analysis.paired import needed
 from analysis.rates import said_of_rates
 from analysis.sections.base import Section
-from analysis.shown import SHOWN_AT, any_shown, decidable, is_shown
+from analysis.shown import SHOWN_AT, any_shown, decidable_measures, is_shown
 from analysis.standings import standings
 from analysis.table import Table
-from analysis.words import between, difference, interval, signed_interval, text, two_digits
+from analysis.trials import reported_trials
+from analysis.words import FEWEST, between, difference, interval, signed_interval, text, two_digits
 
 WORDS = {"solved": "P(solved)", "stable": "P(stable)", "kept": "P(stable | solved)"}
 """What sentences, tables and figures call the shares."""
@@ -35,21 +38,34 @@ DRAWN_ROWS = 30
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Effects(Table):
-    """A row per contrast. `standings` compare the models; `rates` says how learning rates were chosen."""
+    """A row per contrast. `standings` compare the models; `rates` says how learning rates were chosen.
+
+    `axes` are those whose values are numbers, with their values: differences are averaged over them. `seeds`
+    is the number of seeds that a condition has, at most.
+    """
 
     standings: pd.DataFrame
     rates: str
+    axes: dict[str, list[float]]
+    seeds: int
 
 
 @functools.lru_cache(maxsize=4)
 def table(results: Results) -> Effects:
     """One row per contrast: see `analysis.contrasts`."""
-    return Effects(frame=contrasts(results), standings=standings(results), rates=said_of_rates(results))
+    seeds = reported_trials(results).groupby("condition_id")["seed"].nunique()
+    return Effects(
+        frame=contrasts(results),
+        standings=standings(results),
+        rates=said_of_rates(results),
+        axes=numeric_axes(results),
+        seeds=int(seeds.max()) if len(seeds) else 0,
+    )
 
 
 def findings(found: Effects) -> list[str]:
     """What is shown and what is not, in sentences with intervals and p."""
-    return [*ranking(found), *changes(found.frame)]
+    return [*ranking(found), *changes(found)]
 
 
 def ranking(found: Effects) -> list[str]:
@@ -58,8 +74,8 @@ def ranking(found: Effects) -> list[str]:
     if not rows:
         return []
     shares = [
-        f"{text(row['model'])} solved {percent(row, 'p_solved')} of its runs and kept "
-        f"{percent(row, 'p_stable')} stable"
+        f"{text(row['model'])} solved {percent(row, 'p_solved')} of its runs, and "
+        f"{percent(row, 'p_stable')} were stable"
         for row in rows
     ]
     return [f"On average over {rows[0]['conditions']} conditions of each model: {'; '.join(shares)}."]
@@ -71,19 +87,43 @@ def percent(row: dict[Any, Any], name: str) -> str:
     return f"{value} % [{low}, {high}]"
 
 
-def changes(contrasted: pd.DataFrame) -> list[str]:
+def changes(found: Effects) -> list[str]:
     """Of each factor: the differences that are shown, the largest first, then the others."""
     said = []
-    for factor, rows in contrasted.groupby("factor", sort=False):
+    for factor, rows in found.frame.groupby("factor", sort=False):
         name = str(factor).capitalize().replace("_", " ")
+        name += "".join(f", mean over {over}" for over in averaged(found.axes, str(factor)))
         ordered = by_size(rows)
-        shown = any_shown(ordered)
-        differing, rest = ordered[shown], ordered[~shown]
+        shown, could_be = any_shown(ordered), decidable_measures(ordered)
+        differing, rest = ordered[shown], ordered[~shown].join(could_be)
         said += [f"{name}: {sentence(row, is_shown)}." for row in differing.head(NAMED).to_dict("records")]
         if len(differing) > NAMED:
             said.append(f"{name}: {len(differing) - NAMED} smaller differences are shown too, see the table.")
-        said += not_shown(name, rest, decidable(ordered)[~shown])
+        said += not_shown(name, rest, enough(ordered, found.seeds))
     return said
+
+
+def averaged(axes: dict[str, list[float]], factor: str = "") -> list[str]:
+    """What a difference of this factor is a mean over: 9 learning rates from 0.0001 to 1."""
+    return [
+        f"{len(levels)} {'learning rates' if name == 'learning_rate' else f'values of {text(name)}'} "
+        f"from {text(float(levels[0]))} to {text(float(levels[-1]))}"
+        for name, levels in axes.items()
+        if name != factor
+    ]
+
+
+def enough(rows: pd.DataFrame, seeds: int) -> str:
+    """From how many seeds on some contrast of a factor could be shown, if as many clusters differ as here."""
+    tests = int(rows[[f"{m}_p" for m in MEASURES]].notna().to_numpy().sum())
+    most = int(rows[[f"{m}_differ" for m in MEASURES]].to_numpy().max())
+    clusters = needed(max(tests, 1), SHOWN_AT)
+    if not most:
+        return f"No cluster differs; {clusters} that lead one way could show something."
+    return (
+        f"For that {clusters} clusters must lead one way, and at most {most} differ here: about "
+        f"{math.ceil(seeds * clusters / most)} seeds could be enough."
+    )
 
 
 def by_size(rows: pd.DataFrame) -> pd.DataFrame:
@@ -92,17 +132,21 @@ def by_size(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.loc[size.sort_values(ascending=False, kind="stable").index]
 
 
-def not_shown(name: str, rows: pd.DataFrame, could_be: "pd.Series[bool]") -> list[str]:
-    """What is said of contrasts without a difference that is shown: of some, that none could have been."""
+def not_shown(name: str, rows: pd.DataFrame, needs: str) -> list[str]:
+    """What is said of contrasts without a difference that is shown: of some, that none could have been.
+
+    `needs` says what it would have taken. `rows` have a column per measure: whether it could have been shown.
+    """
     found = []
-    for group, verdict, worded in (
-        (rows[could_be], "no difference shown", lambda row: sentence(row, is_counted)),
-        (rows[~could_be], "not decidable with so few seeds", compared),
+    could_be = rows[list(MEASURES)].any(axis=1)
+    for group, verdict, worded, end in (
+        (rows[could_be], "no difference shown", lambda row: sentence(row, is_counted), ""),
+        (rows[~could_be], "not decidable with so few seeds", compared, f" {needs}"),
     ):
         if len(group):
             named = ". ".join(map(worded, group.head(NAMED).to_dict("records")))
             more = f" And {len(group) - NAMED} more, see the table." if len(group) > NAMED else ""
-            found.append(f"{name}, {verdict}: {named}.{more}")
+            found.append(f"{name}, {verdict}: {named}.{more}{end}")
     return found
 
 
@@ -123,8 +167,12 @@ def sentence(row: dict[Any, Any], said: Callable[[dict[Any, Any], str], bool]) -
 
 
 def worded(row: dict[Any, Any], measure: str) -> str:
-    """The difference of one measure with its interval, and adjusted p if it is shown."""
+    """The difference of one measure with its interval, and adjusted p if it is shown.
+
+    Where it is said of a row whether a measure could have been shown, one that could not is said to be so.
+    """
     p = f", p = {two_digits(row[f'{measure}_p_holm'])}" if is_shown(row, measure) else ""
+    p = p if row.get(measure, True) else " (not decidable)"
     if measure == "drops" and np.isinf(row["drops_ratio"]):
         return f"drops with {text(row['level'])} only{p}"
     if measure == "drops":
@@ -143,7 +191,8 @@ def readable(found: Effects) -> pd.DataFrame:
     frame = found.frame
     shown: dict[str, Any] = {"factor": frame["factor"]}
     shown["difference"] = differences(frame)
-    shown["conditions"], shown["pairs of runs"] = frame["conditions"].map(text), frame["pairs"].map(text)
+    for name, head in PAIRS.items():
+        shown[head] = frame[name].map(text)
     shown["clusters that differ: solved, stable"] = [
         f"{row['solved_differ']}, {row['stable_differ']} of {row['clusters']}"
         for row in frame.to_dict("records")
@@ -152,15 +201,28 @@ def readable(found: Effects) -> pd.DataFrame:
         shown[WORDS[m]] = signed_interval(frame, m, digits="+.3f")
     ratio = frame[["drops_ratio", "drops_low", "drops_high"]].map(rounded)
     shown["drops, ratio of rates"] = interval(ratio.rename(columns=RATIO), "drops", "g")
+    could = [decidable_measures(rows) for _, rows in frame.groupby("factor", sort=False)]
     for m in MEASURES:
-        shown[f"adjusted p ({m})"] = frame[f"{m}_p_holm"].map(two_digits)
+        p = frame[f"{m}_p"].map(two_digits) + ", " + frame[f"{m}_p_holm"].map(two_digits)
+        shown[f"p, adjusted p ({m})"] = p.where(pd.concat(could)[m] if could else p.isna(), "-")
     return pd.DataFrame(shown)
+
+
+PAIRS = {
+    "conditions": "conditions",
+    "pairs": "pairs of runs",
+    "both_solved": "both solved",
+    "both_watched": "both watched",
+}
+"""Columns that count what matched, and what the page calls them."""
 
 
 def differences(frame: pd.DataFrame) -> list[str]:
     """Of each contrast: which level minus which."""
     return [f"{text(a)} - {text(b)}" for a, b in zip(frame["level"], frame["other"], strict=True)]
 
+
+ENDS = ("difference", "low", "high")
 
 RATIO = {"drops_ratio": "drops"}
 """So that a column and its limits are named as everywhere."""
@@ -175,7 +237,8 @@ def render(found: Effects) -> Figure:
     axis = figure.subplots()
     at = np.arange(len(frame))
     for number, (m, shift) in enumerate(zip(SHARES, (-0.2, 0, 0.2), strict=True)):
-        difference, low, high = (frame[f"{m}_{end}"].to_numpy() for end in ("difference", "low", "high"))
+        enough = np.where(frame["both_solved"] < FEWEST, np.nan, 1) if m == "kept" else 1
+        difference, low, high = (frame[f"{m}_{end}"].to_numpy() * enough for end in ENDS)
         axis.errorbar(
             difference,
             at + shift,
@@ -198,10 +261,12 @@ def render(found: Effects) -> Figure:
 
 
 def remarks(found: Effects) -> str:
-    """How rates were chosen, and what the figure leaves out."""
-    rows = len(found.frame)
-    left_out = f"Drawn are the {DRAWN_ROWS} largest of {rows} differences." if rows > DRAWN_ROWS else ""
-    return f"{found.rates} {left_out}".strip()
+    """How rates were chosen, what a difference is a mean over, and what the figure leaves out."""
+    rows, few = len(found.frame), found.frame["both_solved"].between(1, FEWEST - 1).any()
+    means = [f"Differences are means over {' and '.join(averaged(found.axes))}." if found.axes else ""]
+    drawn = f"Drawn are the {DRAWN_ROWS} largest of {rows} differences." if rows > DRAWN_ROWS else ""
+    pairs = f"Of fewer than {FEWEST} pairs that both solved no P(stable | solved) is drawn." if few else ""
+    return " ".join(filter(None, [found.rates, *means, drawn, pairs]))
 
 
 SECTION = Section(
@@ -215,13 +280,14 @@ SECTION = Section(
     note=(
         "Each row compares two levels of one axis over all runs that are equal in everything else and share "
         "the seed. P(stable | solved): the share that never dropped, where both runs solved the task. Drops: "
-        "per watched step, where both runs were watched. Intervals (95 %, not adjusted for their number) and "
-        "p take runs of one length and seed as one observation. p: exact sign-flip test, adjusted for all "
-        f"measures and all pairs of levels of its axis (Holm); below {SHOWN_AT:g} a difference is called "
-        "shown. Clusters that differ: lengths and seeds at which one side leads; where all of k lead one "
-        "way, p is 2 / 2^k. Not decidable: even so no adjusted p would have been below "
-        f"{SHOWN_AT:g}. Differences are averages over the conditions tried: the figures below show where "
-        "they arise."
+        "per watched step, where both runs were watched. Intervals and p take runs of one length and seed as "
+        "one observation, a cluster. p: exact sign-flip test; adjusted for all measures and all rows of its "
+        f"axis (Holm), not across axes; below {SHOWN_AT:g} a difference is called shown. Clusters that "
+        "differ: those at which one side leads; where all of k lead one way, p is 2 / 2^k. Not decidable, "
+        f"and no p: even so no adjusted p would have been below {SHOWN_AT:g}. An interval may leave out 0 "
+        "where p shows nothing: it is a t-interval (95 %) of one comparison, while p cannot be below "
+        "2 / 2^k and is adjusted. Differences are averages over the conditions tried: the next section has "
+        "them by length and by other numbers."
     ),
     if_empty="Nothing to compare: no axis but the length has two levels with matching runs.",
 )

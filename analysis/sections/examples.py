@@ -12,6 +12,7 @@ from analysis.conditions import condition_keys, conditions_table
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_AT, TITLE_WIDTH, color, nothing
 from analysis.load import Results
+from analysis.names import at, counts_layers
 from analysis.sections.base import Section
 from analysis.table import Table, shown_keys
 from analysis.trials import reported_trials
@@ -24,6 +25,9 @@ CURVES = {"loss": "training loss", "score": "training score", "grad_norm": "grad
 
 DRAWN_POINTS = 1_500
 """Points of a curve, about, at most: beyond them each stretch is drawn by its lowest and highest value."""
+
+AXIS = (1e-8, 1e8)
+"""Ends of a logarithmic axis, at the utmost: one run must not make the others flat."""
 
 ENDED = ("seed", "steps", "solved_step", "diverged_step", "diverged_reason", "drops")
 
@@ -64,7 +68,7 @@ def table(results: Results) -> Examples:
     tasks = "task" in keys
     found["name"] = [
         f"{text(row['task']) + ', ' if tasks else ''}{text(row['model'])}, {text(row['optimizer'])}, "
-        f"T = {row['length']}\n"
+        f"{at(row['length'], counts_layers([row['task']]))}\n"
         f"{arms[row['condition_id']]}"
         for row in chosen
     ]
@@ -103,7 +107,8 @@ def render(found: Examples) -> Figure:
                 if example[mark] == example[mark]:
                     axes[row, column].axhline(example[mark], color="0.5", linewidth=0.9, linestyle=style)
             draw_events(axes[row, column], events, example, name)
-        title = [str(example["outcome"]), *example["name"].split("\n")]
+        rate = f"rate {two_digits(example['learning_rate'])}"
+        title = [str(example["outcome"]), *example["name"].split("\n"), rate]
         lines = [figure_text(line, TITLE_WIDTH) for line in title]
         axes[0, column].set_title("\n".join(lines), fontsize=9, y=TITLE_AT)
         axes[-1, column].set_xlabel("step")
@@ -111,6 +116,8 @@ def render(found: Examples) -> Figure:
         axes[row, 0].set_ylabel(label)
         if name != "score" and (found.steps[name] > 0).any():
             axes[row, 0].set_yscale("log")
+            low, high = axes[row, 0].get_ylim()
+            axes[row, 0].set_ylim(max(low, AXIS[0]), min(high, AXIS[1]))
     return figure
 
 
@@ -180,6 +187,7 @@ SECTION = Section(
         "Of each outcome the run with the lowest seed in the condition that has most of them: not typical of "
         "the study, but one to look at. Gradient norms are before clipping. Dashed: solved. Shaded: a drop, "
         "from its start to its recovery. Triangles: spikes. Red: divergence. "
-        "Grey across: the level of solving; dotted: answers that ignore the inputs."
+        "Grey across: the level of solving; dotted: answers that ignore the inputs. Logarithmic axes end at "
+        f"{AXIS[0]:g} and {AXIS[1]:g}, whatever lies beyond."
     ),
 )

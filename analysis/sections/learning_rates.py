@@ -15,6 +15,7 @@ from analysis.arms import clip_keys
 from analysis.conditions import condition_keys, star
 from analysis.figures import color, legend, marker, nothing, panels
 from analysis.load import Results
+from analysis.names import LAYERS_LABEL, at, length_label
 from analysis.rates import rates_tuned, said_of_choice, tuned_for
 from analysis.sections.base import Section
 from analysis.table import Table, panel_keys, shown_keys
@@ -70,6 +71,7 @@ def table(results: Results) -> Responses:
         frame=pd.DataFrame(rows, columns=[*keys, *RESPONSE]).sort_values(keys, ignore_index=True),
         keys=keys,
         clip_keys=clip_keys(results),
+        length_label=length_label(results.conditions["task"]),
         curves=pd.DataFrame(curves, columns=[*keys, "rate", "loss"]),
         tuned_for=tuned_for(results),
     )
@@ -155,7 +157,11 @@ def render(found: Responses) -> Figure:
         for number, length in enumerate(lengths):
             losses = group[group["length"] == length].groupby("rate")["loss"]
             rates, shade = losses.mean().index, color(number)
-            style: dict[str, Any] = {"marker": marker(number), "markersize": 4, "label": f"T = {length}"}
+            style: dict[str, Any] = {
+                "marker": marker(number),
+                "markersize": 4,
+                "label": at(length, found.length_label == LAYERS_LABEL),
+            }
             axis.plot(rates, losses.mean(), color=shade, **style)
             axis.fill_between(rates, losses.min(), losses.max(), color=shade, alpha=0.15, linewidth=0)
         axis.set_xscale("log")

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.escaping import shell
 from analysis.figures import nothing
 from analysis.load import Results, made_by
-from analysis.rates import CHOSEN_BY, SLOWEST
+from analysis.rates import slowest
 from analysis.sections.base import Section
 from analysis.table import Table
 from analysis.words import printable, text
@@ -118,7 +118,7 @@ def tuning(definition: Mapping[str, Any]) -> str:
     said = [f"tuned per {per}: {tried}{'; then by TPE' if more else ''}", *growth(definition)]
     if "tuned_by" not in definition:
         return ". ".join([*said, "The rate with the lowest loss was taken."])
-    return ". ".join([*said, f"{SLOWEST} The gain is of {CHOSEN_BY[definition.get('tune_for', 'fast')]}."])
+    return ". ".join([*said, slowest(definition.get("tune_for", "fast"))])
 
 
 def growth(definition: Mapping[str, Any]) -> list[str]:

@@ -61,7 +61,7 @@ def render(conditions: Table) -> Figure:
             draw_arms(axes[row, column], panel, measure, drawn, lengths)
         title = figure_text(panel_title(keys, names), TITLE_WIDTH)
         axes[top, column].set_title(title, fontsize=TITLE_SIZE, y=TITLE_AT)
-        axes[top + 1, column].set_xlabel("length T")
+        axes[top + 1, column].set_xlabel(conditions.length_label)
         axes[top + 1, column].tick_params(labelbottom=True)
         axes[top, 0].set_ylabel("P(stable)")
         axes[top + 1, 0].set_ylabel("P(solved)")

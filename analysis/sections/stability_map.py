@@ -14,13 +14,11 @@ from analysis.figures import nothing, panels
 from analysis.grids import grid_trials, has_grid
 from analysis.load import Results
 from analysis.sections.base import Section
+from analysis.sections.by_rate import heat_map
 from analysis.table import Table, panel_keys, shown_keys
 from analysis.words import text, two_digits
 
 IF_EMPTY = "Learning rates were fixed at one value, or none has been tried yet."
-
-COUNTED_CELLS = 80
-"""Cells of a panel in which counts are written, at most."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,6 +50,7 @@ def table(results: Results) -> Map:
         frame=frame.sort_values([*grid.keys, "rate"], ignore_index=True),
         keys=grid.keys,
         clip_keys=grid.clip_keys,
+        length_label=grid.length_label,
         reference=reference_arm(conditions.where(conditions.frame["arm"].isin(frame["arm"]))),
     )
 
@@ -90,6 +89,7 @@ def render(found: Map) -> Figure:
     figure, drawn_panels = panels(drawn, panel_keys(found), sharex=False, sharey=False)
     for axis, group in drawn_panels:
         shades = draw(axis, group)
+        axis.set_xlabel(found.length_label)
     figure.axes[0].set_ylabel("learning rate")
     bar = figure.colorbar(shades, ax=figure.axes, shrink=0.8, aspect=30)
     bar.set_label(f"P(stable), {found.reference}")
@@ -98,20 +98,10 @@ def render(found: Map) -> Figure:
 
 def draw(axis: Axes, group: pd.DataFrame) -> Any:
     """One panel: cells shaded by P(stable), with counts, and a line around those where half or more are."""
-    share = group.pivot_table(index="rate", columns="length", values="p_stable")
-    shades = axis.pcolormesh(share.to_numpy(), cmap="viridis", vmin=0, vmax=1)
-    axis.set_xticks(np.arange(share.shape[1]) + 0.5, [str(length) for length in share.columns])
-    axis.set_yticks(np.arange(share.shape[0]) + 0.5, [two_digits(rate) for rate in share.index])
-    axis.tick_params(labelleft=True, labelsize=8)
-    axis.set_xlabel("length T")
-    axis.grid(visible=False)
+    counted = group.assign(said=[f"{k}/{n}" for k, n in zip(group["stable"], group["n"], strict=True)])
+    share, said = (counted.pivot(index="rate", columns="length", values=v) for v in ("p_stable", "said"))
+    shades = heat_map(axis, share, said, cmap="viridis", vmin=0, vmax=1)
     outline(axis, share.to_numpy() >= 0.5)
-    if share.size <= COUNTED_CELLS:
-        lengths, rates = list(share.columns), list(share.index)
-        for row in group.to_dict("records"):
-            x, y = lengths.index(row["length"]) + 0.5, rates.index(row["rate"]) + 0.5
-            said, shade = f"{row['stable']}/{row['n']}", "white" if row["p_stable"] < 0.6 else "black"
-            axis.text(x, y, said, ha="center", va="center", fontsize=7, color=shade)
     return shades
 
 

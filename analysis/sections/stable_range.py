@@ -1,6 +1,7 @@
 """How large may the learning rate be, and how much room is there, as sequences get longer?
 
-The unit is a seed: it was trained at every rate of the grid, so that its largest stable rate is one number.
+The unit is a seed: it was trained at every rate of the grid, so that its highest stable rate is one number,
+and so is the width of the range below.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, legend, nothing, spread, with_intervals
 from analysis.grids import grid_trials, has_grid
 from analysis.load import Results
+from analysis.names import LAYERS_LABEL, at
 from analysis.sections.base import Section
 from analysis.sections.stability_map import IF_EMPTY
 from analysis.statistics import mean_interval, median_interval
@@ -45,7 +47,8 @@ def table(results: Results) -> Ranges:
       if no run was, and inf if the run at the highest rate was: then it lies there or beyond.
     - stable_decades: mean over seeds of the width of the stable range: how many of a seed's runs were stable,
       times the decades between neighbouring rates.
-    - stable_nowhere: seeds that were stable at no rate.
+    - stable_nowhere: seeds that were stable at no rate. stable_open: seeds that were stable at the lowest or
+      the highest rate: their range may go on beyond, so that the mean width is at least what it says.
     - the same for solved. Limits are _low and _high: see `median_interval` and `mean_interval` in
       `analysis.statistics`.
     """
@@ -61,6 +64,7 @@ def table(results: Results) -> Ranges:
         frame=frame.sort_values(grid.keys, ignore_index=True),
         keys=grid.keys,
         clip_keys=grid.clip_keys,
+        length_label=grid.length_label,
         reference=reference_arm(conditions.where(conditions.frame["arm"].isin(frame["arm"]))),
     )
 
@@ -68,7 +72,7 @@ def table(results: Results) -> Ranges:
 COLUMNS = (
     "rates", "lowest", "highest", "seeds",
     *(f"{m}_{n}{end}" for m in MEASURES for n in ("up_to", "decades") for end in ENDS),
-    *(f"{m}_nowhere" for m in MEASURES),
+    *(f"{m}_{name}" for m in MEASURES for name in ("nowhere", "open")),
 )  # fmt: skip
 
 
@@ -91,7 +95,10 @@ def ranges(trials: pd.DataFrame) -> dict[str, Any]:
         for name, found in (("up_to", up_to), ("decades", decades)):
             limits = np.clip(found, 0, np.inf if name == "up_to" else step * len(rates))
             row |= {f"{measure}_{name}{end}": v for end, v in zip(ENDS, map(float, limits), strict=True)}
-        row[f"{measure}_nowhere"] = int((highest == 0).sum())
+        row |= {
+            f"{measure}_nowhere": int((highest == 0).sum()),
+            f"{measure}_open": int((held[0] | held[-1]).sum()),
+        }
     return row
 
 
@@ -106,10 +113,17 @@ def readable(found: Ranges) -> pd.DataFrame:
     shown["seeds"] = frame["seeds"].map(text)
     for measure in MEASURES:
         rows = frame.to_dict("records")
-        shown[f"{measure} up to rate"] = [worded_rate(row, measure) for row in rows]
-        shown[f"{measure} range, decades"] = interval(frame, f"{measure}_decades")
+        shown[f"highest {measure} rate"] = [worded_rate(row, measure) for row in rows]
+        shown[f"{measure} rates, decades"] = worded_widths(frame, measure)
         shown[f"{measure} nowhere"] = [f"{row[f'{measure}_nowhere']} of {row['seeds']}" for row in rows]
     return pd.DataFrame(shown)
+
+
+def worded_widths(frame: pd.DataFrame, measure: str) -> list[str]:
+    """Mean widths with their limits: at least 3.00 [2.76, 3.24], where the range of some seed may go on."""
+    opened = frame[f"{measure}_open"] > 0
+    widths = interval(frame, f"{measure}_decades")
+    return [f"at least {width}" if beyond else width for width, beyond in zip(widths, opened, strict=True)]
 
 
 LIMITED_FROM = 6
@@ -117,12 +131,12 @@ LIMITED_FROM = 6
 
 
 def worded_rate(row: dict[Any, Any], measure: str) -> str:
-    """A largest rate with its limits: 0.01 [0.003, 0.1 or more].
+    """The highest rate with its limits: 0.01 [0.003, at least 0.1].
 
     It has no limits where both are the same, or where its seeds are too few for any. It is none where no rate
     of those tried was stable.
     """
-    words = {0.0: "none", np.inf: f"{two_digits(row['highest'])} or more"}
+    words = {0.0: "none", np.inf: f"at least {two_digits(row['highest'])}"}
     ends = (row[f"{measure}_up_to{end}"] for end in ENDS)
     value, low, high = (words.get(end, two_digits(end)) for end in ends)
     bare = low == value == high or row["seeds"] < LIMITED_FROM
@@ -137,12 +151,12 @@ def findings(found: Ranges) -> list[str]:
     for names, group in drawn.groupby(keys, dropna=False, sort=False):
         rows = group.sort_values("length").iloc[[0, -1]]
         if rows["length"].nunique() > 1:
-            short, long = rows["length"]
-            widths = " and ".join(interval(rows, "stable_decades"))
+            ends_at = [at(length, found.length_label == LAYERS_LABEL) for length in rows["length"]]
+            widths = " and ".join(worded_widths(rows, "stable"))
             ends = " and ".join(worded_rate(row, "stable") for row in rows.to_dict("records"))
             said.append(
-                f"{panel_title(keys, names)}, at T = {short} and {long}: stable over {widths} decades of "
-                f"learning rates, up to {ends}."
+                f"{panel_title(keys, names)}, at {' and '.join(ends_at)}: stable are {widths} decades of the "
+                f"rates tried; the highest stable rate is {ends}."
             )
     return said[:NAMED]
 
@@ -152,7 +166,7 @@ NAMED = 8
 
 
 def render(found: Ranges) -> Figure:
-    """The largest stable rate, and below it the width of the stable range, against length.
+    """The highest stable rate, and below it how many decades of rates were stable, against length.
 
     A panel per optimizer and option, a series per model, at the reference arm. Bars are 95 % intervals. Each
     upper panel has the learning rates that were tried in it.
@@ -174,18 +188,20 @@ def render(found: Ranges) -> Figure:
         for number, model in enumerate(models):
             rows = panel[panel["model"] == model]
             shift = spread(len(models)) * ((number + 0.5) / len(models) - 0.5)
-            draw(upper, number, model, rows, "stable_up_to", lengths, shift, (ends[0] / 2, ends[1] * 2))
+            draw(upper, number, model, rows, "stable_up_to", lengths, shift, (ends[0] / 1.6, ends[1] * 1.6))
             draw(lower, number, model, rows, "stable_decades", lengths, shift, (0, np.inf))
+        for edge in ((ends[0] / 2.2, ends[0] / 1.2), (ends[1] * 1.2, ends[1] * 2.2)):
+            upper.axhspan(*edge, color="0.85", linewidth=0)
         upper.set_yscale("log")
         upper.set_ylim(ends[0] / 2.2, ends[1] * 2.2)
         upper.set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=10)
         lower.set_xticks(range(len(lengths)), [str(length) for length in lengths])
-        lower.set_xlabel("length T")
+        lower.set_xlabel(found.length_label)
         for axis in (upper, lower):
             axis.grid(axis="y", alpha=0.25)
             axis.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].set_ylabel("largest stable rate")
-    axes[1, 0].set_ylabel("stable range (decades)")
+    axes[0, 0].set_ylabel("highest stable rate")
+    axes[1, 0].set_ylabel("stable rates (decades)")
     legend(figure)
     return figure
 
@@ -217,6 +233,15 @@ def draw(
     )
 
 
+def remarks(found: Ranges) -> str:
+    """What is drawn of it."""
+    drawn = found.frame[found.frame["arm"] == found.reference]
+    columns = drawn.groupby(panel_keys(found)[1:], dropna=False).ngroups
+    if columns > PANELS:
+        return f"No figure: it would have {columns} columns."
+    return f"Drawn are runs with {found.reference}." if found.frame["arm"].nunique() > 1 else ""
+
+
 SECTION = Section(
     title="Stable range",
     question="How large may the learning rate be, and how much room is there, as sequences get longer?",
@@ -224,14 +249,15 @@ SECTION = Section(
     render=render,
     readable=readable,
     findings=findings,
+    remarks=remarks,
     note=(
         "From the same trials as the map, so that nothing hangs on a rate that was chosen. Of a seed: the "
         "highest rate at which its run solved the task and never dropped, and how many decades of rates were "
-        "so. Shown are the median of the former with its exact 95 % interval (sign test), which 6 seeds or "
-        "more give; fewer have none, and where both limits are the median, none are written. Of the latter "
-        "the mean with its t-interval, which has a step of the grid added: where all seeds agree its width "
-        "is that alone. At no rate tried: none. At the highest tried: or more; both are drawn at the edges "
-        "of the panel."
+        "so; there may be gaps below. Shown are the median of the former with its exact 95 % interval (sign "
+        "test), which 6 seeds or more give; fewer have none, and where both limits are the median, none are "
+        "written. Of the latter the mean with its t-interval, which has a step of the grid added: where all "
+        "seeds agree its width is that alone. None: at no rate tried. At least: some seed was so at the "
+        "highest rate tried, or at the lowest. Both are drawn at the grey edges of the panel."
     ),
     if_empty=IF_EMPTY,
     applies=has_grid,

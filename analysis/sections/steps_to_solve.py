@@ -12,7 +12,9 @@ from analysis.arms import NO_CLIPPING
 from analysis.conditions import recorded_conditions
 from analysis.figures import color, legend, nothing, panels
 from analysis.load import Results
+from analysis.names import LAYERS_LABEL, at
 from analysis.sections.base import Section
+from analysis.sections.by_rate import RATE, lines_by_rate, rates_vary
 from analysis.survival import kaplan_meier, logrank_p, restricted_mean
 from analysis.table import Table, panel_keys, shown_keys
 from analysis.trials import by_condition, reported_trials, steps_of
@@ -21,9 +23,14 @@ from analysis.words import decimals, k_of_n, two_digits
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Speeds(Table):
-    """A row per condition, and in `curves` the share of trials unsolved by step, for `render`."""
+    """A row per condition, and for `render` in `curves` the share of trials unsolved by step.
+
+    Where learning rates are an axis, `curves` has no rows, and `by_rate` the mean steps at each, all ways of
+    clipping together.
+    """
 
     curves: pd.DataFrame
+    by_rate: pd.DataFrame
 
 
 def table(results: Results) -> Speeds:
@@ -50,12 +57,27 @@ def table(results: Results) -> Speeds:
         row["p_logrank"] = float("nan") if other is None else logrank_p(steps[own], steps[other], budget)
         rows.append(row)
     columns = [*recorded.keys, "arm", "n", "solved", "budget", "restricted_mean", "p_logrank"]
+    rated = rates_vary(recorded)
     return Speeds(
         frame=pd.DataFrame(rows, columns=columns),
         keys=recorded.keys,
         clip_keys=recorded.clip_keys,
-        curves=curves(recorded, trials),
+        length_label=recorded.length_label,
+        curves=curves(recorded.where(recorded.frame["n"] < 0) if rated else recorded, trials),
+        by_rate=means(recorded, trials) if rated else pd.DataFrame(),
     )
+
+
+def means(conditions: Table, trials: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Mean steps to solve within the budget, as a share of it, for every panel, length and learning rate."""
+    keys = [*dict.fromkeys([*panel_keys(conditions), "length", RATE])]
+    rows: list[dict[str, Any]] = []
+    for names, group in conditions.frame.groupby(keys, dropna=False):
+        together = pd.concat([trials[condition] for condition in group["condition_id"]])
+        budget = float(together["max_steps"].max())
+        share = restricted_mean(steps_of(together), budget) / budget
+        rows.append(dict(zip(keys, names, strict=True)) | {"share": share})
+    return pd.DataFrame(rows, columns=[*keys, "share"])
 
 
 def unclipped(conditions: Table) -> dict[str, str]:
@@ -89,7 +111,16 @@ def curves(conditions: Table, trials: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def render(found: Speeds) -> Figure:
-    """Share solved against steps: a panel per model, optimizer and option, a line per length."""
+    """Share solved against steps: a panel per model, optimizer and option, a line per length.
+
+    Where learning rates are an axis, the mean steps to solve stand against them.
+    """
+    if len(found.by_rate):
+        keys = [key for key in panel_keys(found) if key != RATE]
+        layers = found.length_label == LAYERS_LABEL
+        figure = lines_by_rate(found.by_rate, keys, "share", layers, (-0.04, 1.04))
+        figure.axes[0].set_ylabel("mean steps to solve / budget")
+        return figure
     if found.curves.empty:
         return nothing("Nothing to draw: no report trial is recorded.")
     lengths = sorted(found.curves["length"].unique())
@@ -98,7 +129,11 @@ def render(found: Speeds) -> Figure:
         for number, length in enumerate(lengths):
             line = group[group["length"] == length]
             axis.step(
-                line["step"], 1 - line["unsolved"], where="post", color=color(number), label=f"T = {length}"
+                line["step"],
+                1 - line["unsolved"],
+                where="post",
+                color=color(number),
+                label=at(length, found.length_label == LAYERS_LABEL),
             )
         axis.set_ylim(-0.04, 1.04)
         axis.set_xlabel("steps")
@@ -121,14 +156,21 @@ def readable(found: Speeds) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
+def remarks(found: Speeds) -> str:
+    """What the figure shows."""
+    if len(found.by_rate):
+        return "Drawn is this mean as a share of the budget, all ways of clipping together."
+    return "Lines are Kaplan-Meier shares of report trials solved by a step, all ways of clipping together."
+
+
 SECTION = Section(
     title="Steps to solve",
     question="How fast is the task solved, counting the runs that never do?",
     table=table,
     render=render,
     readable=readable,
+    remarks=remarks,
     note=(
-        "Lines are Kaplan-Meier shares of report trials solved by a step, all ways of clipping together. "
         "The mean counts a trial that did not solve, or diverged, with its whole budget. p: log-rank test "
         "against the same condition without clipping, not adjusted for the number of rows."
     ),

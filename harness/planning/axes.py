@@ -76,7 +76,7 @@ class Axes:
     @property
     def folder_name(self) -> str:
         """Folder of its results: one per space, scale and variant; see `harness.planning.variants`."""
-        return self.plain_folder_name + (folder_of(self, self.base) if self.base else "")
+        return self.plain_folder_name + (folder_of(vars(self), vars(self.base)) if self.base else "")
 
     @property
     def tuned(self) -> bool:

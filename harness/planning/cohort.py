@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.condition import FIRST_TUNING_SEED, Condition, Pack, Trial
 from harness.planning.cost import Workload
 from harness.planning.space import Space
+from harness.target import ENOUGH
 
 if TYPE_CHECKING:
     from harness.planning.study import Study
@@ -131,8 +132,11 @@ def make_studies(space: Space, conditions: Sequence[Condition], seeds: range) ->
 
     optimizer = conditions[0].optimizer
     grid, rounds = space.first_grid(optimizer), later_rounds(space, optimizer)
+    enough = ENOUGH[space.tune_for]
     return [
-        Study(condition, seed, grid, rounds, space.lr_extend) for condition in conditions for seed in seeds
+        Study(condition, seed, grid, rounds, space.lr_extend, enough)
+        for condition in conditions
+        for seed in seeds
     ]
 
 

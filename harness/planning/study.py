@@ -48,16 +48,19 @@ class Study:
         grid: Sequence[float],
         proposed: Sequence[int] = (),
         extend: int = 0,
+        enough: float = ENOUGH["fast"],
     ) -> None:
         """`grid` is the first round, over the whole range; `proposed` are the sizes of the rounds of TPE.
 
-        `extend` is by how many decades the range may grow on each side.
+        `extend` is by how many decades the range may grow on each side. `enough` is the share of the best
+        rate's gain from which a slower rate is taken.
         """
         self.condition = condition
         self.seed = seed
         self._grid = list(grid)
         self._proposed = list(proposed)
         self._extend = extend
+        self._enough = enough
         self._asked = 0  # rounds of TPE that were asked for
         self._told: dict[float, float] = {}
 
@@ -121,12 +124,12 @@ class Study:
 
     @property
     def best(self) -> float:
-        """The lowest learning rate that gained at least ENOUGH of what the best one did.
+        """The lowest learning rate that gained at least `enough` of what the best one did.
 
         The gain is 1 - objective. The lowest objective rewards speed, and the fastest rate is often near the
         edge of stability. `python benchmarks/tuning.py FOLDER` compares rules like this one.
         """
-        gain = ENOUGH * (1 - min(self._told.values()))
+        gain = self._enough * (1 - min(self._told.values()))
         return min(rate for rate, value in self._told.items() if 1 - value >= gain)
 
     @property

@@ -5,13 +5,10 @@ grow (axes, seeds) names no folder: it grows in the one that is there.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.identity import content_hash
 from harness.planning.fields import BUDGET
-
-if TYPE_CHECKING:
-    from harness.planning.axes import Axes
 
 FIXED = sorted({*BUDGET, "checkpoints", "learning_rate", "probes", "tune_for"} - {"seeds"})
 """Fields of a space that results cannot grow along; of learning rates only fixed ones grow."""
@@ -20,8 +17,10 @@ LONGEST = 60
 """Characters of a variant's name, after which a hash stands for the rest."""
 
 
-def folder_of(space: "Axes", base: "Axes") -> str:
-    """What `space` adds to the name of the folder of `base`, such as '--max_steps-50'; often nothing.
+def folder_of(space: Mapping[str, Any], base: Mapping[str, Any]) -> str:
+    """What a space adds to the name of the folder of its base, such as '--max_steps-50'; often nothing.
+
+    Both are given as the values of their fields, by name.
 
     It has letters, digits, '.', '_' and '-' alone, which no shell, file system or object store reads as
     anything else. It depends on the values that differ, not on their order, and no two variants share one.
@@ -39,9 +38,8 @@ def folder_of(space: "Axes", base: "Axes") -> str:
     return f"{shown}--{content_hash(differing)[:8]}"
 
 
-def _texts(space: "Axes") -> dict[str, str]:
-    values = vars(space)
-    return {name: _rates(values[name]) if name == "learning_rate" else _text(values[name]) for name in FIXED}
+def _texts(space: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _rates(space[name]) if name == "learning_rate" else _text(space[name]) for name in FIXED}
 
 
 def _rates(learning_rate: Any) -> str:

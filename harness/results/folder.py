@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 
 from harness.errors import RecordsError, UserError
 from harness.results.local import PART, Local
-from harness.results.lock import Lock, exclusive
 from harness.results.remote import Remote, store_of
 from harness.results.schema import CONDITIONS, TABLES
 from harness.results.seal import Broken, decoded, opened_table
@@ -206,14 +205,6 @@ class Folder:
             parts = [name for name in names if name[0] == "." and name.endswith(PART)]
             found += [f"{below}/{name}" if below else name for name in parts]
         return sorted(found)
-
-    def exclusive(self, take_over: bool = False) -> Lock:
-        """Make the folder if need be, and keep other processes from writing to it.
-
-        It lasts until `close()`, until the end of a `with`, or until another process takes it over. See
-        `lock.exclusive` for this and for what it raises.
-        """
-        return exclusive(self, take_over)
 
     # From names to where they lie
 

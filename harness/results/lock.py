@@ -20,12 +20,10 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from harness.errors import RecordsError, plain
-
-if TYPE_CHECKING:
-    from harness.results.folder import Folder
+from harness.results.folder import Folder
 
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 """What flock answers on a file system without locks, such as some network and FUSE mounts."""
@@ -40,7 +38,7 @@ Owner = dict[str, Any]
 class Lock:
     """A folder that this process has to itself until `close`."""
 
-    def __init__(self, held: ExitStack, folder: "Folder", token: str | None = None) -> None:
+    def __init__(self, held: ExitStack, folder: Folder, token: str | None = None) -> None:
         """`token` is what OWNER holds, None for a lock of the system."""
         self._held = held
         self._folder = folder
@@ -71,7 +69,7 @@ class Lock:
         self.close()
 
 
-def exclusive(folder: "Folder", take_over: bool) -> Lock:
+def exclusive(folder: Folder, take_over: bool = False) -> Lock:
     """Make the folder if need be, and keep other processes from writing to it, until the lock is closed.
 
     What a process of this host left that is gone by now is taken over; what any other left, with `take_over`.
@@ -88,7 +86,7 @@ def exclusive(folder: "Folder", take_over: bool) -> Lock:
     return _owned(folder, take_over)
 
 
-def _locked(file: TextIO, folder: "Folder") -> bool:
+def _locked(file: TextIO, folder: Folder) -> bool:
     """Lock a file and write into it who has it; False where the file system has no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,7 +107,7 @@ def _locked(file: TextIO, folder: "Folder") -> bool:
     return True
 
 
-def _owned(folder: "Folder", take_over: bool) -> Lock:
+def _owned(folder: Folder, take_over: bool) -> Lock:
     """Have OWNER say that the folder is this process's."""
     owner = this_process()
     content = json.dumps(owner).encode()
@@ -129,7 +127,7 @@ def _owned(folder: "Folder", take_over: bool) -> Lock:
     return lock
 
 
-def _release(lock: Lock, folder: "Folder") -> None:
+def _release(lock: Lock, folder: Folder) -> None:
     """Remove OWNER, if it is still this process's. What cannot be removed is taken over by the next run."""
     with suppress(OSError, RecordsError):
         lock.check()
@@ -148,7 +146,7 @@ def this_process() -> Owner:
     }
 
 
-def read_owner(folder: "Folder", name: str = OWNER) -> Owner:
+def read_owner(folder: Folder, name: str = OWNER) -> Owner:
     """What a file says of the process that made it; {} if it is gone or was cut short."""
     try:
         found = json.loads(folder.content(name) or b"{}")

@@ -19,6 +19,7 @@ from harness.results.bundles import bundled, committed, is_bundle, stem
 from harness.results.check import FILES_KEY, digest
 from harness.results.definition import written
 from harness.results.folder import Folder
+from harness.results.lock import exclusive
 from harness.results.reader import committed_files, read_definition
 from harness.results.repair import repair
 from harness.results.schema import (
@@ -95,7 +96,7 @@ class Writer:
 
     def _open(self, take_over: bool) -> None:
         """Lock the folder, and read what it holds."""
-        self._lock = self.folder.exclusive(take_over)
+        self._lock = exclusive(self.folder, take_over)
         try:
             self._held = read_definition(self.folder)
             if self._held is None and committed_files(self.folder, "trials"):

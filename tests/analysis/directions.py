@@ -84,7 +84,7 @@ BETTER: dict[str, dict[str, str]] = {
     },
     "Effects": CONTRAST,
     "Where differences arise": dict.fromkeys(
-        ("length", "pairs", "clusters", "value", "low", "high", "p", "p_holm"), SURE
+        ("at", "pairs", "clusters", "differ", "value", "low", "high", "p", "p_holm"), SURE
     ),
     "At equal learning rates": CONTRAST,
     "Stability against length": {
@@ -105,6 +105,7 @@ BETTER: dict[str, dict[str, str]] = {
         **limits("stable_decades"),
         **limits("solved_decades"),
         **{f"{m}_nowhere": LESS for m in ("stable", "solved")},
+        **{f"{m}_open": SURE for m in ("stable", "solved")},
     },
     "Steps to solve": {
         "n": COUNT, "budget": COUNT, "solved": MORE, "restricted_mean": LESS, "p_logrank": SURE
@@ -131,7 +132,7 @@ BETTER: dict[str, dict[str, str]] = {
         **{f"p_{m}{end}": CHOOSES for m in ("stable", "solved") for end in ("", "_low", "_high")},
     },
     "Gradient through time": {
-        "n": COUNT,
+        "n": COUNT, "seeds": COUNT,
         **{
             f"{name}{end}": DESCRIBES
             for name in ("grad_state_rate", "grad_state_reach", "lyapunov_1", "spectral_radius", "sigma_max")

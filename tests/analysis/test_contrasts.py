@@ -13,6 +13,7 @@ from analysis.paired import holm, sign_flip_p
 from analysis.sections import effects
 from analysis.shown import SHOWN_AT, decidable
 from analysis.standings import standings
+from analysis.words import TOO_FEW, difference
 from harness.condition import Outcome
 from harness.planning.space import Space
 from tests.helpers import a_result, made_grid, make_folder, make_trial, with_rate
@@ -117,7 +118,7 @@ def test_a_condition_that_one_model_lacks_does_not_count_for_the_others(tmp_path
 def test_effects_say_what_is_shown_and_what_is_not(tmp_path):
     said = effects.findings(effects.table(made_grid(tmp_path, lstm_is_better, seeds=9)))
     assert said[0].startswith("On average over 4 conditions of each model: lstm solved 100 % [")
-    assert "and kept 75 % [" in said[0]
+    assert "] of its runs, and 75 % [" in said[0]
     assert "; rnn solved 50 % [" in said[0]
     assert any(s.startswith("Model: lstm against rnn: P(solved) +0.50 [") and "p = 0.012" in s for s in said)
     assert any(s.startswith("Clipping: max_norm 1 against no clipping: P(stable) +0.25 [") for s in said)
@@ -153,7 +154,10 @@ def test_what_no_outcome_of_so_few_seeds_could_show_is_not_decidable(tmp_path):
     """Adam wins with every seed. Four seeds: the least p is 2 / 2^4 of one sided test, of three tests."""
     said = effects.findings(effects.table(optimizer_wins(tmp_path / "few", seeds=4)))
     (few,) = [s for s in said if s.startswith("Optimizer")]
-    assert few == "Optimizer, not decidable with so few seeds: adam against sgd."
+    assert few == (
+        "Optimizer, not decidable with so few seeds: adam against sgd. For that 7 clusters must lead one "
+        "way, and at most 4 differ here: about 7 seeds could be enough."
+    ), "2 / 2^7 of three tests is .047"
     said = effects.findings(effects.table(optimizer_wins(tmp_path / "many", seeds=8)))
     (many,) = [s for s in said if s.startswith("Optimizer")]
     assert many.startswith("Optimizer: adam against sgd: P(solved) +1.00 [")
@@ -174,8 +178,65 @@ def test_clusters_that_tie_cannot_decide(tmp_path):
     assert (row["clusters"], row["solved_differ"], row["kept_differ"], row["drops_differ"]) == (12, 4, 0, 0)
     assert row["solved_p"] == 2 / 2**4
     said = effects.findings(found)
-    assert said[-1] == "Model, not decidable with so few seeds: lstm against rnn."
-    assert effects.readable(found)["clusters that differ: solved, stable"].tolist() == ["4, 4 of 12"]
+    assert said[-1].startswith(
+        "Model, not decidable with so few seeds: lstm against rnn. For that 7 clusters"
+    )
+    shown = effects.readable(found)
+    assert shown["clusters that differ: solved, stable"].tolist() == ["4, 4 of 12"]
+    assert shown["p, adjusted p (solved)"].tolist() == ["-"], "an estimate and its interval, but no p"
+    assert shown["P(solved)"].iloc[0].startswith("+0.333 [")
+
+
+def test_a_measure_that_could_not_have_been_shown_is_said_to_be_so_beside_one_that_could(tmp_path):
+    """T = 9: each side is stable alone with 4 of 8 seeds, and solves alone with one of 4 of them."""
+
+    def ends(condition, seed):
+        ahead = (condition.model == "lstm") == (seed < 4)
+        return S if ahead else R if seed % 4 else U
+
+    found = effects.table(made_grid(tmp_path, ends, seeds=8, lengths=(9,), max_norms=(1.0,)))
+    (row,) = found.frame.to_dict("records")
+    assert (row["solved_differ"], row["stable_differ"], row["stable_p"]) == (2, 8, 1.0)
+    said = effects.findings(found)[-1]
+    assert "P(solved) +0.00 [" in said and "] (not decidable); P(stable) +0.00 [" in said
+    shown = effects.readable(found)
+    assert shown["p, adjusted p (solved)"].tolist() == ["-"]
+    assert shown["p, adjusted p (stable)"].tolist() == ["1, 1"]
+
+
+def test_few_pairs_that_both_solved_have_no_interval_in_sentences_tables_and_figures(tmp_path):
+    """At T = 5 of 6 seeds 4 solve with both models, and drop with the RNN; at 9 none solves with the RNN."""
+
+    def ends(condition, seed):
+        if condition.model == "lstm":
+            return S
+        return R if condition.length == 5 and seed < 4 else U
+
+    found = effects.table(made_grid(tmp_path, ends, max_norms=(1.0,)))
+    assert found.frame["both_solved"].tolist() == [4]
+    assert effects.readable(found)["P(stable | solved)"].tolist() == [TOO_FEW]
+    (axis,) = effects.render(found).get_axes()
+    drawn = {c.get_label(): c.lines[0].get_xdata() for c in axis.containers}
+    assert np.isnan(drawn["P(stable | solved)"]).all() and np.isfinite(drawn["P(solved)"]).all()
+    assert "Of fewer than 5 pairs" in effects.remarks(found)
+    five = {"both_solved": 5, "kept_difference": 1.0, "kept_low": 0.4, "kept_high": 1.0}
+    assert difference(five, "kept") == "+1.00 [+0.40, +1.00]"
+
+
+def test_a_difference_over_a_grid_of_rates_is_said_to_be_its_mean(tmp_path):
+    results = made_grid(
+        tmp_path, lambda *_: S, seeds=1, learning_rate=(0.01, 0.1, 1.0), max_norms=(1.0,), hidden_size=(4, 8)
+    )
+    found = effects.table(results)
+    assert found.axes == {"hidden_size": [4, 8], "learning_rate": [0.01, 0.1, 1.0]}
+    over = "2 values of hidden_size from 4 to 8"
+    rates = "3 learning rates from 0.01 to 1"
+    assert f"Differences are means over {over} and {rates}." in effects.remarks(found)
+    names = [said.partition(", not decidable")[0] for said in effects.findings(found)[1:]]
+    assert names == [
+        f"Model, mean over {over}, mean over {rates}", f"Hidden size, mean over {rates}",
+        f"Learning rate, mean over {over}",
+    ]  # fmt: skip
 
 
 def test_the_least_p_of_a_factor_are_adjusted_together():

@@ -133,8 +133,11 @@ NAMES = (
     "arm",
     "rate",
     "moment",
+    "ended",
     "outcome",
     "measure",
+    "along",
+    "at",
     "what",
 )
 """Columns that say what a row is about, besides its keys."""

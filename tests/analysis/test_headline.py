@@ -6,10 +6,13 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
-from analysis.arms import arms
 from analysis.conditions import recorded_conditions
 from analysis.figures import length_ticks, nothing, thinned
+from analysis.headline import Limits, choose_from
+from analysis.lines import apart
+from analysis.sections import SECTIONS
 from analysis.sections.verdict import headline
 from harness.condition import Outcome
 from tests.helpers import made_grid
@@ -29,49 +32,101 @@ def recorded(tmp_path_factory):
     return recorded_conditions(results)
 
 
-def drawn(recorded, differing=()):
-    return headline.headline(recorded, arms(recorded), "no clipping", differing, "length T")
+def drawn(table, differing=(), limits=headline.LIMITS):
+    return choose_from(table, "no clipping", differing, "length T", limits)
 
 
-def test_models_share_a_panel_per_optimizer_at_the_reference(recorded):
+def six_arms(table):
+    """The same with six ways of clipping."""
+    more = [table.frame.assign(arm=f"max_norm {n:g}", max_norm=n) for n in (2.0, 3.0, 4.0, 5.0)]
+    return dataclasses.replace(table, frame=pd.concat([table.frame, *more], ignore_index=True))
+
+
+def test_models_share_a_panel_per_optimizer(recorded):
     found = drawn(recorded)
-    assert (found.series, found.lines, found.panels) == ("model", ["lstm", "rnn"], ["optimizer"])
+    assert (found.lines, found.arms) == (["LSTM", "RNN"], ["max_norm 1", "no clipping"])
     figure = headline.render(found)
-    titles = [axis.get_title() for axis in figure.axes if axis.get_visible()]
-    assert titles == ["P(solved): Adam", "P(solved): SGD", "P(stable)", "P(stable)"]
-    assert [line.get_ydata().tolist() for line in figure.axes[0].get_lines()] == [[1, 1], [1, 0]]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["LSTM", "RNN"]
-    assert headline.caption(found, arms(recorded)).endswith(
-        "Drawn are runs without clipping; other runs are drawn under Stability against length."
+    assert [axis.get_title() for axis in figure.axes] == ["Adam", "SGD", "", ""]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["P(solved)", "", "P(stable)", ""]
+    whole = [line.get_ydata().tolist() for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 1]
+    assert whole == [[1, 1], [1, 1], [1, 0], [1, 0]]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["LSTM", "RNN", "clipping at 1", "no clipping"]
+    assert headline.caption(found) == "Figure: shares of runs with Wilson 95 % intervals, n = 1 a point."
+
+
+def test_of_many_arms_the_reference_is_drawn_and_those_that_differ(recorded):
+    many = six_arms(recorded)
+    assert drawn(many).arms == ["no clipping"]
+    found = drawn(many, ["max_norm 4", "max_norm 2", "max_norm 1"])
+    assert found.arms == ["max_norm 2", "max_norm 4", "no clipping"]
+    assert headline.caption(found).endswith(
+        "Drawn are runs with clipping at 2, with clipping at 4 and without clipping, of 6 ways of clipping. "
+        "Stability against length draws all."
     )
 
 
-def test_clipping_has_panels_of_its_own_where_it_is_shown_to_differ(recorded):
-    found = drawn(recorded, ["max_norm 1"])
-    assert found.panels == ["optimizer", "arm"]
-    titles = [axis.get_title() for axis in headline.render(found).axes]
-    assert titles[0:2] == ["P(solved): Adam, no clipping", "P(solved): SGD, no clipping"]
-    assert titles[4:6] == ["P(solved): Adam, clipping at 1", "P(solved): SGD, clipping at 1"]
-
-
 def test_one_model_has_a_line_per_way_of_clipping(recorded):
-    found = drawn(recorded.where(recorded.frame["model"] == "rnn"))
-    assert (found.series, found.lines) == ("arm", ["max_norm 1", "no clipping"])
+    many = six_arms(recorded)
+    found = drawn(many.where(many.frame["model"] == "rnn"))
+    assert (found.lines, len(found.arms)) == ([""], 6)
 
 
-def test_of_many_lines_and_panels_some_are_drawn_and_it_is_said(recorded):
-    many = [recorded.frame.assign(model=f"model{n}", solved=n, n=20) for n in range(14)]
-    sizes = [frame.assign(hidden_size=n) for n, frame in enumerate(many)]
+def test_options_of_some_models_tell_lines_apart_and_those_of_all_tell_panels_apart(recorded):
+    sizes = [recorded.frame.assign(hidden_size=n, gates=n if n > 4 else 2) for n in (4, 8)]
     frame = pd.concat(sizes, ignore_index=True)
-    found = drawn(dataclasses.replace(recorded, frame=frame))
-    assert len(found.lines) == headline.SERIES
-    assert found.lines[0] == "model13"
-    assert found.lines[-1] == "model0"
-    assert "model6" not in found.lines
+    frame.loc[frame["model"] == "rnn", "gates"] = None
+    found = drawn(dataclasses.replace(recorded, frame=frame, keys=[*recorded.keys, "gates"]))
+    assert found.lines == ["LSTM, gates 2", "RNN", "LSTM, gates 8"]
+    assert [title for title, _ in found.panels()] == [
+        "Adam, hidden_size 4", "SGD, hidden_size 4", "Adam, hidden_size 8", "SGD, hidden_size 8",
+    ]  # fmt: skip
+
+
+def test_many_learning_rates_are_an_axis(recorded):
+    rates = [recorded.frame.assign(learning_rate=10.0**-n) for n in range(4)]
+    table = dataclasses.replace(recorded, frame=pd.concat(rates), keys=[*recorded.keys, "learning_rate"])
+    found = drawn(table.where(table.frame["arm"] == "no clipping"))
+    assert (found.x, found.x_label, found.lines) == ("learning_rate", "learning rate", ["T = 5", "T = 9"])
+    assert [title for title, _ in found.panels()] == ["LSTM, Adam", "LSTM, SGD", "RNN, Adam", "RNN, SGD"]
+
+
+def test_of_many_lines_some_share_a_panel_and_of_many_panels_some_are_drawn(recorded):
+    many = [recorded.frame.assign(model=f"model{n}", p_solved=n / 20) for n in range(14)]
+    table = dataclasses.replace(recorded, frame=pd.concat(many, ignore_index=True))
+    found = drawn(table, limits=Limits(lines=4, panels=3))
+    assert found.lines == [f"model{n}" for n in range(13, 6, -1)]
+    sizes = [points["line"].nunique() for _, points in found.panels()]
+    assert sizes == [4, 4, 3] and len(found.arms) == 1
     assert found.left_out == [
-        "Of 14 lines 12 are drawn, the 6 that solve most and the 6 that solve least.",
-        "Of 24 panels the first 6 are drawn.",
+        "Drawn are runs without clipping, of 2 ways of clipping.",
+        "Of 8 panels the first 3 are drawn.",
     ]
+
+
+@pytest.mark.parametrize("few", [False, True])
+def test_points_of_one_length_stand_apart_and_nearer_than_half_way_to_the_next(recorded, few):
+    found = drawn(recorded.where(recorded.frame["length"] == 5) if few else recorded)
+    figure = headline.render(found)
+    axis = figure.axes[0]
+    at = [line.get_xdata()[0] for line in axis.get_lines() if line.get_gid()]
+    assert len(set(at)) == len(at) and apart(found) > 1
+    low, high = axis.get_xlim()
+    assert low < min(at) and max(at) < high
+    first = sorted(at)[:4]
+    assert first[-1] / first[0] < math.sqrt(9 / 5)
+
+
+def test_every_figure_says_layers_where_these_are_counted(tmp_path):
+    layered = made_grid(
+        tmp_path, lambda *_: S, tasks=("sbm",), models=("gcn",), lengths=(2, 4), learning_rate=(0.1, 0.2, 0.3)
+    )  # fmt: skip
+    figures = [section.render(section.table(layered)) for section in SECTIONS]
+    said = [text.get_text() for figure in figures for text in figure.findobj(Text)]
+    assert {"layers", "4 layers", "gcn, sgd, 2 layers"} <= {
+        line for words in said for line in words.splitlines()
+    }
+    assert not [words for words in said if "length T" in words or "T = " in words]
 
 
 @pytest.mark.parametrize("lengths", [(5, 10, 20), (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 100), (7,)])

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm, permutation_test
 from scipy.stats import t as student
 
-from analysis.paired import drops_ratio, holm, mean_over_clusters, paired_difference, sign_flip_p
+from analysis.paired import (
+    decidable_family,
+    drops_ratio,
+    holm,
+    least_p,
+    mean_over_clusters,
+    needed,
+    paired_difference,
+    sign_flip_p,
+)
 
 
 def flags(*pairs: tuple[int, int, int]):
@@ -101,6 +110,31 @@ def test_holm_of_a_published_example():
     assert holm([0.01, 0.04, 0.03, 0.015]) == pytest.approx([0.04, 0.06, 0.06, 0.045])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([0.01, math.nan, 0.02]) == pytest.approx([0.02, math.nan, 0.02], nan_ok=True)
+
+
+def test_tests_that_can_show_nothing_cost_the_others_nothing():
+    """Of 20 least p of .031 and one of .004 the one is tested alone; of three equal ones all or none are."""
+    least = least_p([6] * 20 + [9])
+    assert decidable_family(least, 0.05).tolist() == [False] * 20 + [True]
+    assert decidable_family(least_p([6, 6]), 0.05).tolist() == [False, False], "2 x .031 is more than .05"
+    assert decidable_family(least_p([7, 7, 7]), 0.05).tolist() == [True] * 3, "3 x .0156 is less"
+    assert decidable_family(np.array([np.nan, 0.01]), 0.05).tolist() == [False, True]
+    assert not decidable_family(np.array([]), 0.05).size
+
+
+@given(st.lists(st.integers(0, 14), max_size=12), st.integers(1, 12))
+def test_every_test_of_the_family_could_be_shown_and_no_larger_family_is_so(differ, size):
+    least = least_p(differ)
+    chosen = decidable_family(least, 0.05)
+    assert all(p < 0.05 for p, own in zip(holm(least[chosen].tolist()), chosen[chosen], strict=True) if own)
+    larger = np.sort(least)[:size]
+    assert len(larger) <= chosen.sum() or len(larger) < size or size * larger[-1] >= 0.05
+
+
+@pytest.mark.parametrize("tests", [1, 2, 3, 12, 20])
+def test_so_many_clusters_are_needed_and_no_fewer(tests):
+    count = needed(tests, 0.05)
+    assert tests * least_p([count])[0] < 0.05 <= tests * least_p([count - 1])[0]
 
 
 def a_ratio(drops, watched, other_drops, other_watched, cluster=None):

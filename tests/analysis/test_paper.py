@@ -19,8 +19,10 @@ import pytest
 
 from analysis import again
 from analysis.conditions import conditions_table
+from analysis.headline import Headline, Limits, choose
+from analysis.lines import look_of
 from analysis.load import LoadError, load
-from analysis.paper import caption, figure, headline, latex, references, table, write
+from analysis.paper import caption, figure, latex, references, table, write
 from analysis.report import main, write_report
 from analysis.reserved import apart
 from harness.condition import Outcome
@@ -235,7 +237,7 @@ def test_a_long_table_breaks_between_pages():
 
 
 def test_the_caption_says_task_n_budgets_interval_and_version(tmp_path, results):
-    said = caption.figure_caption(results, headline.headline(results))
+    said = caption.figure_caption(results, of_paper(results))
     for words in (
         r"\textsl{palindrome}", "$n = 6$ runs a point", "1,000 updates", "800 updates", "Wilson",
         "32 hidden units", "batches 32 sequences", "fixed at 0.1", "2 of 72 runs diverged",
@@ -244,11 +246,20 @@ def test_the_caption_says_task_n_budgets_interval_and_version(tmp_path, results)
         assert words in said
     assert not re.search(r"missing", said)
     tuned = load(drops_folder(tmp_path / "d"))
-    assert caption.tuning(load_space("smoke").definition()) == (
-        "tuned for each condition and run, 4 rates on 1 seed apart from the reported ones"
+    smoke = load_space("smoke").definition()
+    assert caption.tuning(smoke) == (
+        "each run has its own, the slowest of 4 tried on 1 seed apart from the reported ones that did "
+        "nearly as well as the best at learning fast, the lowest loss over all of training"
     )
+    assert "at staying stable" in caption.tuning(smoke | {"tune_for": "stable"})
     few = replace(tuned, trials=tuned.trials.iloc[:3])
     assert "1 runs that were asked for are missing" in " ".join(caption.budgets(few))
+
+
+def test_a_caption_speaks_of_layers_where_these_are_counted(tmp_path):
+    layered = made_grid(tmp_path, lambda *_: Outcome.STABLE, tasks=("sbm",), models=("gcn",), lengths=(2, 4))
+    assert "against number of layers." in caption.figure_caption(layered, of_paper(layered))
+    assert "of 6 at number of layers}" in table.table_tex(layered)
 
 
 def test_references_name_software_definition_and_nothing_unrecorded(tmp_path):
@@ -267,40 +278,43 @@ def test_references_name_software_definition_and_nothing_unrecorded(tmp_path):
 # The figure
 
 
+def of_paper(results, limits: Limits = figure.LIMITS) -> Headline:
+    """What the figure of a paper shows where no way of clipping differs."""
+    return choose(results, [], limits)
+
+
 def test_a_panel_has_no_more_lines_than_can_be_told_apart(tmp_path):
     many = some_results(
         tmp_path, models=("rnn", "lstm", "gru", "mgu", "irnn", "lru", "min_gru", "reservoir"),
         optimizers=("sgd", "adam"), lengths=(5,), seeds=1,
     )  # fmt: skip
-    shown = headline.headline(many)
+    shown = of_paper(many)
     assert len(shown.lines) == 8
-    for _, points in shown.points.groupby(["group", "panel"]):
-        assert points.groupby(["line", "arm"]).ngroups <= headline.LINES
+    for _, points in shown.panels():
+        assert points.groupby(["line", "arm"]).ngroups <= figure.LIMITS.lines
     assert shown.points.groupby(["line", "panel"]).ngroups == 16
-    looks = [figure.look_of(shown, line, shown.arms[0]) for line in shown.lines]
+    looks = [look_of(shown, line, shown.arms[0], figure.PEN) for line in shown.lines]
     assert len({(look["marker"], str(look["linestyle"])) for look in looks}) == 8, "also without any colour"
 
 
-def test_panels_beyond_a_page_are_said_to_be_left_out(results, monkeypatch):
-    monkeypatch.setattr(headline, "ROWS", 1)
-    monkeypatch.setattr(headline, "PANELS_IN_A_ROW", 1)
-    monkeypatch.setattr(headline, "LINES", 1)
-    shown = headline.headline(results)
-    assert (shown.lines, shown.arms) == (["lstm"], ["no clipping"])
+def test_panels_beyond_a_page_are_said_to_be_left_out(results):
+    shown = of_paper(results, Limits(lines=1, panels=1))
+    assert (shown.lines, shown.arms) == (["LSTM"], ["no clipping"])
     assert shown.left_out == [
-        "Of 2 ways of clipping the figure shows 1; the table has all.",
-        "Panels not drawn for lack of room: 1; the table has their conditions.",
+        "Drawn are runs without clipping, of 2 ways of clipping.",
+        "Of 2 panels the first 1 are drawn.",
     ]
+    assert "The table has all." in caption.figure_caption(results, shown)
 
 
 def test_two_models_and_two_arms_are_told_apart_without_colour(results):
-    shown = headline.headline(results)
-    looks = [figure.look_of(shown, line, arm) for line in shown.lines for arm in shown.arms]
+    shown = of_paper(results)
+    looks = [look_of(shown, line, arm, figure.PEN) for line in shown.lines for arm in shown.arms]
     assert len({(look["marker"], str(look["linestyle"])) for look in looks}) == 4
 
 
 def test_the_figure_is_a_column_wide_with_letters_of_seven_points(tmp_path):
-    shown = headline.headline(some_results(tmp_path, optimizers=("sgd", "adam", "rmsprop")))
+    shown = of_paper(some_results(tmp_path, optimizers=("sgd", "adam", "rmsprop")))
     with matplotlib.rc_context(figure.STYLE):
         drawn = figure.draw(shown)
         drawn.canvas.draw()
@@ -313,7 +327,7 @@ def test_the_figure_is_a_column_wide_with_letters_of_seven_points(tmp_path):
 
 
 def test_fonts_are_embedded_and_each_point_has_the_id_of_its_condition(results):
-    shown = headline.headline(results)
+    shown = of_paper(results)
     drawn = figure.pdf(shown)
     assert drawn == figure.pdf(shown) and figure.svg(shown) == figure.svg(shown)
     assert b"/FontFile2" in drawn and b"/Type3" not in drawn
@@ -323,7 +337,7 @@ def test_fonts_are_embedded_and_each_point_has_the_id_of_its_condition(results):
 
 
 def test_points_of_a_single_length_have_bars(tmp_path):
-    shown = headline.headline(some_results(tmp_path, lengths=(9,), max_norms=(1.0,)))
+    shown = of_paper(some_results(tmp_path, lengths=(9,), max_norms=(1.0,)))
     assert figure.svg(shown).count(b"LineCollection") == 4
 
 

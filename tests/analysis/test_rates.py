@@ -8,14 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import budgets
 from analysis.budgets import choices, judged, mean_over_tunings
 from analysis.contrasts import contrasts_at_equal_rates
 from analysis.load import load
-from analysis.sections import budget, equal_rates, stability_map, stable_range
+from analysis.sections import (
+    budget,
+    coverage,
+    critical_length,
+    drops,
+    equal_rates,
+    stability_map,
+    stable_range,
+    steps_to_solve,
+)
 from analysis.statistics import mean_interval
 from harness.condition import FIRST_TUNING_SEED, Outcome
-from harness.planning import study
 from harness.planning.space import Space
 from harness.target import ENOUGH
 from tests.helpers import TUNED, a_result, make_folder, make_trial_of
@@ -118,8 +125,9 @@ def test_the_stable_range_of_a_hand_made_grid(tmp_path):
     assert (row["stable_up_to"], row["stable_up_to_low"], row["stable_up_to_high"]) == (0.1, 0, math.inf)
     ends = (row["stable_decades"], row["stable_decades_low"], row["stable_decades_high"])
     assert ends == pytest.approx(np.clip(mean_interval(np.array([0, 1, 2, 2, 2, 3]), 1.0), 0, 3))
-    assert row["stable_nowhere"] == 1
-    assert stable_range.worded_rate(row, "stable") == "0.1 [none, 1 or more]"
+    assert (row["stable_nowhere"], row["stable_open"]) == (1, 5), "all but seed 0 at .01, the lowest"
+    assert stable_range.worded_widths(pd.DataFrame([row]), "stable")[0].startswith("at least 1.67 [0.58, ")
+    assert stable_range.worded_rate(row, "stable") == "0.1 [none, at least 1]"
 
 
 def test_fewer_than_six_seeds_give_no_limits_of_the_largest_rate_and_half_a_grid_no_row(tmp_path):
@@ -151,16 +159,19 @@ def test_few_seeds_have_no_bar_and_each_optimizer_its_own_rates(tmp_path):
 
 
 def fixed(path, rates):
-    """Two lengths at fixed rates, 6 seeds each: stable up to .1 at T = 5 and up to .01 at T = 9."""
+    """Two lengths at fixed rates, 6 seeds each: stable up to .1 at T = 5 and up to .01 at T = 9.
+
+    At .1 and T = 9 runs diverge while they are watched, of every other seed; the others are not watched.
+    """
     space = Space(**TUNED | {"lengths": (5, 9)}, learning_rate=rates, seeds=6)
-    results = [
-        a_result(
-            dataclasses.replace(make_trial_of(condition), seed=seed, learning_rate=condition.learning_rate),
-            S if condition.learning_rate <= (0.1 if condition.length == 5 else 0.01) else D,
-        )
-        for condition in space.conditions()
-        for seed in range(6)
-    ]
+    results = []
+    for condition, seed in itertools.product(space.conditions(), range(6)):
+        rate = condition.learning_rate
+        trial = dataclasses.replace(make_trial_of(condition), seed=seed, learning_rate=rate, max_steps=1_000)
+        stable = rate <= (0.1 if condition.length == 5 else 0.01)
+        watched = 50 if stable or (rate == 0.1 and seed % 2) else 0
+        known = dict(solved_step=100 if stable else None, watched_steps=watched)
+        results.append(a_result(trial, S if stable else D, **known))
     return load(make_folder(path / "x", space, results, together=True))
 
 
@@ -174,24 +185,53 @@ def test_fixed_rates_have_a_map_and_a_range_too(tmp_path):
     found = stable_range.table(results)
     assert found.frame["stable_up_to"].tolist() == [0.1, 0.01]
     assert stable_range.findings(found) == [
-        "rnn, sgd, at T = 5 and 9: stable over 2.00 [1.67, 2.33] and 1.00 [0.67, 1.33] decades of learning "
-        "rates, up to 0.1 and 0.01."
+        "rnn, sgd, at T = 5 and T = 9: stable are at least 2.00 [1.67, 2.33] and at least 1.00 [0.67, 1.33] "
+        "decades of the rates tried; the highest stable rate is 0.1 and 0.01."
     ]
     upper, lower = stable_range.render(found).get_axes()
     assert upper.get_yscale() == "log" and lower.get_xlabel() == "length T"
     assert contrasts_at_equal_rates(results).empty, "the verdict compares them at equal rates"
 
 
+def test_where_rates_are_an_axis_they_are_the_axis_of_every_figure(tmp_path):
+    """Stable up to .1 at T = 5 and up to .01 at T = 9; beyond, all diverge. One panel, a line per length."""
+    results = fixed(tmp_path, tuple(RATES))
+    steps = steps_to_solve.table(results)
+    assert steps.by_rate.sort_values(["length", "learning_rate"])["share"].tolist() == [
+        0.1,
+        0.1,
+        1,
+        0.1,
+        1,
+        1,
+    ]
+    (axis,) = steps_to_solve.render(steps).get_axes()
+    assert [line.get_ydata().tolist() for line in axis.get_lines()] == [[0.1, 0.1, 1.0], [0.1, 1.0, 1.0]]
+    assert axis.get_xlabel() == "learning rate" and "share of the budget" in steps_to_solve.remarks(steps)
+    (axis,) = critical_length.render(critical_length.table(results)).get_axes()
+    assert sorted({line.get_xdata()[0] for line in axis.get_lines() if len(line.get_xdata())}) == RATES
+    found = drops.table(results)
+    axis, _ = drops.render(found).get_axes()
+    assert [text.get_text() for text in axis.texts] == ["0 in 6", "0 in 6", "0 in 6", "3 in 3"]
+    assert "drops in how many watched runs" in drops.remarks(found)
+    assert len(stable_range.render(stable_range.table(results)).get_axes()) == 2
+    (row,) = coverage.table(results).frame.to_dict("records")
+    assert (row["conditions"], row["planned"]) == (6, 36)
+    assert "chosen rate at an edge" not in coverage.readable(coverage.table(results))
+
+
 def test_a_single_fixed_rate_has_neither(tmp_path):
     results = fixed(tmp_path, (0.1,))
     assert stability_map.table(results).frame.empty and stable_range.table(results).frame.empty
     assert stable_range.render(stable_range.table(results)).axes == []
+    (axis,) = steps_to_solve.render(steps_to_solve.table(results)).get_axes()
+    assert axis.get_xlabel() == "steps"
 
 
 def chosen(objective, drawn):
     """The rate that a tuning chooses of those drawn: the slowest that gained 85 % of what the best did."""
     gain = 1 - objective
-    return min(rate for rate in drawn if gain[rate] >= ENOUGH * max(gain[list(drawn)]))
+    return min(rate for rate in drawn if gain[rate] >= ENOUGH["fast"] * max(gain[list(drawn)]))
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -202,12 +242,11 @@ def test_the_chance_of_a_rate_to_be_chosen_is_that_of_all_draws(tied):
         for tried in range(1, 7):
             draws = list(itertools.combinations(range(6), tried))
             counts = np.bincount([chosen(objective, drawn) for drawn in draws], minlength=6)
-            assert choices(objective, tried) == pytest.approx(counts / len(draws))
+            assert choices(objective, tried, ENOUGH["fast"]) == pytest.approx(counts / len(draws))
 
 
-def test_the_rule_is_that_of_the_harness():
-    assert budgets.ENOUGH is study.ENOUGH
-    assert choices(np.ones(4), 2) == pytest.approx([3 / 6, 2 / 6, 1 / 6, 0]), "none gained: the slowest"
+def test_where_no_rate_gained_the_slowest_is_chosen():
+    assert choices(np.ones(4), 2, 0.85) == pytest.approx([3 / 6, 2 / 6, 1 / 6, 0]), "none gained: the slowest"
 
 
 @pytest.mark.parametrize(("norms", "first"), [((1.0, 2.0, math.inf), "max_norm"), ((1.0, math.inf), "lstm")])
@@ -236,9 +275,11 @@ def test_the_budget_follows_what_a_tuning_chose_by(tmp_path):
 def test_a_rate_is_judged_by_the_other_tunings():
     """Each tuning solves at its own rate only: what it chooses is worth nothing to the other, or to none."""
     objective, value = 1 - np.eye(2), np.eye(2)
-    assert judged(objective, value, 2)[0, 1] == judged(objective, value, 2)[1, 0] == 0
-    assert np.isnan(judged(objective, value, 2)[0, 0])
-    assert mean_over_tunings([judged(objective, value, 1)]) == (0.5, 0.0, 1.0), "one rate: half of the time"
+    assert judged(objective, value, 2, 0.85)[0, 1] == judged(objective, value, 2, 0.85)[1, 0] == 0
+    assert np.isnan(judged(objective, value, 2, 0.85)[0, 0])
+    assert mean_over_tunings([judged(objective, value, 1, 0.85)]) == (0.5, 0.0, 1.0), (
+        "one rate: half of the time"
+    )
     agreeing = np.where(np.eye(4), np.nan, 0.5)
     low, high = mean_over_tunings([agreeing], run=0.01)[1:]
     assert (low, high) == pytest.approx((0.5 - 3.182 * 0.01, 0.5 + 3.182 * 0.01), rel=1e-3)

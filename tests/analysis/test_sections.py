@@ -261,7 +261,7 @@ def moments_folder(tmp_path):
 def test_gradient_flow_by_moment(tmp_path):
     found = gradient_flow.table(load(moments_folder(tmp_path)))
     (row,) = found.frame.to_dict("records")
-    assert (row["moment"], row["n"], row["length"]) == ("init", 2, 5)
+    assert (row["moment"], row["n"], row["seeds"], row["length"]) == ("init", 2, 2, 5)
     assert (row["grad_state_rate"], row["grad_state_rate_low"], row["grad_state_rate_high"]) == (
         0.25,
         0.25,
@@ -271,7 +271,76 @@ def test_gradient_flow_by_moment(tmp_path):
     profile = found.profiles.set_index("back")["gradient"]
     assert profile.tolist() == pytest.approx([1, 0.375, (0.25 + 0.0625) / 2, (1 / 8 + 1 / 64) / 2])
     (axis,) = gradient_flow.render(found).get_axes()
-    assert axis.get_legend_handles_labels()[1] == ["init"]
+    assert axis.get_legend_handles_labels()[1] == ["before training"]
+
+
+def flow_folder(tmp_path, rates):
+    """Two optimizers, two ways of clipping, three seeds; SGD solves with seed 0, Adam with all, at any rate.
+
+    A network's factor is .9 - seed / 10 before training, for all, then 1 when solved, 2 and 1e-9 at the end.
+    """
+    space = Space(
+        **TUNED | {"optimizers": ("sgd", "adam"), "max_norms": (1.0, math.inf)}, learning_rate=rates, seeds=3
+    )
+    results = []
+    for condition in space.conditions():
+        for seed in range(3):
+            solves = condition.optimizer == "adam" or seed == 0
+            own = dict(learning_rate=condition.learning_rate, seed=seed, max_steps=1_000)
+            trial = dataclasses.replace(make_trial_of(condition), **own)
+            result = a_result(trial, Outcome.STABLE if solves else Outcome.UNSOLVED)
+            names = ["init", "solved", "end"] if solves else ["init", "end"]
+            end = {"init": 0.9 - seed / 10, "solved": 1.0, "end": 2.0 if solves else 1e-9}
+            found = {"moment": names, "step": [0, 9, 99][: len(names)]}
+            found |= {"grad_state_rate": [end[name] for name in names]}
+            reach = {"init": math.inf, "solved": math.inf, "end": math.inf if solves else 3.0}
+            found |= {"grad_state_reach": [reach[name] for name in names]}
+            profiles = {
+                "moment": [name for name in names for _ in range(2)],
+                "step": [0] * 2 * len(names),
+                "t": [1, 2] * len(names),
+                "quantity": ["grad_state"] * 2 * len(names),
+                "mean_norm": [norm for name in names for norm in (1e-169, end[name])],
+                "median_norm": [1.0] * 2 * len(names),
+            }
+            results.append(dataclasses.replace(result, moments=found, profiles=profiles))
+    names = ("grad_state_rate", "grad_state_reach")
+    return load(make_folder(tmp_path / "x", space, results, names, together=True))
+
+
+def test_networks_are_counted_before_training_and_the_same_runs_are_compared_after(tmp_path):
+    """Before: 3 networks, not 12 runs. SGD solves 2 of 6 runs, of one seed; both optimizers stand apart."""
+    found = gradient_flow.table(flow_folder(tmp_path, (0.1,)))
+    names = ["moment", "optimizer", "ended", "n", "seeds", "grad_state_rate"]
+    rows = found.frame[names].astype(object).where(found.frame[names].notna(), None).to_numpy().tolist()
+    assert rows == [
+        ["init", None, None, 3, 3, 0.8],
+        ["solved", "adam", "solved", 6, 3, 1.0],
+        ["end", "adam", "solved", 6, 3, 2.0],
+        ["solved", "sgd", "solved", 2, 1, 1.0],
+        ["end", "sgd", "solved", 2, 1, 2.0],
+        ["end", "sgd", "not solved", 4, 2, 1e-9],
+    ]
+    shown = gradient_flow.readable(found)
+    assert shown["reach (steps)"].tolist() == ["-"] * 5 + ["3 (3, 3)"]
+    first = found.profiles[(found.profiles["moment"] == "init") & (found.profiles["back"] == 0)]
+    assert first["gradient"].tolist() == pytest.approx([0.8, 0.8]), "the middle of 3 networks, a panel each"
+    adam, sgd = gradient_flow.render(found).get_axes()
+    assert adam.get_ylim()[0] > 1e-10, "a norm of 1e-169 lies at the edge"
+    assert "values beyond 1e-08" in gradient_flow.remarks(found)
+    assert len(sgd.get_lines()) == 4 and len(adam.get_lines()) == 3
+
+
+def test_learning_rates_are_on_the_axis_of_the_figure_and_together_in_the_table(tmp_path):
+    found = gradient_flow.table(flow_folder(tmp_path, (0.01, 0.1)))
+    whole = found.frame[found.frame["learning_rate"].isna()]
+    assert whole["n"].tolist() == [3, 12, 12, 4, 4, 8], "networks once, runs of both rates"
+    assert len(gradient_flow.readable(found)) == 6 and len(found.frame) == 6 + 2 * 5
+    axes = gradient_flow.render(found).get_axes()
+    assert len(axes) == 4, "a column per optimizer, solved above, not solved below"
+    assert axes[0].get_lines()[0].get_xdata().tolist() == [0.01, 0.1]
+    assert axes[3].get_lines()[0].get_ydata().tolist() == [0.1, 0.1], "1e-9 lies at the edge"
+    assert "All learning rates are together" in gradient_flow.remarks(found)
 
 
 def test_gradient_flow_of_trials_without_moments_says_nothing(tmp_path):

@@ -17,7 +17,7 @@ from harness.driver import driver
 from harness.driver.engine import choose_engine
 from harness.driver.faults import REMEDIES, said_of_fault
 from harness.driver.places import FILES, FOLDERS, folder_of
-from harness.results import reader
+from harness.results import reader, writer
 from harness.results.definition import parse
 from harness.results.folder import Folder
 from harness.run import main
@@ -257,7 +257,7 @@ def test_a_full_disk_is_one_true_line_and_freed_the_same_command_does_the_rest(
     write = Folder.write_whole
     with monkeypatch.context() as patch:
         if at == ".lock":
-            patch.setattr(Folder, "exclusive", full)
+            patch.setattr(writer, "exclusive", full)
         else:
             patch.setattr(Folder, "write_whole", lambda *a: full() if at in a[1] else write(*a))
         assert run_tiny(tmp_path) == status

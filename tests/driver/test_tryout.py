@@ -1,4 +1,4 @@
-"""Every class of tests/impure.py is refused before anything starts, or accepted if it is sound."""
+"""Every class of tests/traps is refused before anything starts, or accepted if it is sound."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ from harness.planning.parts import REGISTRIES
 from harness.planning.space import Space
 from harness.run import main
 from tests.helpers import LENGTHS, TASK_OF, contract
-from tests.impure import IMPURE, SOUND, TRAPS, source
+from tests.traps import IMPURE, SOUND, TRAPS, source
 
 pytestmark = pytest.mark.contract
 

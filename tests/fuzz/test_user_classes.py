@@ -18,7 +18,7 @@ from tests.fuzz.oracle import CENSUS, Answer, Hang, call, faults
 from tests.fuzz.profiles import inputs, thorough
 from tests.fuzz.runs import made_in
 from tests.fuzz.user_classes import KILLERS, Classes, classes
-from tests.impure import source
+from tests.traps import source
 
 pytestmark = pytest.mark.contract
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from tests.impure import TRAPS, source
+from tests.traps import TRAPS, source
 
 KILLERS = frozenset({
     "ExitsAtOnce", "ExitsQuietly", "Segfaults", "Aborts", "KillsItself", "Loops", "Sleeps",

@@ -10,7 +10,7 @@ from harness.planning.plan import Plan, plan_of
 from harness.planning.space import Space
 from harness.planning.study import Study
 from harness.results.reader import ENDS, ends
-from harness.target import TARGETS, target
+from harness.target import ENOUGH, TARGETS, target
 from tests.helpers import a_result, make_condition, make_folder
 
 S, R, L, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST, Outcome.UNSOLVED, Outcome.DIVERGED
@@ -43,9 +43,20 @@ def test_every_target_lies_between_0_and_1_and_is_1_where_a_trial_diverged(tune_
 def test_the_target_decides_which_rate_is_chosen(tune_for, chosen):
     """The fast rate drops, the slow one is stable, and the fastest has the lowest loss at the end."""
     ended = {0.001: (S, 0.7, 1.0), 0.1: (R, 0.1, 1.0), 1.0: (L, 0.3, 0.01)}
-    study = Study(make_condition(), 0, list(ended))
+    assert best(tune_for, ended) == chosen
+
+
+def best(tune_for, ended):
+    study = Study(make_condition(), 0, list(ended), enough=ENOUGH[tune_for])
     study.tell({rate: of(tune_for, *how) for rate, how in ended.items()})
-    assert study.best == chosen
+    return study.best
+
+
+@pytest.mark.parametrize("tune_for", TARGETS)
+def test_a_rate_that_hardly_learns_is_not_enough(tune_for):
+    """At .001 it just solves its task at the end, at .01 soon; .1 is faster still, and drops."""
+    ended = {0.001: (S, 0.6, 0.1), 0.01: (S, 0.2, 0.01), 0.1: (R, 0.1, 0.008)}
+    assert best(tune_for, ended) == 0.01
 
 
 def test_an_unknown_target_is_refused_with_those_that_are_known():

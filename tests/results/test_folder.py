@@ -11,6 +11,7 @@ import pytest
 
 from harness.errors import RecordsError, UserError
 from harness.results.folder import Folder
+from harness.results.lock import exclusive
 from harness.results.seal import sealed_table
 
 
@@ -58,9 +59,10 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(folder):
 KILLED = """
 import os, sys
 from harness.results.folder import Folder
+from harness.results.lock import exclusive
 
 folder = Folder.of(sys.argv[1])
-lock = folder.exclusive()
+lock = exclusive(folder)
 folder.write_whole("steps/x.txt", lambda file: (file.write(b"half"), file.flush(), os.kill(os.getpid(), 9)))
 """
 
@@ -70,22 +72,22 @@ def test_a_killed_writer_leaves_no_file_and_no_lock_but_a_leftover_that_can_be_r
     assert done.returncode == -9
     assert not folder.exists("steps/x.txt")
     assert folder.leftovers() == ["steps/.x.txt.harness-part"]
-    with folder.exclusive():
+    with exclusive(folder):
         folder.remove("steps/.x.txt.harness-part")
     assert folder.leftovers() == []
 
 
 def test_the_lock_lasts_until_it_is_closed(folder):
-    held = folder.exclusive()
+    held = exclusive(folder)
     for _ in range(2):
         with pytest.raises(
             RecordsError, match=r"another run is writing to .*/r \(process \d+ on .*\); wait for it or"
         ):
-            folder.exclusive()
+            exclusive(folder)
     held.close()
-    with folder.exclusive(), pytest.raises(RecordsError, match="another run"):
-        folder.exclusive()
-    folder.exclusive().close()
+    with exclusive(folder), pytest.raises(RecordsError, match="another run"):
+        exclusive(folder)
+    exclusive(folder).close()
 
 
 def test_what_is_not_there_is_no_error(folder):

@@ -15,7 +15,7 @@ from harness.condition import Pack, Result
 from harness.errors import RecordsError
 from harness.results import reader
 from harness.results.folder import Folder
-from harness.results.lock import OWNER, is_gone, this_process
+from harness.results.lock import OWNER, exclusive, is_gone, this_process
 from harness.results.writer import Writer
 from tests.results.test_damage import RESULTS, SPACE
 
@@ -32,14 +32,14 @@ def test_without_locks_a_file_stands_for_the_lock_and_says_whose_it_is(code, tmp
     monkeypatch.setattr(fcntl, "flock", no_locks)
     folder = Folder.of(tmp_path / "r")
     said = rf"process {os.getpid()} on .* since .*; wait for it, or add --take-over if it is dead"
-    with folder.exclusive(), pytest.raises(RecordsError, match=said):
-        folder.exclusive()
-    folder.exclusive().close()
+    with exclusive(folder), pytest.raises(RecordsError, match=said):
+        exclusive(folder)
+    exclusive(folder).close()
     assert not (tmp_path / "r" / ".running").exists()
     (tmp_path / "r" / ".running").write_text("")  # killed as it began
     with pytest.raises(RecordsError, match="it does not say which"):
-        folder.exclusive()
-    with folder.exclusive(take_over=True):
+        exclusive(folder)
+    with exclusive(folder, take_over=True):
         pass
     assert not (tmp_path / "r" / ".running").exists()
 
@@ -53,7 +53,7 @@ def test_what_else_keeps_from_locking_is_not_called_another_run(code, said, tmp_
 
     monkeypatch.setattr(fcntl, "flock", fail)
     with pytest.raises(RecordsError, match=said):
-        Folder.of(tmp_path / "r").exclusive()
+        exclusive(Folder.of(tmp_path / "r"))
 
 
 @pytest.fixture(params=["here", "storage"])
@@ -128,12 +128,13 @@ def test_the_lock_is_looked_at_again_just_before_a_pack_counts(place, monkeypatc
 DIED = """
 import fcntl, os, sys
 from harness.results.folder import Folder
+from harness.results.lock import exclusive
 
 def flock(*_):
     raise OSError(37, "no locks")
 
 fcntl.flock = flock
-Folder.of(sys.argv[1]).exclusive()
+exclusive(Folder.of(sys.argv[1]))
 os._exit(9)
 """
 
@@ -170,7 +171,7 @@ def test_an_answer_that_was_lost_is_not_taken_for_another_run(place, monkeypatch
 
 def test_a_lock_of_the_system_says_who_has_it_and_is_not_taken_over(tmp_path):
     with (
-        Folder.of(tmp_path).exclusive(),
+        exclusive(Folder.of(tmp_path)),
         pytest.raises(RecordsError, match=rf"process {os.getpid()} on .* since .*; wait for it or use"),
     ):
-        Folder.of(tmp_path).exclusive(take_over=True)
+        exclusive(Folder.of(tmp_path), take_over=True)

@@ -7,18 +7,17 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.arms import arms, reference_arm
+from analysis.arms import arms
 from analysis.conditions import recorded_conditions
+from analysis.headline import Headline, choose
 from analysis.load import Results
-from analysis.names import length_label
-from analysis.sections import effects
 from analysis.sections.base import Section, Sentence
-from analysis.sections.verdict import headline
 from analysis.sections.verdict.answers import answers
 from analysis.sections.verdict.evidence import evidence
+from analysis.sections.verdict.headline import LIMITS, caption, differing_arms
+from analysis.sections.verdict.headline import render as draw
 from analysis.sections.verdict.summary import SIZES, TITLE, summary
 from analysis.setting import span
-from analysis.shown import any_shown
 from analysis.table import Table, varies
 from analysis.words import k_of_n, text, two_digits
 
@@ -28,30 +27,20 @@ class Verdict(Table):
     """A row per task and model, see `summary`, with the sentences and what the figure draws."""
 
     sentences: list[Sentence]
-    headline: headline.Headline
+    headline: Headline
     arms: list[str]
 
 
 @functools.lru_cache(maxsize=4)
 def table(results: Results) -> Verdict:
     """One row per task and model: see `summary`."""
-    recorded = recorded_conditions(results)
-    every, reference = arms(recorded), reference_arm(recorded, results.baseline)
-    label = length_label(results.conditions["task"])
     return Verdict(
         frame=summary(results),
         keys=["task", "model"],
         sentences=answers(evidence(results)),
-        headline=headline.headline(recorded, every, reference, differing_arms(results), label),
-        arms=every,
+        headline=choose(results, differing_arms(results), LIMITS),
+        arms=arms(recorded_conditions(results)),
     )
-
-
-def differing_arms(results: Results) -> list[str]:
-    """The ways of clipping that are shown to differ from the reference, the largest difference first."""
-    contrasted = effects.table(results).frame
-    rows = contrasted[contrasted["factor"] == "clipping"]
-    return [str(level) for level in effects.by_size(rows[any_shown(rows)])["level"]]
 
 
 def readable(found: Verdict) -> pd.DataFrame:
@@ -80,7 +69,7 @@ def parameters(frame: pd.DataFrame) -> list[str]:
 
 def render(found: Verdict) -> Figure:
     """P(solved) and P(stable) against length, models in one panel."""
-    return headline.render(found.headline)
+    return draw(found.headline)
 
 
 SECTION = Section(
@@ -90,7 +79,7 @@ SECTION = Section(
     render=render,
     readable=readable,
     answers=lambda found: found.sentences,
-    remarks=lambda found: headline.caption(found.headline, found.arms),
+    remarks=lambda found: caption(found.headline),
     note=(
         "Solved: an evaluation reached the score that counts as solved, and the run did not diverge later. "
         "Solved and never dropped: of the runs that reached this score, also those that diverged later, how "

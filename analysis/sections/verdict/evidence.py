@@ -99,7 +99,7 @@ def evidence(results: Results) -> Evidence:
         lengths=with_task(lengths[lengths["arm"] == reference], list(results.conditions["task"].unique())),
         conditions=frame.assign(task=frame["condition_id"].map(tasks)),
         effects=effects.table(results).frame,
-        by_length=by_length.table(results).frame,
+        by_length=by_length.lengths(results),
         at_equal_rates=equal_rates.table(results).frame,
         keys=[key for key in panel_keys(conditions) if key not in ("model", "task")],
         reference=reference,
