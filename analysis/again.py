@@ -62,7 +62,7 @@ def every(results: Results) -> dict[str, list[str]]:
     found = {}
     for condition in results.conditions.to_dict("records"):
         name = condition["condition_id"]
-        number = at[folder[name]] if name in folder else named[condition["space"]]
+        number = at.get(folder.get(name, ""), named.get(condition["space"], 0))
         found[name] = arguments_of(condition, results.definitions[number], records[number].get("argv"))
     return found
 

@@ -27,9 +27,7 @@ def table(results: Results) -> Stability:
     """One row per condition: counts, shares and Wilson intervals. See `conditions_table`."""
     found = conditions_table(results)
     command, settings = parts(results)
-    return Stability(
-        frame=found.frame, keys=found.keys, clip_keys=found.clip_keys, command=command, settings=settings
-    )
+    return Stability(**vars(found), command=command, settings=settings)
 
 
 def again(found: Stability) -> tuple[str, list[str]]:
