@@ -28,7 +28,12 @@ def table(results: Results) -> Stability:
     found = conditions_table(results)
     command, settings = parts(results)
     return Stability(
-        frame=found.frame, keys=found.keys, clip_keys=found.clip_keys, command=command, settings=settings
+        frame=found.frame,
+        keys=found.keys,
+        clip_keys=found.clip_keys,
+        length_label=found.length_label,
+        command=command,
+        settings=settings,
     )
 
 

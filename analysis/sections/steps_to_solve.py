@@ -106,7 +106,8 @@ def curves(conditions: Table, trials: dict[str, pd.DataFrame]) -> pd.DataFrame:
         share = np.concatenate([[1.0], curve.unsolved, curve.unsolved[-1:]])
         kept = step <= budget
         own: dict[str, Any] = dict(zip(keys, names, strict=True))
-        parts.append(pd.DataFrame({"step": step[kept], "unsolved": share[kept]} | own))
+        levels = pd.DataFrame(own, index=range(kept.sum()), dtype=object)  # True stays True beside nothing
+        parts.append(levels.assign(step=step[kept], unsolved=share[kept]))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "step", "unsolved"])
 
 
@@ -118,7 +119,8 @@ def render(found: Speeds) -> Figure:
     if len(found.by_rate):
         keys = [key for key in panel_keys(found) if key != RATE]
         label = "mean steps to solve / budget"
-        return lines_by_rate(found.by_rate, keys, "share", label, (-0.04, 1.04))
+        layers = found.length_label == LAYERS_LABEL
+        return lines_by_rate(found.by_rate, keys, "share", label, (-0.04, 1.04), layers)
     if found.curves.empty:
         return nothing("Nothing to draw: no report trial is recorded.")
     lengths = sorted(found.curves["length"].unique())
