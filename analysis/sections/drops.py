@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis.arms import arms, reference_arm
 from analysis.conditions import conditions_table
 from analysis.escaping import figure_text
-from analysis.figures import AS_DRAWN, TITLE_WIDTH, legend, nothing, panels, with_intervals
+from analysis.figures import TITLE_WIDTH, legend, nothing, panels, with_intervals
 from analysis.load import Results
 from analysis.sections import by_rate
 from analysis.sections.base import Section
@@ -147,8 +147,6 @@ def map_by_rate(found: Table) -> Figure:
         axis.set_xlabel(found.length_label)
     figure.axes[0].set_ylabel("learning rate")
     bar = figure.colorbar(last, ax=figure.axes, shrink=0.8, aspect=30)
-    for part in figure.axes[-1].collections:
-        part.set_gid(AS_DRAWN)
     bar.set_label("drops per 1,000 watched steps")
     return figure
 

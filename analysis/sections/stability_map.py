@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.arms import reference_arm
 from analysis.conditions import conditions_table, shares
-from analysis.figures import AS_DRAWN, nothing, panels
+from analysis.figures import nothing, panels
 from analysis.grids import grid_trials, has_grid
 from analysis.load import Results
 from analysis.sections.base import Section
@@ -92,8 +92,6 @@ def render(found: Map) -> Figure:
         axis.set_xlabel(found.length_label)
     figure.axes[0].set_ylabel("learning rate")
     bar = figure.colorbar(shades, ax=figure.axes, shrink=0.8, aspect=30)
-    for part in figure.axes[-1].collections:
-        part.set_gid(AS_DRAWN)
     bar.set_label(f"P(stable), {found.reference}")
     return figure
 
