@@ -1,19 +1,25 @@
 """How figures look: one palette, one set of markers, panels side by side with shared axes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from analysis.escaping import figure_text
 from analysis.table import panel_title
+from analysis.words import two_digits
 
 PALETTE = ["#3b0f70", "#1f77b4", "#2a9d8f", "#c9a227", "#e07a1f", "#b5179e", "#5c677d", "#006d2c"]
 MARKERS = ["o", "s", "D", "^", "v", "P", "X", "*"]
+
+AS_DRAWN = "as-drawn"
+"""The id of what keeps its colours where the page is dark, such as shades of a scale."""
 
 PANELS_IN_A_ROW = 6
 
@@ -109,6 +115,19 @@ def length_ticks(axis: Axes, lengths: Sequence[int], fitting: int = LABELS) -> N
     axis.minorticks_off()
     margin = math.exp(0.05 * span)
     axis.set_xlim(low / margin, high * margin)
+
+
+LABELLED = 5
+"""Learning rates of an axis that have a label, about, at most."""
+
+
+def rate_ticks(axis: Axis, rates: Iterable[float]) -> None:
+    """A logarithmic axis of learning rates, with a tick at each and labels where there is room."""
+    every = sorted(set(rates))
+    step = -(-len(every) // LABELLED)
+    labels = [two_digits(rate) if i % step == 0 else "" for i, rate in enumerate(every)]
+    axis.set_ticks(every, labels, fontsize=8)
+    axis.set_minor_locator(NullLocator())
 
 
 def legend(figure: Figure) -> None:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.escaping import figure_text
-from analysis.figures import length_ticks
+from analysis.figures import length_ticks, rate_ticks
 from analysis.headline import Headline
 from analysis.names import arm_in_words
 
@@ -105,10 +105,12 @@ def most_lines(shown: Headline) -> int:
 
 
 def name_axis(axis: Axes, shown: Headline, pen: Pen, inches: float) -> None:
-    """Label and ticks of the axis: lengths by name where there is room, rates by powers of ten."""
+    """Label and ticks of the axis: lengths by name where there is room, rates as `rate_ticks` has them."""
     axis.set_xlabel(shown.x_label)
     axis.tick_params(labelbottom=True)
-    if shown.x == "length":
+    if shown.x == "learning_rate":
+        rate_ticks(axis.xaxis, shown.points["learning_rate"].unique().tolist())
+    else:
         length_ticks(axis, sorted(shown.points["length"].unique()), round(pen.ticks * inches))
         beyond = apart(shown) ** (most_lines(shown) / 2)
         low, high = axis.get_xlim()

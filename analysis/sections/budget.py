@@ -185,6 +185,7 @@ def render(found: Table) -> Figure:
         for number, (model, rows) in enumerate(found.frame.groupby("model", sort=False)):
             draw(axis, number, str(model), rows, f"p_{measure}")
         axis.set_ylim(-0.04, 1.04)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_xlabel("learning rates tried")
         axis.set_ylabel(f"P({measure}) of the chosen rate")
         axis.grid(axis="y", alpha=0.25)

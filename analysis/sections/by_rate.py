@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import color, legend, marker, panels
+from analysis.figures import AS_DRAWN, color, legend, marker, panels, rate_ticks
 from analysis.names import at
 from analysis.table import Table, varies
 from analysis.words import two_digits
@@ -22,18 +22,10 @@ def rates_vary(table: Table) -> bool:
     return RATE in table.keys and varies(table.frame, RATE)
 
 
-LABELLED = 5
-"""Ticks of the axis that have a label, about, at most."""
-
-
-def rate_ticks(axis: Axes, rates: Iterable[float]) -> None:
-    """A logarithmic axis of learning rates, with a tick at each and labels where there is room."""
-    every = sorted(set(rates))
-    step = -(-len(every) // LABELLED)
-    labels = [two_digits(rate) if i % step == 0 else "" for i, rate in enumerate(every)]
+def rate_axis(axis: Axes, rates: Iterable[float]) -> None:
+    """Learning rates on the x axis: see `rate_ticks`."""
     axis.set_xscale("log")
-    axis.set_xticks(every, labels, fontsize=8)
-    axis.minorticks_off()
+    rate_ticks(axis.xaxis, rates)
     axis.set_xlabel("learning rate")
 
 
@@ -51,7 +43,7 @@ def lines_by_rate(
             value = group[group["length"] == length].set_index(RATE)[name].reindex(rates)
             style: dict[str, Any] = {"color": color(number), "markersize": 4, "linewidth": 1.2}
             axis.plot(rates, value, f"{marker(number)}-", label=at(length, layers), **style)
-        rate_ticks(axis, rates)
+        rate_axis(axis, rates)
     figure.axes[0].set_ylim(limits)
     legend(figure)
     return figure
@@ -67,7 +59,8 @@ def heat_map(axis: Axes, values: pd.DataFrame, said: pd.DataFrame, cmap: str, **
     `shades` go to pcolormesh. A cell without a number is grey and says nothing.
     """
     colors = colormaps[cmap].with_extremes(bad="0.85")
-    drawn = axis.pcolormesh(np.ma.masked_invalid(values.to_numpy(dtype=float)), cmap=colors, **shades)
+    masked = np.ma.masked_invalid(values.to_numpy(dtype=float))
+    drawn = axis.pcolormesh(masked, cmap=colors, gid=AS_DRAWN, **shades)
     axis.set_xticks(np.arange(values.shape[1]) + 0.5, [str(length) for length in values.columns])
     axis.set_yticks(np.arange(values.shape[0]) + 0.5, [two_digits(rate) for rate in values.index])
     axis.tick_params(labelleft=True, labelsize=8)
@@ -77,6 +70,6 @@ def heat_map(axis: Axes, values: pd.DataFrame, said: pd.DataFrame, cmap: str, **
             if np.isfinite(value):
                 red, green, blue, _ = drawn.cmap(drawn.norm(value))
                 shade = "white" if 0.3 * red + 0.6 * green + 0.1 * blue < 0.5 else "black"
-                place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
+                place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "gid": AS_DRAWN}
                 axis.text(x + 0.5, y + 0.5, str(said.iloc[y, x]), color=shade, **place)
     return drawn

@@ -17,7 +17,7 @@ from analysis.figures import LABEL_WIDTH, color, legend, marker, nothing, panels
 from analysis.firth import CriticalLength, critical_lengths
 from analysis.load import Results
 from analysis.sections.base import Section
-from analysis.sections.by_rate import RATE, rate_ticks, rates_vary
+from analysis.sections.by_rate import RATE, rate_axis, rates_vary
 from analysis.table import Table, panel_keys, shown_keys
 from analysis.words import text
 
@@ -105,7 +105,7 @@ def render(found: Table) -> Figure:
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.minorticks_off()
         if rated:
-            rate_ticks(axis, frame[RATE])
+            rate_axis(axis, frame[RATE])
         else:
             axis.set_xticks([])
             axis.set_xlim(-0.5 - spread(1), len(drawn) - 0.5 + spread(1))

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_AT, TITLE_SIZE, TITLE_WIDTH, color, legend, marker, nothing, panels
 from analysis.names import at
-from analysis.sections.by_rate import rate_ticks
+from analysis.sections.by_rate import rate_axis
 from analysis.table import panel_title
 
 LIMITS = (1e-8, 1e8)
@@ -94,7 +94,7 @@ def draw(axis: Axes, rows: pd.DataFrame, rates: list[float], lengths: list[int],
         )
     axis.axhline(1, color="0.4", linewidth=0.8)
     axis.set_yscale("log")
-    rate_ticks(axis, rates)
+    rate_axis(axis, rates)
     axis.set_xlabel("")
     axis.grid(axis="y", alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)

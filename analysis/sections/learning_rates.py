@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from analysis.arms import clip_keys
 from analysis.conditions import condition_keys, star
-from analysis.figures import color, legend, marker, nothing, panels
+from analysis.figures import color, legend, marker, nothing, panels, rate_ticks
 from analysis.load import Results
 from analysis.names import LAYERS_LABEL, at, length_label
 from analysis.rates import rates_tuned, said_of_choice, tuned_for
@@ -165,6 +165,7 @@ def render(found: Responses) -> Figure:
             axis.plot(rates, losses.mean(), color=shade, **style)
             axis.fill_between(rates, losses.min(), losses.max(), color=shade, alpha=0.15, linewidth=0)
         axis.set_xscale("log")
+        rate_ticks(axis.xaxis, group["rate"].unique().tolist())
         axis.set_xlabel("learning rate")
     figure.axes[0].set_ylabel("validation loss, capped (nats)")
     legend(figure)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from analysis.arms import reference_arm
 from analysis.conditions import conditions_table
 from analysis.escaping import figure_text
-from analysis.figures import TITLE_WIDTH, legend, nothing, spread, with_intervals
+from analysis.figures import TITLE_WIDTH, legend, nothing, rate_ticks, spread, with_intervals
 from analysis.grids import grid_trials, has_grid
 from analysis.load import Results
 from analysis.names import LAYERS_LABEL, at
@@ -193,6 +193,8 @@ def render(found: Ranges) -> Figure:
         for edge in ((ends[0] / 2.2, ends[0] / 1.2), (ends[1] * 1.2, ends[1] * 2.2)):
             upper.axhspan(*edge, color="0.85", linewidth=0)
         upper.set_yscale("log")
+        if ends[1] < 100 * ends[0]:
+            rate_ticks(upper.yaxis, ends)
         upper.set_ylim(ends[0] / 2.2, ends[1] * 2.2)
         upper.set_title(figure_text(panel_title(keys, names), TITLE_WIDTH), fontsize=10)
         lower.set_xticks(range(len(lengths)), [str(length) for length in lengths])

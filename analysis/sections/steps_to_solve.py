@@ -106,7 +106,8 @@ def curves(conditions: Table, trials: dict[str, pd.DataFrame]) -> pd.DataFrame:
         share = np.concatenate([[1.0], curve.unsolved, curve.unsolved[-1:]])
         kept = step <= budget
         own: dict[str, Any] = dict(zip(keys, names, strict=True))
-        parts.append(pd.DataFrame({"step": step[kept], "unsolved": share[kept]} | own))
+        levels = pd.DataFrame(own, index=range(kept.sum()), dtype=object)  # True stays True beside nothing
+        parts.append(levels.assign(step=step[kept], unsolved=share[kept]))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "step", "unsolved"])
 
 

@@ -3,17 +3,22 @@
 import dataclasses
 import math
 from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from analysis import figures
 from analysis.conditions import recorded_conditions
-from analysis.figures import length_ticks, nothing, thinned
+from analysis.drawing import svg
+from analysis.figures import AS_DRAWN, length_ticks, nothing, rate_ticks, thinned
 from analysis.headline import Limits, choose_from
 from analysis.lines import apart
-from analysis.sections import SECTIONS
+from analysis.sections import SECTIONS, stability_map
 from analysis.sections.verdict import headline
+from analysis.words import two_digits
 from harness.condition import Outcome
 from tests.helpers import made_grid
 
@@ -142,3 +147,25 @@ def test_labels_of_lengths_never_touch_and_the_longest_has_one(lengths):
     span = math.log(lengths[-1] / lengths[0]) or 1
     for (one, label), (two, _) in pairwise(shown):
         assert (two - one) / span * 30 > len(label)
+
+
+@pytest.mark.parametrize("rates", [(0.003, 0.0095, 0.03), tuple(10.0 ** -(n / 2) for n in range(9))])
+def test_labels_of_learning_rates_are_few_and_of_rates_that_were_tried(rates):
+    axis = nothing("").subplots()
+    axis.set_xscale("log")
+    rate_ticks(axis.xaxis, rates)
+    labels = [label.get_text() for label in axis.get_xticklabels(which="both")]
+    assert len(labels) == len(rates) and 3 <= len([label for label in labels if label]) <= 5
+    assert labels[0] == two_digits(min(rates))
+
+
+def test_shades_keep_their_colours_on_a_dark_page(tmp_path):
+    results = made_grid(tmp_path, lambda *_: S, models=("rnn",), learning_rate=(0.1, 0.2))
+    drawn = ElementTree.fromstring(svg(stability_map.render(stability_map.table(results))))
+    kept = [element for element in drawn.iter() if element.get("id") == AS_DRAWN]
+    assert len(kept) == 1 + 4, "cells and their counts"
+    assert len([element for element in drawn.iter() if element.tag.endswith("}image")]) == 1, "the scale"
+    assert (
+        f"figure image, figure [id={AS_DRAWN}] {{ filter"
+        in (Path(figures.__file__).parent / "report.html").read_text()
+    )
