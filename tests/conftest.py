@@ -5,11 +5,17 @@ import signal
 
 import pytest
 import torch
+from hypothesis import settings
 
 from harness.tasks import heldout_set
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Drawn inputs are the same at every run, and may take as long as a busy machine makes them.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -17,7 +17,8 @@ from benchmarks.step.loop_side import LoopSide
 from benchmarks.step.rounds import timed
 from benchmarks.step.work import Work
 from harness.planning.space import Space
-from tests.helpers import TUNED, a_result, make_folder, make_trial, with_rate
+from tests.folders import TUNED, a_result, make_folder, with_rate
+from tests.trials import make_trial
 
 RATES = Rates(flops=1e9, tanh=1e9, sqrt=1e9, names=("a", "b", "c"))
 

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import targets
 from harness.condition import Outcome
-from tests.helpers import made_grid
+from tests.folders import made_grid
 
 
 @pytest.fixture(scope="module")

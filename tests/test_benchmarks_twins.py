@@ -9,7 +9,7 @@ import torch
 from benchmarks import twins
 from harness.condition import Outcome, Pack
 from harness.training.loop import Training
-from tests.helpers import make_condition, make_trial
+from tests.trials import make_condition, make_trial
 
 S, U = Outcome.STABLE, Outcome.UNSOLVED
 

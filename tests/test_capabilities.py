@@ -9,7 +9,7 @@ from harness.models import models
 from harness.tasks import tasks
 from harness.training.loop import build_task
 from harness.training.replicas import build_model
-from tests.helpers import LENGTHS, TASK_OF, make_condition
+from tests.trials import LENGTHS, TASK_OF, make_condition
 
 
 class Plain(nn.Module):

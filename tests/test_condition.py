@@ -5,7 +5,7 @@ import pytest
 
 from harness.condition import FIRST_TUNING_SEED, Pack
 from harness.identity import content_hash, stream_seed
-from tests.helpers import make_condition, make_trial
+from tests.trials import make_condition, make_trial
 
 CHANGED = {
     "task": "adding",

@@ -10,7 +10,7 @@ from harness.planning.cohort import make_trial
 from harness.planning.parts import REGISTRIES
 from harness.planning.space import Space
 from harness.planning.study import proposal_seed
-from tests.helpers import make_condition
+from tests.trials import make_condition
 
 WHY = (
     "a default never changes: it is left out of condition_id and trial_id, so that with another default old "

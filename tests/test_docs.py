@@ -16,7 +16,7 @@ from harness.results.schema import (
     TRIAL_COLUMNS,
 )
 from harness.tasks import tasks
-from tests.helpers import make_task
+from tests.trials import make_task
 
 ROOT = Path(__file__).parent.parent
 MEASURES = (ROOT / "docs" / "measures.md").read_text()

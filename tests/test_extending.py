@@ -13,7 +13,7 @@ import torch
 from harness.driver.tryout.child import judge
 from harness.driver.tryout.watch import Watch
 from harness.results.reader import read
-from tests.helpers import own_space, run_without_pictures
+from tests.commands import own_space, run_without_pictures
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 TINY = {

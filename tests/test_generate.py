@@ -28,9 +28,10 @@ from harness.tasks import heldout_set
 from harness.training.loop import build_task, train
 from harness.training.samples import SAMPLE_LENGTH, TEMPERATURES
 from harness.training.weights import rebuild
-from tests.helpers import end_weights, letters, own_space, same_numbers, trained
-from tests.helpers import make_trial as make_palindrome_trial
-from tests.helpers import run_without_pictures as run
+from tests.commands import own_space
+from tests.commands import run_without_pictures as run
+from tests.trials import end_weights, letters, same_numbers, trained
+from tests.trials import make_trial as make_palindrome_trial
 
 TINY = {
     "models": "rnn,lstm", "lengths": "8", "hidden_size": "8", "batch_size": "8", "learning_rate": "0.03",

@@ -9,7 +9,7 @@ from harness.models.gcn import Convolution
 from harness.planning.fits import fits
 from harness.planning.space import Space
 from harness.tasks import tasks
-from tests.helpers import some_graph
+from tests.trials import some_graph
 
 
 def test_propagation_is_the_equation_of_kipf_and_welling_written_out():

@@ -8,7 +8,7 @@ from harness.models import models
 from harness.tasks import tasks
 from harness.training.loop import train
 from tests.compiler import can_build
-from tests.helpers import make_trial
+from tests.trials import make_trial
 
 ENGINE = "compiled" if can_build() else "eager"
 """The faster one, where it can be had."""

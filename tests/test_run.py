@@ -14,7 +14,7 @@ from harness.planning.load import built_in_spaces, load_space
 from harness.planning.parts import FACTS
 from harness.results.reader import read, read_conditions
 from harness.run import main
-from tests.helpers import (
+from tests.commands import (
     HELD,
     assert_same_tables,
     run_tiny,

@@ -6,7 +6,7 @@ import pytest
 from analysis.contrasts import contrasts
 from benchmarks import same
 from harness.condition import Outcome
-from tests.helpers import made_grid
+from tests.folders import made_grid
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from harness.condition import Pack
 from harness.driver.tryout.child import judge
 from harness.driver.tryout.watch import Watch
 from harness.results.reader import read
-from tests.helpers import end_weights, make_trial, own_space, run_without_pictures, trained
+from tests.commands import own_space, run_without_pictures
+from tests.trials import end_weights, make_trial, trained
 
 examples = pytest.importorskip("examples.third_party")
 NAMES = [f"examples.third_party:{name}" for name in ("CfC", "LEM", "MinGRU")]

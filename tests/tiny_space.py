@@ -4,7 +4,7 @@ import dataclasses
 
 from harness import load_space
 from harness.planning.fields import parse_settings
-from tests.helpers import TINY
+from tests.commands import TINY
 
 SPACE = dataclasses.replace(
     load_space("smoke").override(parse_settings(f"{name}={value}" for name, value in TINY.items()))

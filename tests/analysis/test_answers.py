@@ -16,7 +16,7 @@ from analysis.sections.verdict.evidence import evidence
 from analysis.sections.verdict.summary import summary
 from harness.condition import Outcome
 from harness.errors import UserError
-from tests.helpers import made_grid
+from tests.folders import made_grid
 
 S, R, L, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST, Outcome.UNSOLVED, Outcome.DIVERGED
 

@@ -16,7 +16,8 @@ from analysis.page import render, view
 from analysis.sections import SECTIONS
 from harness.condition import FIRST_TUNING_SEED, Outcome
 from harness.planning.space import Space
-from tests.helpers import ENDS_BY_RATE, TUNED, a_result, drops_folder, grid_folder, make_folder, make_trial
+from tests.folders import ENDS_BY_RATE, TUNED, a_result, drops_folder, grid_folder, make_folder
+from tests.trials import make_trial
 
 DOCS = Path(__file__).parents[2] / "docs"
 

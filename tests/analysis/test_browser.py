@@ -11,7 +11,7 @@ from analysis.load import load
 from analysis.page import views
 from analysis.report import SECTIONS, write_report
 from harness.condition import Outcome
-from tests.helpers import made_grid
+from tests.folders import made_grid
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.sections import clipping_by_length
 from harness.condition import Outcome
-from tests.helpers import made_grid
+from tests.folders import made_grid
 
 S, R, U = Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED
 

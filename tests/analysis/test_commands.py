@@ -13,7 +13,7 @@ from analysis import compare, report
 from analysis.command_line import carry_out, complain, say
 from analysis.load import load
 from harness.pipes import READER_GONE
-from tests.helpers import drops_folder
+from tests.folders import drops_folder
 
 
 @pytest.fixture(scope="module")

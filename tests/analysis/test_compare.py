@@ -7,7 +7,8 @@ from analysis import compare
 from analysis.load import load
 from harness.condition import Outcome
 from harness.planning.space import Space
-from tests.helpers import TUNED, a_result, make_folder, make_trial, with_rate
+from tests.folders import TUNED, a_result, make_folder, with_rate
+from tests.trials import make_trial
 
 S, U, D = Outcome.STABLE, Outcome.UNSOLVED, Outcome.DIVERGED
 

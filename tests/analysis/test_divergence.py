@@ -18,7 +18,8 @@ from harness.probes import Levels
 from harness.results.schema import TRIAL_COLUMNS
 from harness.training.log import Log
 from tests.analysis.directions import BETTER, LESS, MORE
-from tests.helpers import make_folder, make_trial_of
+from tests.folders import make_folder
+from tests.trials import make_trial_of
 
 SPACE = Space(
     name="x",

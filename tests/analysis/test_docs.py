@@ -15,7 +15,7 @@ from analysis.load import load
 from analysis.sections import SECTIONS
 from analysis.sections.gradient_flow import MEASURES
 from harness.condition import Outcome
-from tests.helpers import made_grid
+from tests.folders import made_grid
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -14,7 +14,8 @@ from analysis.sections import SECTIONS
 from harness.planning.space import Space
 from harness.results.folder import Folder
 from harness.results.schema import METADATA_KEY
-from tests.helpers import ENDS_BY_RATE, TUNED, a_result, drops_folder, grid_folder, make_folder, make_trial
+from tests.folders import ENDS_BY_RATE, TUNED, a_result, drops_folder, grid_folder, make_folder
+from tests.trials import make_trial
 
 
 def test_json_holds_every_share_with_its_limits(tmp_path):

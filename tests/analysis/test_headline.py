@@ -20,7 +20,7 @@ from analysis.sections import SECTIONS, stability_map
 from analysis.sections.verdict import headline
 from analysis.words import two_digits
 from harness.condition import Outcome
-from tests.helpers import made_grid
+from tests.folders import made_grid
 
 S, U = Outcome.STABLE, Outcome.UNSOLVED
 

@@ -12,7 +12,7 @@ from analysis.report import write_report
 from analysis.sections import methods
 from analysis.table import panel_keys
 from harness.condition import Outcome
-from tests.helpers import made_grid
+from tests.folders import made_grid
 
 S, U = Outcome.STABLE, Outcome.UNSOLVED
 

@@ -25,7 +25,7 @@ from analysis.words import LONGEST, decimals, exact, printable, text
 from harness.condition import Outcome
 from harness.planning.parts import REGISTRIES, RESERVED
 from harness.results.definition import written
-from tests.helpers import made_grid
+from tests.folders import made_grid
 
 ODD = {
     "formula": "$x$",

@@ -20,7 +20,8 @@ from harness.errors import RecordsError
 from harness.planning.space import Space
 from harness.results.schema import STEP_SCHEMA
 from harness.results.writer import Writer
-from tests.helpers import TUNED, a_result, make_folder, make_trial, with_rate
+from tests.folders import TUNED, a_result, make_folder, with_rate
+from tests.trials import make_trial
 
 S, R, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.DIVERGED
 

@@ -30,7 +30,8 @@ from harness.errors import UserError
 from harness.planning.load import built_in_spaces, load_space
 from harness.run import chosen_space, parser
 from tests.analysis.test_odd_names import ODD
-from tests.helpers import ENDS_BY_RATE, drops_folder, grid_folder, made_grid, mostly_contract
+from tests.folders import ENDS_BY_RATE, drops_folder, grid_folder, made_grid
+from tests.trials import mostly_contract
 
 WRITTEN = {
     "paper.tex", "figure.pdf", "figure.svg", "figure.csv", "figure-caption.tex", "table.tex",

@@ -16,7 +16,8 @@ from analysis.sections import coverage, steps_to_solve, verdict
 from analysis.standings import standings
 from harness.condition import Outcome
 from harness.planning.space import Space
-from tests.helpers import a_result, make_folder, make_trial_of
+from tests.folders import a_result, make_folder
+from tests.trials import make_trial_of
 
 SEEDS = 4
 

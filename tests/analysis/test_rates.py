@@ -25,7 +25,8 @@ from analysis.statistics import mean_interval
 from harness.condition import FIRST_TUNING_SEED, Outcome
 from harness.planning.space import Space
 from harness.target import ENOUGH
-from tests.helpers import TUNED, a_result, make_folder, make_trial_of
+from tests.folders import TUNED, a_result, make_folder
+from tests.trials import make_trial_of
 
 S, R, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED, Outcome.DIVERGED
 

@@ -18,7 +18,8 @@ from harness.condition import FIRST_TUNING_SEED, Condition, Outcome, Pack, Resul
 from harness.planning.space import Space
 from harness.results.schema import EVAL_SCHEMA, STEP_SCHEMA
 from harness.results.writer import Writer
-from tests.helpers import make_summary, make_trial
+from tests.folders import make_summary
+from tests.trials import make_trial
 
 SOLVED_STEPS = {Outcome.STABLE: 100, Outcome.RECOVERED: 200, Outcome.LOST: 300}
 

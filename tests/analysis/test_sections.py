@@ -21,17 +21,8 @@ from analysis.sections import (
 from analysis.statistics import wilson
 from harness.condition import FIRST_TUNING_SEED, Outcome, Pack
 from harness.planning.space import Space
-from tests.helpers import (
-    ENDS_BY_RATE,
-    TUNED,
-    a_result,
-    drops_folder,
-    grid_folder,
-    make_folder,
-    make_trial,
-    make_trial_of,
-    with_rate,
-)
+from tests.folders import ENDS_BY_RATE, TUNED, a_result, drops_folder, grid_folder, make_folder, with_rate
+from tests.trials import make_trial, make_trial_of
 
 S, R, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.UNSOLVED, Outcome.DIVERGED
 
@@ -185,7 +176,7 @@ def test_clipping_rules_are_arms_of_the_same_panel(tmp_path):
 def test_a_folder_with_tuning_trials_only_gives_a_page_that_says_what_is_missing(tmp_path):
     page = write_report(load(grid_folder(tmp_path, ENDS_BY_RATE))).read_text()
     assert "1 report trials are missing in 1 of 1 conditions" in page
-    assert "Nothing is recorded for this." in page
+    assert "Nothing is recorded for this yet." in page
 
 
 def clipping_folder(tmp_path):

@@ -11,7 +11,7 @@ from analysis.sections.verdict.answers import answers
 from analysis.sections.verdict.evidence import evidence
 from analysis.setting import setting, span
 from harness.condition import Outcome
-from tests.helpers import made_grid
+from tests.folders import made_grid
 
 ASKS = "Name the last digit of a palindrome."
 

@@ -16,7 +16,8 @@ from analysis.standings import standings
 from analysis.table import panel_keys, panel_title
 from harness.condition import Outcome
 from harness.planning.space import Space
-from tests.helpers import a_result, make_folder, make_trial_of, mostly_contract
+from tests.folders import a_result, make_folder
+from tests.trials import make_trial_of, mostly_contract
 
 S, U = Outcome.STABLE, Outcome.UNSOLVED
 

@@ -15,7 +15,8 @@ from analysis.firth import critical_lengths
 from analysis.load import Results, load
 from harness.condition import FIRST_TUNING_SEED, Outcome
 from harness.planning.space import Space
-from tests.helpers import a_result, contract, make_folder, make_trial_of
+from tests.folders import a_result, make_folder
+from tests.trials import contract, make_trial_of
 
 S, R, L, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST, Outcome.UNSOLVED, Outcome.DIVERGED
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.cluster import slow
 from tests.cluster.namespaces import NETWORK, Lab, missing
-from tests.helpers import assert_same_tables
+from tests.commands import assert_same_tables
 
 pytestmark = pytest.mark.cluster
 

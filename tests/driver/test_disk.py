@@ -10,7 +10,7 @@ import pytest
 
 from harness.driver.terminal import Terminal
 from harness.results.reader import read
-from tests.helpers import HELD, assert_same_tables, run_tiny, started_tiny, wait_until_held
+from tests.commands import HELD, assert_same_tables, run_tiny, started_tiny, wait_until_held
 
 
 def mount(*arguments: str) -> bool:

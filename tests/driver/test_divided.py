@@ -8,7 +8,7 @@ import torch
 from harness import FailedTrials, Listener, Space, run_space
 from harness.executors import base
 from harness.results import reader
-from tests.helpers import run_tiny
+from tests.commands import run_tiny
 
 SPACE = Space(
     name="tiny", summary="", models=("rnn",), optimizers=("sgd",), lengths=(4,), max_norms=(1.0,),

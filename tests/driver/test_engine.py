@@ -11,8 +11,8 @@ from harness.driver.preflight import check_job
 from harness.planning.fields import parse_settings
 from harness.planning.space import Space
 from harness.training.compiled import build
+from tests.commands import TINY
 from tests.compiler import needs_compiler
-from tests.helpers import TINY
 
 SPACE = load_space("smoke").override(parse_settings([f"{n}={v}" for n, v in TINY.items()]))
 HOW = dict(executor="serial", workers=None, address=None, device="cpu")

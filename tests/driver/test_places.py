@@ -21,8 +21,8 @@ from harness.results import reader, writer
 from harness.results.definition import parse
 from harness.results.folder import Folder
 from harness.run import main
+from tests.commands import assert_same_tables, run_tiny
 from tests.driver.test_run_space import TINY, Heard, run
-from tests.helpers import assert_same_tables, run_tiny
 
 SPACE = Space(**TINY)
 

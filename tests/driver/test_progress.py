@@ -9,7 +9,8 @@ from rich.console import Console
 from harness.condition import Outcome
 from harness.driver.progress import RunProgress, Workload, fitting, said_of
 from harness.executors.base import Load
-from tests.helpers import a_result, make_trial
+from tests.folders import a_result
+from tests.trials import make_trial
 
 ENDED = {Outcome.STABLE: 1200, Outcome.DIVERGED: 300, Outcome.UNSOLVED: 70, Outcome.RECOVERED: 5}
 OUTCOMES = [outcome for outcome, count in ENDED.items() for _ in range(count)]

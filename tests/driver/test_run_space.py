@@ -14,7 +14,8 @@ import harness
 from harness import FailedTrials, Failure, Listener, RecordsError, Space, UserError, run_space
 from harness.models.rnn import RNN
 from harness.results import reader
-from tests.helpers import assert_same_tables, mostly_contract
+from tests.commands import assert_same_tables
+from tests.trials import mostly_contract
 
 TINY = dict(
     name="tiny", summary="", models=("rnn",), optimizers=("sgd",), lengths=(4,), max_norms=(1.0,),

@@ -19,7 +19,7 @@ from harness.results import reader
 from harness.results.folder import Folder
 from harness.results.seal import BLANK, SEAL_KEY, sealed
 from harness.training.loop import Training
-from tests.helpers import assert_same_tables, tables
+from tests.commands import assert_same_tables, tables
 
 SPACE = Space(
     name="tiny", summary="", models=("rnn",), optimizers=("adam",), lengths=(4,), max_norms=(1.0,),

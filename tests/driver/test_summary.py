@@ -14,7 +14,7 @@ from harness.driver.columns import SHORTEST, print_columns, shortened, without_m
 from harness.driver.summary import print_conditions, summarise
 from harness.errors import RecordsError
 from harness.planning.space import Space
-from tests.helpers import TUNED, drops_folder, made_grid
+from tests.folders import TUNED, drops_folder, made_grid
 
 NAMES = {
     "mypackage.cells.recurrent:GatedCell": "mypackage.cells.recurrent:PlainCell",

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from harness.driver.terminal import Terminal
-from tests.helpers import run_tiny
+from tests.commands import run_tiny
 
 CELL = """
 from harness.models.rnn import RNN

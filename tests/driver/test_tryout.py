@@ -20,8 +20,8 @@ from harness.planning.fits import fits
 from harness.planning.parts import REGISTRIES
 from harness.planning.space import Space
 from harness.run import main
-from tests.helpers import LENGTHS, TASK_OF, contract
 from tests.traps import IMPURE, SOUND, TRAPS, source
+from tests.trials import LENGTHS, TASK_OF, contract
 
 pytestmark = pytest.mark.contract
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.commands import assert_same_tables, run_command, run_tiny, tiny_arguments
 from tests.executors.test_kills import ONE_PACK, folder_in, passes, wait_for_states
-from tests.helpers import assert_same_tables, run_command, run_tiny, tiny_arguments
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.results.reader import read
-from tests.helpers import started_tiny
+from tests.commands import started_tiny
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

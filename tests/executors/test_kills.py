@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.helpers import assert_same_tables, run_tiny, started_tiny
+from tests.commands import assert_same_tables, run_tiny, started_tiny
 
 pytestmark = pytest.mark.ray
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from harness.errors import ExecutorError, UserError
+from tests.commands import tiny_arguments
 from tests.executors.naps import Nap, Naps
-from tests.helpers import tiny_arguments
 
 pytestmark = pytest.mark.ray
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from harness.results.reader import read
-from tests.helpers import (
+from tests.commands import (
     HELD,
     assert_same_tables,
     run_command,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.results.reader import read
-from tests.helpers import run_command, run_tiny, tiny_arguments
+from tests.commands import run_command, run_tiny, tiny_arguments
 
 pytestmark = pytest.mark.ray
 

@@ -20,7 +20,8 @@ from harness.executors import Failure, attempt
 from harness.held import held
 from harness.models.rnn import RNN
 from harness.results import reader
-from tests.helpers import assert_same_tables, contract, make_pack, mostly_contract, outcome_of
+from tests.commands import assert_same_tables
+from tests.trials import contract, make_pack, mostly_contract, outcome_of
 
 TRAPS = []
 """What the next model that is built does, once."""

@@ -35,7 +35,7 @@ TEXTS = [
 
 IMPORTED = [
     "torch.nn:LSTM", "torch.optim:AdamW", "torch.nn:Linear", "json:loads", "os:PathLike", "a:b", "a:b:c",
-    ":", "json:", ":x", "tests.helpers:Frozen", "tests.helpers:Held", "harness.models.rnn:RNN",
+    ":", "json:", ":x", "tests.trials:Frozen", "tests.commands:Held", "harness.models.rnn:RNN",
     "harness.models.rnn:Rnn", "__main__:X", "builtins:int", "builtins:object", "..:x",
     "harness.tasks.palindrome:Palindrome", "a-b:c d",
 ]  # fmt: skip

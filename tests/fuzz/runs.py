@@ -7,7 +7,7 @@ import pytest
 
 from harness.results import reader
 from harness.run import main
-from tests.helpers import letters
+from tests.trials import letters
 
 SETTINGS = {
     "models": "lstm", "lengths": "4", "hidden_size": "2", "batch_size": "2", "learning_rate": "0.01,0.03,0.1",

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from analysis import compare, report
 from harness import generate, run
+from tests.folders import drops_folder
 from tests.fuzz import grammar
 from tests.fuzz.oracle import CENSUS, Answer, call, faults, listing
 from tests.fuzz.profiles import inputs
-from tests.helpers import drops_folder
 
 pytestmark = pytest.mark.contract
 

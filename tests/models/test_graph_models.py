@@ -15,7 +15,7 @@ from harness.probes.gradient_flow import gradient_flow
 from harness.tasks import tasks
 from harness.training.moments import probe_batch
 from harness.training.replicas import Replicas, build_model, stack
-from tests.helpers import end_weights, make_condition, make_trial, mostly_contract, some_graph, trained
+from tests.trials import end_weights, make_condition, make_trial, mostly_contract, some_graph, trained
 
 pytestmark = pytest.mark.usefixtures("few_heldout")
 

@@ -13,7 +13,7 @@ from harness.models.transformer import Block, positions
 from harness.tasks import tasks
 from harness.tasks.palindrome import Palindrome
 from harness.training.replicas import build_model, trainable
-from tests.helpers import CAUSAL_MODELS, SEQUENCE_MODELS, end_weights, make_condition, make_trial, trained
+from tests.trials import CAUSAL_MODELS, SEQUENCE_MODELS, end_weights, make_condition, make_trial, trained
 
 
 def build(name: str, inputs: int = 3, hidden: int = 5, outputs: int = 4, **options) -> nn.Module:

@@ -10,7 +10,7 @@ from harness.models import models
 from harness.planning.growth import check_growth
 from harness.planning.space import Space
 from harness.results.reader import read
-from tests.helpers import run_without_pictures
+from tests.commands import run_without_pictures
 
 
 def definition(**changes) -> dict:

@@ -11,7 +11,7 @@ from harness.planning.load import load_space
 from harness.planning.plan import Plan, Workload
 from harness.planning.space import Space
 from harness.results.reader import read, read_conditions
-from tests.helpers import run_without_pictures
+from tests.commands import run_without_pictures
 
 
 def space(**changes) -> Space:

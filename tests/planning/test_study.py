@@ -6,7 +6,7 @@ import pytest
 
 from harness.planning.space import Space
 from harness.planning.study import Study, export, proposal_seed
-from tests.helpers import make_condition
+from tests.trials import make_condition
 
 GRID = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
 LATER = [3, 2]

@@ -11,7 +11,8 @@ from harness.planning.space import Space
 from harness.planning.study import Study
 from harness.results.reader import ENDS, ends
 from harness.target import ENOUGH, TARGETS, target
-from tests.helpers import a_result, make_condition, make_folder
+from tests.folders import a_result, make_folder
+from tests.trials import make_condition
 
 S, R, L, U, D = Outcome.STABLE, Outcome.RECOVERED, Outcome.LOST, Outcome.UNSOLVED, Outcome.DIVERGED
 

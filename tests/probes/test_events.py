@@ -5,7 +5,7 @@ import numpy as np
 from harness.probes.events import events
 from harness.probes.solved import solved
 from harness.probes.updates import updates
-from tests.helpers import SOLVED_EVALS, dropping, make_curves
+from tests.trials import SOLVED_EVALS, dropping, make_curves
 
 
 def rows(found):

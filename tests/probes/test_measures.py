@@ -8,7 +8,7 @@ from harness.probes import MEASURES, measure_columns, measure_curves, outcome
 from harness.probes.clipping import clipping
 from harness.probes.objective import objective
 from harness.training.thinning import kept_steps
-from tests.helpers import SOLVED_EVALS, dropping, make_curves
+from tests.trials import SOLVED_EVALS, dropping, make_curves
 
 
 @pytest.mark.parametrize(

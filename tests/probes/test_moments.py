@@ -17,7 +17,7 @@ from harness.probes.spectrum import spectrum
 from harness.tasks import tasks
 from harness.training.moments import probe_batch
 from harness.training.replicas import Replicas, build_model, stack, trainable
-from tests.helpers import SEQUENCE_MODELS, make_condition, mostly_contract
+from tests.trials import SEQUENCE_MODELS, make_condition, mostly_contract
 
 STEPPED = [name for name in SEQUENCE_MODELS if hasattr(models.get(name), "step")]
 

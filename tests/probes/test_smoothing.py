@@ -9,7 +9,7 @@ from harness.probes.smoothing import relative_energy, smoothing
 from harness.tasks import tasks
 from harness.training.moments import probe_batch
 from harness.training.replicas import Replicas, build_model, stack
-from tests.helpers import make_condition, some_graph
+from tests.trials import make_condition, some_graph
 
 
 def test_energy_of_two_linked_nodes_by_hand():

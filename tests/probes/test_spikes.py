@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from harness.probes.spikes import SEVEN_SIGMA, SIX_SIGMA, Spike, SpikeScore, find_spikes, window_statistics
-from tests.helpers import mostly_contract
+from tests.trials import mostly_contract
 
 NOISE = np.random.default_rng(0).normal(2.0, 0.1, 5_000)
 SCORES = [SEVEN_SIGMA, SIX_SIGMA, SpikeScore(window=30, sigma=4.0, two_sided=True)]

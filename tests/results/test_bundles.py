@@ -22,7 +22,7 @@ from harness.results.folder import Folder
 from harness.results.local import Local
 from harness.results.schema import ALWAYS
 from harness.results.writer import Writer
-from tests.helpers import TUNED
+from tests.folders import TUNED
 from tests.results.storage import AtOnce
 from tests.results.test_damage import everything, flip, result, same
 

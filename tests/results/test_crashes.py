@@ -25,7 +25,7 @@ from harness.results.folder import Folder
 from harness.results.local import PART, Local
 from harness.results.lock import OWNER
 from harness.results.remote import Remote
-from tests.helpers import assert_same_tables, tables
+from tests.commands import assert_same_tables, tables
 from tests.results.storage import AtOnce
 from tests.tiny_space import SPACE as TINY
 

@@ -24,7 +24,9 @@ from harness.results.check import faults
 from harness.results.folder import Folder
 from harness.results.schema import ALWAYS
 from harness.results.writer import Writer
-from tests.helpers import TUNED, a_result, assert_same_tables, make_folder, make_trial, with_rate
+from tests.commands import assert_same_tables
+from tests.folders import TUNED, a_result, make_folder, with_rate
+from tests.trials import make_trial
 
 SPACE = Space(**TUNED, learning_rate=(0.1,), seeds=2)
 

@@ -18,7 +18,8 @@ from harness.results import reader
 from harness.results.reader import read
 from harness.results.schema import TRIAL_COLUMNS
 from harness.results.writer import Writer
-from tests.helpers import make_condition, make_pack, make_summary, make_trial
+from tests.folders import make_summary
+from tests.trials import make_condition, make_pack, make_trial
 
 OPTIONS = {"encoding": str, "init": str, "forget_bias": float}
 

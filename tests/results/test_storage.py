@@ -14,7 +14,7 @@ from harness.results import reader, remote
 from harness.results.check import faults
 from harness.results.folder import Folder
 from harness.results.lock import OWNER
-from tests.helpers import assert_same_tables, run_tiny
+from tests.commands import assert_same_tables, run_tiny
 from tests.results.storage import SECRET, forget_storages, free_port, send
 from tests.results.test_damage import everything, folder, open_again, same, whole
 from tests.tiny_space import SPACE as TINY

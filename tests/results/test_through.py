@@ -18,7 +18,8 @@ from harness.errors import RecordsError
 from harness.planning.study import Study, export
 from harness.results.folder import Folder
 from harness.results.schema import JOURNAL
-from tests.helpers import drops_folder, make_condition
+from tests.folders import drops_folder
+from tests.trials import make_condition
 
 NEW = b"new"
 

@@ -10,7 +10,7 @@ import pytest
 from analysis.load import load
 from harness.errors import RecordsError
 from harness.results import reader
-from tests.helpers import make_folder
+from tests.folders import make_folder
 from tests.results.test_damage import (
     DAMAGE,
     EVERY,

@@ -9,7 +9,7 @@ from harness.capabilities import asked_by, draws_digits
 from harness.errors import UserError
 from harness.tasks import Stream, heldout_set, step_losses, tasks
 from harness.tasks.digits import part_of, split_images
-from tests.helpers import make_task
+from tests.trials import make_task
 
 LENGTHS = [2, 5, 8, 11]
 

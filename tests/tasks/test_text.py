@@ -20,7 +20,7 @@ from harness.planning.space import Space
 from harness.tasks import heldout_set, tasks
 from harness.tasks.text import PYDOC, bigram_entropy, entropy, prepare, read_corpus
 from harness.training.loop import build_task
-from tests.helpers import letters, mostly_contract, same_numbers, trained
+from tests.trials import letters, mostly_contract, same_numbers, trained
 
 PARTS = ("train", "validation", "test")
 

@@ -15,7 +15,8 @@ from harness.training.captured import Captured, NotCapturable, as_rows
 from harness.training.loop import Training, build_task
 from harness.training.replicas import build_model
 from harness.training.step import Eager
-from tests.helpers import (
+from tests.training.tape import taped
+from tests.trials import (
     LENGTHS,
     TASK_OF,
     make_condition,
@@ -26,7 +27,6 @@ from tests.helpers import (
     same_numbers,
     trained,
 )
-from tests.training.tape import taped
 
 pytestmark = pytest.mark.usefixtures("few_heldout")
 

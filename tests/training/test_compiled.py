@@ -19,8 +19,8 @@ from harness.training.loop import Training
 from harness.training.replicas import Replicas, build_model, stack
 from harness.training.step import Eager, Engine
 from tests.compiler import needs_compiler
-from tests.helpers import make_condition, make_pack, make_trial, mostly_contract, same_numbers, trained
 from tests.training.test_training import finish, numbers, stored
+from tests.trials import make_condition, make_pack, make_trial, mostly_contract, same_numbers, trained
 
 pytestmark = needs_compiler
 

@@ -22,7 +22,7 @@ from harness.training.loop import build_task, train
 from harness.training.moments import probe_batch
 from harness.training.replicas import Replicas, build_model, stack
 from harness.training.step import Eager
-from tests.helpers import (
+from tests.trials import (
     SEQUENCE_MODELS,
     end_weights,
     make_condition,
@@ -248,7 +248,7 @@ def test_the_solved_moment_is_of_the_weights_that_solved():
 
 
 def test_frozen_weights_of_each_seed_are_its_own_in_moments_too():
-    changes = dict(model="tests.helpers:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1)
+    changes = dict(model="tests.trials:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1)
     trials = make_pack(3, **changes).trials
     together = train(Pack(trials, FEW))
     for trial, result in zip(trials, together, strict=True):

@@ -16,7 +16,7 @@ from harness.tasks import Stream, tasks
 from harness.training.loop import train
 from harness.training.replicas import Replicas, build_model, stack
 from harness.training.step import Eager
-from tests.helpers import (
+from tests.trials import (
     SEQUENCE_MODELS,
     end_weights,
     make_condition,
@@ -313,7 +313,7 @@ def test_training_works_without_ray_and_optuna():
     program = (
         "import sys; sys.modules['ray'] = sys.modules['optuna'] = None\n"
         "from harness.training.loop import train\n"
-        "from tests.helpers import make_pack\n"
+        "from tests.trials import make_pack\n"
         "print(train(make_pack())[0].outcome)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -342,7 +342,7 @@ def test_the_best_score_of_a_trial_whose_score_becomes_nan_is_the_best_of_the_re
 
 
 def test_frozen_parameters_are_not_trained_and_do_not_count_in_the_gradient_norm():
-    changes = dict(model="tests.helpers:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1)
+    changes = dict(model="tests.trials:Frozen", options=(("encoding", "one_hot"),), learning_rate=0.1)
     runs = trained(make_pack(3, **changes))
     task = tasks.build("palindrome", {}, length=5)
     model = build_model(runs[0].trial.condition, task, 0)

@@ -12,7 +12,7 @@ from harness.planning.space import Space
 from harness.probes import DEFAULT_PROBES
 from harness.tasks import heldout_set, tasks
 from harness.training.loop import build_task, train
-from tests.helpers import LENGTHS, make_trial, mostly_contract, same_numbers, trained
+from tests.trials import LENGTHS, make_trial, mostly_contract, same_numbers, trained
 
 pytestmark = pytest.mark.usefixtures("few_heldout")
 

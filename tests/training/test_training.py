@@ -13,7 +13,7 @@ from harness.condition import Checkpoint, Pack
 from harness.models import models
 from harness.optimizers import optimizers
 from harness.training.loop import Training
-from tests.helpers import LENGTHS, TASK_OF, make_pack, make_trial, mostly_contract, trained
+from tests.trials import LENGTHS, TASK_OF, make_pack, make_trial, mostly_contract, trained
 
 pytestmark = pytest.mark.usefixtures("few_heldout")
 
