@@ -125,7 +125,7 @@ def look_of(shown: Headline, line: str, arm: str, pen: Pen) -> dict[str, Any]:
     color = pen.colors[number % len(pen.colors)]
     return {
         "color": color,
-        "linestyle": DASHES[dash % len(DASHES)],
+        "linestyle": DASHES[(dash + dash // len(pen.colors)) % len(DASHES)],
         "marker": MARKERS[number % len(MARKERS)],
         "markerfacecolor": "white" if both and two > 0 else color,
         "markersize": pen.markersize,

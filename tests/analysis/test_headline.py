@@ -4,6 +4,7 @@ import dataclasses
 import math
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -15,7 +16,7 @@ from analysis.conditions import recorded_conditions
 from analysis.drawing import svg
 from analysis.figures import AS_DRAWN, length_ticks, nothing, rate_ticks, thinned
 from analysis.headline import Limits, choose_from
-from analysis.lines import apart
+from analysis.lines import apart, look_of
 from analysis.sections import SECTIONS, stability_map
 from analysis.sections.verdict import headline
 from analysis.words import two_digits
@@ -169,3 +170,9 @@ def test_shades_keep_their_colours_on_a_dark_page(tmp_path):
         f"figure image, figure [id={AS_DRAWN}] {{ filter"
         in (Path(figures.__file__).parent / "report.html").read_text()
     )
+
+
+def test_no_two_of_twelve_lines_share_colour_and_dash():
+    shown = SimpleNamespace(lines=[f"model {number}" for number in range(12)], arms=["no clipping"])
+    looks = [look_of(shown, line, "no clipping", headline.PEN) for line in shown.lines]
+    assert len({(look["color"], str(look["linestyle"])) for look in looks}) == 12
