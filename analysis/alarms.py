@@ -3,21 +3,19 @@
 from analysis.conditions import conditions_table
 from analysis.load import Results
 from analysis.sections.coverage import SECTION as COVERAGE
-from analysis.words import text
 
 
 def overview(results: Results) -> str:
     """What the folders hold, of how much, in one sentence."""
     trials, conditions = results.report_trials, results.conditions
     counts = trials["outcome"].value_counts()
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
     reported, tuning = trials["condition_id"].nunique(), len(results.tuning_trials)
-    tasks = ", ".join(map(text, sorted(conditions["task"].unique())))
     tuned = f", and {of(tuning, planned_tuning(results))} tuning trials" if planned_tuning(results) else ""
     return (
         f"{of(reported, len(conditions))} conditions have report trials, "
         f"{of(len(trials), planned_reports(results))} report trials are recorded ({outcomes or 'none'})"
-        f"{tuned}; task {tasks}."
+        f"{tuned}."
     )
 
 
@@ -29,7 +27,7 @@ def unfinished(results: Results) -> bool:
 
 def of(count: int, whole: int) -> str:
     """A count of a whole; the count alone where there are more, as where versions tuned apart."""
-    return f"{count} of {whole}" if count <= whole else str(count)
+    return f"{count:,} of {whole:,}" if count <= whole else f"{count:,}"
 
 
 def planned_reports(results: Results) -> int:

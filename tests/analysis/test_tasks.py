@@ -153,4 +153,4 @@ def test_comparisons_count_the_seeds_of_each_task(tmp_path, results):
 @pytest.mark.parametrize("style", mostly_contract(["html", "md", "json"], "json"))
 def test_a_page_of_two_tasks_can_be_written(tmp_path, results, style):
     page = write_report(results, tmp_path / f"page.{style}", style).read_text()
-    assert "task adding, palindrome." in page
+    assert "Task adding." in page and "Task palindrome." in page
