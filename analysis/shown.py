@@ -1,5 +1,6 @@
 """When a difference counts as shown, and when so few seeds that differ could not have shown one."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -48,3 +49,11 @@ def decidable_measures(rows: pd.DataFrame) -> pd.DataFrame:
     least = least.where(rows[[f"{m}_p" for m in MEASURES]].notna().to_numpy())
     adjusted = np.reshape(holm(least.to_numpy().ravel().tolist()), least.shape)
     return pd.DataFrame(adjusted < SHOWN_AT, columns=list(MEASURES), index=rows.index)
+
+
+def lead(row: dict[Any, Any], measure: str, suffix: str = "") -> float:
+    """By how much the level has more: a difference of shares, or a ratio's log; NaN where there is none."""
+    if measure != "drops":
+        return float(row[f"{measure}_difference{suffix}"])
+    ratio = float(row[f"drops_ratio{suffix}"])
+    return math.log(ratio) if ratio > 0 else -math.inf if ratio == 0 else math.nan

@@ -188,7 +188,7 @@ def undecided(frame: pd.DataFrame) -> Iterator[str]:
             yield (
                 f"{name}: {len(without)} of {len(rows)} rows have no p, because at most "
                 f"{without['differ'].max()} clusters (a seed of one length each) differ there; "
-                f"{needed(len(rows), SHOWN_AT)} that lead one way would be enough for any row."
+                f"from {needed(len(rows), SHOWN_AT)} on that lead one way any row could have one."
             )
 
 

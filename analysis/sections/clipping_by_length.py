@@ -147,7 +147,7 @@ SECTION = Section(
     note=(
         "Runs of all models, optimizers and options are counted together. Stable: solved, and not dropped "
         "after. A pair is two runs that share the seed and all but the clipping, one of them without "
-        "clipping or in the arm that others are compared with. Identical: no step of either was clipped, and "
+        "clipping or in the reference arm. Identical: no step of either was clipped, and "
         "the learning rate is the same. Difference: of the share of runs, over the other pairs, with a 95 % "
         "interval that is not adjusted for their number. Effects has the average over all pairs, and tests."
     ),

@@ -187,8 +187,11 @@ def warnings(found: Coverage) -> list[str]:
     if found.incomplete:
         said.append(f"Report trials are missing in: {listed(found.incomplete)}.")
     if len(found.budgets) > 1:
-        budgets = ", ".join(f"{rates} rates in {trials} trials" for rates, trials in found.budgets)
-        said.append(f"Conditions were tuned with different budgets, or are not yet all tuned: {budgets}.")
+        rates, trials = (f"{min(ends)} to {max(ends)}" for ends in zip(*found.budgets, strict=True))
+        said.append(
+            f"Tuning took different budgets, because ranges grew or trials are missing: {rates} rates and "
+            f"{trials} trials a condition."
+        )
     seeds = found.seeds
     if seeds.report and seeds.tuning and not seeds.disjoint:
         said.append("Some seeds that chose learning rates are reported too: shares may be too high.")

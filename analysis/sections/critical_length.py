@@ -109,7 +109,7 @@ def render(found: Table) -> Figure:
         else:
             axis.set_xticks([])
             axis.set_xlim(-0.5 - spread(1), len(drawn) - 0.5 + spread(1))
-    figure.axes[0].set_ylabel("T50: length half of the seeds solve")
+    figure.axes[0].set_ylabel("T50: length that half of the seeds solve")
     legend(figure)
     return figure
 
@@ -183,11 +183,12 @@ SECTION = Section(
     readable=readable,
     note=(
         "T50 and T90: the lengths at which half, and 90 %, of the seeds succeed, by isotonic regression on "
-        "log length, with 95 % intervals by the profile likelihood of a logistic curve. Beyond, below: "
-        "outside of the lengths that were tried (arrows at the edge). Not determined: the limits hold every "
-        "length. Where all succeed up to a length and none beyond, the data give no more than these two: "
-        "from - to (a thick line). All / none: the longest length up to "
-        "which every seed succeeded, and the shortest from which none did."
+        "log length, which pools lengths where a longer one does better than a shorter one. Their 95 % "
+        "intervals are by the profile likelihood of a logistic curve. Beyond, below: outside of the lengths "
+        "that were tried (arrows at the edge). Not determined: the limits hold every length. Where all "
+        "succeed up to a length and none beyond, the data give no more than these two: from - to (a thick "
+        "line). All / none: the longest length up to which every seed succeeded, and the shortest from "
+        "which none did."
     ),
     if_empty="No condition has report trials at several lengths yet.",
     applies=lambda results: bool((results.conditions.groupby("task")["length"].nunique() > 1).any()),

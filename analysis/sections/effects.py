@@ -99,7 +99,8 @@ def changes(found: Effects) -> list[str]:
         said += [f"{name}: {sentence(row, is_shown)}." for row in differing.head(NAMED).to_dict("records")]
         if len(differing) > NAMED:
             said.append(f"{name}: {len(differing) - NAMED} smaller differences are shown too, see the table.")
-        said += not_shown(name, rest, enough(ordered, found.seeds))
+        undecided = rest[~rest[list(MEASURES)].any(axis=1)]
+        said += not_shown(name, rest, enough(ordered, undecided, found.seeds))
     return said
 
 
@@ -113,16 +114,19 @@ def averaged(axes: dict[str, list[float]], factor: str = "") -> list[str]:
     ]
 
 
-def enough(rows: pd.DataFrame, seeds: int) -> str:
-    """From how many seeds on some contrast of a factor could be shown, if as many clusters differ as here."""
+def enough(rows: pd.DataFrame, undecided: pd.DataFrame, seeds: int) -> str:
+    """From how many seeds on an undecided contrast could be shown, if as many clusters differ as here.
+
+    `rows` are all contrasts of the factor: their tests are adjusted together.
+    """
     tests = int(rows[[f"{m}_p" for m in MEASURES]].notna().to_numpy().sum())
-    most = int(rows[[f"{m}_differ" for m in MEASURES]].to_numpy().max())
+    most = int(undecided[[f"{m}_differ" for m in MEASURES]].to_numpy().max()) if len(undecided) else 0
     clusters = needed(max(tests, 1), SHOWN_AT)
     if not most:
         return f"No cluster differs; {clusters} that lead one way could show something."
     return (
-        f"For that {clusters} clusters must lead one way, and at most {most} differ here: about "
-        f"{math.ceil(seeds * clusters / most)} seeds could be enough."
+        f"For that {clusters} clusters must lead one way, and in these at most {most} differ: about "
+        f"{math.ceil(seeds * clusters / most)} seeds could be enough for one of them."
     )
 
 
@@ -285,9 +289,10 @@ SECTION = Section(
         f"axis (Holm), not across axes; below {SHOWN_AT:g} a difference is called shown. Clusters that "
         "differ: those at which one side leads; where all of k lead one way, p is 2 / 2^k. Not decidable, "
         f"and no p: even so no adjusted p would have been below {SHOWN_AT:g}. An interval may leave out 0 "
-        "where p shows nothing: it is a t-interval (95 %) of one comparison, while p cannot be below "
-        "2 / 2^k and is adjusted. Differences are averages over the conditions tried: the next section has "
-        "them by length and by other numbers."
+        "where p shows nothing, or hold 0 where p shows something: it is a t-interval (95 %) over clusters, "
+        "with two pairs added that differ, one each way, so that it has width where all agree; p cannot be "
+        "below 2 / 2^k and is adjusted. Differences are averages over the conditions tried: "
+        "the next section has them by length and by other numbers."
     ),
     if_empty="Nothing to compare: no axis but the length has two levels with matching runs.",
 )

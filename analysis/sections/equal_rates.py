@@ -12,11 +12,12 @@ from analysis.contrasts import MEASURES, SHARES, contrasts, contrasts_at_equal_r
 from analysis.escaping import figure_text
 from analysis.figures import TITLE_WIDTH, legend, nothing, with_intervals
 from analysis.load import Results
+from analysis.names import listed
 from analysis.rates import rates_tuned
 from analysis.sections.base import Section
 from analysis.sections.effects import WORDS as SHARES_IN_WORDS
 from analysis.sections.effects import differences
-from analysis.shown import decidable, is_shown
+from analysis.shown import decidable, is_shown, lead
 from analysis.table import Table
 from analysis.words import between, difference, signed_interval, text, two_digits
 
@@ -73,7 +74,22 @@ def findings(found: EqualRates) -> list[str]:
     )
     said = [sentence for equal, own in ordered if (sentence := compared(equal, own))]
     more = len(said) - NAMED
-    return said[:NAMED] + ([f"{more} more contrasts show a difference, see the table."] if more > 0 else [])
+    rest = [f"{more} more contrasts show a difference, see the table."] if more > 0 else []
+    return [*said[:NAMED], *rest, *changed_sign(pairs)]
+
+
+def changed_sign(pairs: list[tuple[dict[Any, Any], dict[Any, Any]]]) -> list[str]:
+    """The contrasts in which something is shown that is the other way round at own than at equal rates."""
+    said = []
+    for equal, own in pairs:
+        turned = [
+            WORDS[m]
+            for m in MEASURES
+            if (is_shown(equal, m) or is_shown(own, m)) and lead(equal, m) * lead(own, m) < 0
+        ]
+        if turned:
+            said.append(f"{text(own['level'])} against {text(own['other'])} in {listed(turned)}")
+    return [f"The other way round at own rates than at equal ones: {'; '.join(said)}."] if said else []
 
 
 def compared(equal: dict[Any, Any], own: dict[Any, Any]) -> str:

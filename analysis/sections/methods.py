@@ -178,7 +178,8 @@ SECTION = Section(
     readable=lambda found: found.frame,
     commands=lambda found: found.commands,
     note=(
-        "Only report trials are counted; docs/measures.md of the project defines every measure. The same "
+        "Outcomes and effects count report trials only; a section that counts tuning trials says so. "
+        "docs/measures.md of the project defines every measure. The same "
         "command on the same versions and kind of processor gives the same numbers to the bit. Another "
         "processor rounds differently, and training is chaotic: then expect the same within the intervals."
     ),

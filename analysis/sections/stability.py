@@ -91,6 +91,8 @@ SECTION = Section(
         "neither solved nor stable and stays in n. Drops are counted from where a run had converged, by an "
         "evaluation or by the mean of 50 batches: also in runs that no evaluation saw solve, and before the "
         "evaluation that did. A stable run has none after it. Median steps to solve: inf where more than "
-        "half did not solve."
+        "half did not solve. Final score: on held-out data at the last evaluation. Control score: on "
+        "questions that a shortcut of the task does not answer, where it has such; a lower one says that "
+        "another task was learnt. Both are medians over trials."
     ),
 )

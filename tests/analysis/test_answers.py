@@ -3,14 +3,17 @@
 import dataclasses
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from analysis.baseline import with_baseline
 from analysis.contrasts import contrasts, factors_of
 from analysis.load import load
 from analysis.names import arms_in_words, at, length_label, listed, short, spoken, the
-from analysis.sections import SECTIONS, by_length
+from analysis.sections import SECTIONS, by_length, equal_rates
+from analysis.sections.verdict import otherwise
 from analysis.sections.verdict.answers import answers
 from analysis.sections.verdict.evidence import evidence
 from analysis.sections.verdict.summary import summary
@@ -157,7 +160,7 @@ def test_what_equal_rates_show_is_said_where_tuned_ones_show_nothing(wins):
         shown, effects=silent, at_equal_rates=shown.effects, tuned=8, tuned_diverged=3
     )
     said = [sentence.words for sentence in answers(found)]
-    assert said[1].endswith("Of the 8 runs that tuned learning rates 3 diverged.")
+    assert said[1].endswith("Of the 8 runs that tuned learning rates, with any clipping, 3 diverged.")
     assert said[2:4] == [
         "At tuned learning rates no clipping threshold was shown to matter. No difference was shown between "
         "models.",
@@ -241,6 +244,48 @@ def crossing(tmp_path_factory):
     )  # fmt: skip
 
 
+def frame(*rows):
+    """Contrasts: factor, level, other, and by measure the difference (of drops the ratio) and adjusted p."""
+    found = []
+    for factor, level, other, measures in rows:
+        row = {"factor": factor, "level": level, "other": other}
+        for measure in ("solved", "stable", "kept", "drops"):
+            value, p = measures.get(measure, (0.0 if measure != "drops" else 1.0, 1.0))
+            row |= {f"{measure}_{'ratio' if measure == 'drops' else 'difference'}": value}
+            row |= {f"{measure}_p_holm": p}
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+def test_what_equal_rates_have_the_other_way_round_is_said():
+    own = frame(
+        ("optimizer", "adam", "sgd", {"kept": (0.1, 0.01), "drops": (0.2, 0.01), "solved": (0.1, 0.01)})
+    )
+    equal = frame(
+        ("optimizer", "adam", "sgd", {"kept": (-0.04, 0.3), "drops": (0.1, 0.3), "solved": (0.2, 0.01)})
+    )
+    found = SimpleNamespace(effects=own, at_equal_rates=equal)
+    assert otherwise.turned_round(found, "optimizer") == [
+        "at equal learning rates Adam and SGD differ the other way in how many stay solved"
+    ]
+    assert otherwise.turned_round(found, "model") == []
+    assert otherwise.turned_round(SimpleNamespace(effects=own, at_equal_rates=equal[:0]), "optimizer") == []
+    pairs = [(equal.to_dict("records")[0], own.to_dict("records")[0])]
+    assert equal_rates.changed_sign(pairs) == [
+        "The other way round at own rates than at equal ones: adam against sgd in P(stable | solved)."
+    ]
+    assert equal_rates.changed_sign([(pairs[0][1], pairs[0][1])]) == []
+
+
+def test_thresholds_that_change_solving_at_equal_rates_only_are_named_so():
+    rows = [("clipping", f"max_norm {n}", "no clipping", {"solved": (d, p)}) for n, d, p in
+            ((1, 0.034, 0.001), (2, 0.012, 0.04), (5, 0.05, 0.06))]  # fmt: skip
+    said = otherwise.solving_unshown(SimpleNamespace(at_equal_rates=frame(*rows)))
+    assert said.endswith("; at equal rates 2 of 3 were, by +1 to +3 of 100 runs")
+    plain = otherwise.solving_unshown(SimpleNamespace(at_equal_rates=frame(rows[2])))
+    assert plain == "no threshold was shown to change how many runs solve their task"
+
+
 def test_differences_are_looked_at_rate_by_rate_too(crossing):
     """Of 36 pairs the LSTM wins 24 and loses 4: +.56. At .1 all 12 clusters lead one way: p is 2 / 2^12."""
     found = by_length.table(crossing)
@@ -258,7 +303,7 @@ def test_differences_are_looked_at_rate_by_rate_too(crossing):
     ]
     assert by_length.remarks(found) == (
         "Model: 4 of 6 rows have no p, because at most 4 clusters (a seed of one length each) differ there; "
-        "8 that lead one way would be enough for any row."
+        "from 8 on that lead one way any row could have one."
     ), "2 / 2^8 of six tests is .047"
     assert by_length.readable(found)["adjusted p"].tolist().count("-") == 4
 

@@ -157,7 +157,7 @@ def test_what_no_outcome_of_so_few_seeds_could_show_is_not_decidable(tmp_path):
     (few,) = [s for s in said if s.startswith("Optimizer")]
     assert few == (
         "Optimizer, not decidable with so few seeds: adam against sgd. For that 7 clusters must lead one "
-        "way, and at most 4 differ here: about 7 seeds could be enough."
+        "way, and in these at most 4 differ: about 7 seeds could be enough for one of them."
     ), "2 / 2^7 of three tests is .047"
     said = effects.findings(effects.table(optimizer_wins(tmp_path / "many", seeds=8)))
     (many,) = [s for s in said if s.startswith("Optimizer")]

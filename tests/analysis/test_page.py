@@ -107,7 +107,7 @@ def test_budgets_that_differ_are_a_warning(tmp_path):
     results.append(a_result(make_trial(FIRST_TUNING_SEED, 0.1, max_norm=2.0)))
     found = coverage.table(load(make_folder(tmp_path / "x", space, results)))
     (said,) = coverage.warnings(found)
-    assert "different budgets, or are not yet all tuned: 1 rates in 1 trials, 2 rates in 2 trials" in said
+    assert "because ranges grew or trials are missing: 1 to 2 rates and 1 to 2 trials a condition." in said
 
 
 def test_many_names_are_cut_short():

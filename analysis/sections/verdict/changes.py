@@ -14,6 +14,7 @@ from analysis.sections.by_length import SECTION as BY_LENGTH
 from analysis.sections.effects import SECTION as EFFECTS
 from analysis.sections.equal_rates import SECTION as EQUAL_RATES
 from analysis.sections.verdict.evidence import Evidence
+from analysis.sections.verdict.otherwise import solving_unshown, turned_round
 from analysis.shown import ORDER, SHOWN_AT, decidable, is_shown, told_measures
 from analysis.words import text
 
@@ -109,12 +110,12 @@ def shown_changes(rows: pd.DataFrame, baseline: str) -> list[Change]:
 
 def of_factor(found: Evidence, factor: str, shown: list[Change]) -> Sentence:
     """What is shown of one factor, and at which lengths."""
-    where = places(found, factor)
+    where, otherwise = places(found, factor), turned_round(found, factor)
     solves = any(change.measure == "solved" for change in shown)
-    unshown = ["no threshold was shown to change how many runs solve their task"]
-    said = told(found, factor, shown)
-    words = "; ".join([*said, *(unshown if factor == "clipping" and not solves else []), *where])
-    return Sentence(f"{words[0].upper()}{words[1:]}.", EFFECTS.title, *([BY_LENGTH.title] if where else []))
+    unshown = [] if solves or factor != "clipping" else [solving_unshown(found)]
+    words = "; ".join([*told(found, factor, shown), *unshown, *where, *otherwise])
+    also = [*([BY_LENGTH.title] if where else []), *([EQUAL_RATES.title] if otherwise else [])]
+    return Sentence(f"{words[0].upper()}{words[1:]}.", EFFECTS.title, *also)
 
 
 def told(found: Evidence, factor: str, shown: list[Change]) -> list[str]:
@@ -222,13 +223,19 @@ def places(found: Evidence, factor: str) -> list[str]:
     shown = rows[rows["p_holm"] < SHOWN_AT]
     if shown.empty or len(shown) == len(rows):
         return []
+    contrasts = shown[["level", "other"]].drop_duplicates()
+    between = ""
+    if len(contrasts) < len(rows[["level", "other"]].drop_duplicates()):
+        pairs = [[text(end) for end in pair] for pair in contrasts.to_numpy()]
+        sides = [" and ".join(spoken(name, [name]) for name in pair) for pair in pairs]
+        between = f" between {listed(sides)}"
     first = shown.groupby("task", sort=False)["length"].unique()
     said = [
         listed([at(length, found.layers(str(task))) for length in sorted(lengths)])
         + (f" of {text(task)}" if len(found.tasks) > 1 else "")
         for task, lengths in first.items()
     ]
-    return [f"looked at length by length, a difference is shown at {listed(said)}"]
+    return [f"looked at length by length, a difference{between} is shown at {listed(said)}"]
 
 
 def values_of(factors: Sequence[str], word: str = "or") -> str:

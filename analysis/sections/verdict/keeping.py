@@ -79,7 +79,8 @@ def of_tuning(found: Evidence) -> list[Sentence]:
     """How many of the runs that tuned learning rates diverged."""
     if not found.tuned_diverged:
         return []
-    words = f"Of the {found.tuned:,} runs that tuned learning rates {found.tuned_diverged} diverged."
+    arms = ", with any clipping," if len(found.arms) > 1 else ""
+    words = f"Of the {found.tuned:,} runs that tuned learning rates{arms} {found.tuned_diverged} diverged."
     return [Sentence(words, LEARNING_RATES.title)]
 
 
