@@ -200,8 +200,7 @@ def crowd(found: Evidence, factor: str, shown: list[Change]) -> str:
     """What is said of many pairs that differ: how many, and who is ahead and behind most often."""
     what = "how often runs drop" if shown[0].measure == "drops" else f"how many {DID[shown[0].measure]}"
     if all(isinstance(change.level, (int, float)) for change in shown):
-        pairs = "pairs" if len(shown) > 1 else "pair"
-        return f"{len(shown)} {pairs} of neighbouring values of {factor} differ in {what}"
+        return along(found, factor, what)
     turned = [change if change.better else change.turned() for change in shown]
     ahead, behind = [c.level for c in turned], [c.other for c in turned]
     best, worst = (max(dict.fromkeys(names), key=names.count) for names in (ahead, behind))
@@ -210,6 +209,15 @@ def crowd(found: Evidence, factor: str, shown: list[Change]) -> str:
         f"better than {others(ahead.count(best))}, {named(found, factor, (worst,))} worse than "
         f"{behind.count(worst)}"
     )
+
+
+def along(found: Evidence, factor: str, what: str) -> str:
+    """How many runs solved at the best value of a numeric axis and at its ends; what differs along it."""
+    counts = found.conditions.groupby(factor)[["solved", "n"]].sum()
+    best = (counts["solved"] / counts["n"]).idxmax()
+    ends = dict.fromkeys((best, counts.index[0], counts.index[-1]))
+    said = listed([f"{counts['solved'][at]} of {counts['n'][at]} at {text(at)}" for at in ends])
+    return f"along {factor.replace('_', ' ')}, neighbouring values differ in {what}: {said} solved it"
 
 
 def others(number: int) -> str:

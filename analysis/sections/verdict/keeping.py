@@ -91,7 +91,7 @@ def of_report(found: Evidence) -> list[Sentence]:
         return []
     counts = found.conditions.groupby(["model", "optimizer"], sort=False)[["diverged", "n"]].sum()
     rows = counts.sort_values("diverged", ascending=False, kind="stable").reset_index().to_dict("records")
-    said = f"{diverged} of all {found.runs} runs diverged"
+    said = f"{diverged:,} of all {found.runs:,} runs diverged"
     rates = found.conditions.groupby("learning_rate")["diverged"].sum() if found.rates_fixed else pd.Series()
     if len(rates) > 1 and not rates.iloc[0]:
         said += f", all at learning rates from {rates[rates > 0].index[0]:g} on"

@@ -130,7 +130,8 @@ class Words:
             return f"up to lengths that these runs do not tell, in {settings}"
         furthest = known[-1]
         said = f"{brief(furthest, self._layers)} in {ENOUGH} with {self.setting(furthest, rows)}"
-        return f"{said}, the best of {settings}, chosen on these runs"
+        limits = f" ({self.limits(furthest)})" if kind(furthest) in ("fit", "beyond") else ""
+        return f"{said}{limits}, the best of {settings}, chosen on these runs"
 
 
 def groups(rows: Sequence[dict[Any, Any]]) -> list[list[dict[Any, Any]]]:
