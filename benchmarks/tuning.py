@@ -18,27 +18,33 @@ from analysis.load import Results, load
 from harness.condition import SOLVED, Outcome
 
 Floats = np.ndarray
-Rule = Callable[[Floats], int]  # from the objective at each rate, lowest rate first, to the chosen index
+Rule = Callable[[Floats, bool], int]
+"""From the objective at each rate, lowest rate first, and whether any run solved, to the chosen index."""
 
 
 def within(tolerance: float) -> Rule:
     """The slowest rate whose objective is at most so much above the lowest."""
-    return lambda objective: int(np.flatnonzero(objective <= objective.min() + tolerance)[0])
+    return lambda objective, _: int(np.flatnonzero(objective <= objective.min() + tolerance)[0])
 
 
 def gaining(share: float) -> Rule:
     """The slowest rate that gained at least this share of what the best one did."""
-    return lambda objective: int(np.flatnonzero(1 - objective >= share * (1 - objective.min()))[0])
+    return lambda objective, _: int(np.flatnonzero(1 - objective >= share * (1 - objective.min()))[0])
 
 
 def smoothed(rule: Rule) -> Rule:
     """A rule on the objective averaged over neighbouring rates, with weights 1, 2, 1."""
 
-    def chosen(objective: Floats) -> int:
+    def chosen(objective: Floats, solved: bool) -> int:
         padded = np.pad(objective, 1, mode="edge")
-        return rule((padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4)
+        return rule((padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4, solved)
 
     return chosen
+
+
+def middle_unless_solved(rule: Rule) -> Rule:
+    """A rule, but the middle of the range where no tuning run solved its task."""
+    return lambda objective, solved: rule(objective, solved) if solved else len(objective) // 2
 
 
 RULES: dict[str, Rule] = {
@@ -47,6 +53,7 @@ RULES: dict[str, Rule] = {
     **{f"slowest gaining {s:.0%}": gaining(s) for s in (0.95, 0.9, 0.85, 0.8)},
     "lowest objective, smoothed": smoothed(within(0)),
     "slowest gaining 85%, smoothed": smoothed(gaining(0.85)),
+    "85%, middle where none solved": middle_unless_solved(gaining(0.85)),
 }
 
 
@@ -84,7 +91,7 @@ def judged(grid: Grid, rule: Rule, seeds: int) -> tuple[float, float, float]:
     for first in range(n):
         used = [(first + i) % n for i in range(seeds)]
         others = [i for i in range(n) if i not in used]
-        rate = rule(grid.objective[:, used].mean(axis=1))
+        rate = rule(grid.objective[:, used].mean(axis=1), bool(grid.solved[:, used].any()))
         stable.append(grid.stable[rate, others].mean())
         solved.append(grid.solved[rate, others].mean())
         chosen.append(rate)
