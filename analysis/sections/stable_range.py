@@ -151,14 +151,15 @@ def findings(found: Ranges) -> list[str]:
     for names, group in drawn.groupby(keys, dropna=False, sort=False):
         rows = group.sort_values("length").iloc[[0, -1]]
         if rows["length"].nunique() > 1:
-            ends_at = [at(length, found.length_label == LAYERS_LABEL) for length in rows["length"]]
-            widths = " and ".join(worded_widths(rows, "stable"))
+            short, long = (at(length, found.length_label == LAYERS_LABEL) for length in rows["length"])
+            widths = worded_widths(rows, "stable")
             ends = " and ".join(worded_rate(row, "stable") for row in rows.to_dict("records"))
             said.append(
-                f"{panel_title(keys, names)}, at {' and '.join(ends_at)}: stable are {widths} decades of the "
-                f"rates tried; the highest stable rate is {ends}."
+                f"{panel_title(keys, names)}: {widths[0]} decades of rates at {short} and {widths[1]} at "
+                f"{long} are stable; the highest stable rate is {ends}."
             )
-    return said[:NAMED]
+    more = [f"{len(said) - NAMED} more, see the table."] if len(said) > NAMED else []
+    return [*said[:NAMED], *more]
 
 
 NAMED = 8

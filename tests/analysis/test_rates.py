@@ -186,8 +186,8 @@ def test_fixed_rates_have_a_map_and_a_range_too(tmp_path):
     found = stable_range.table(results)
     assert found.frame["stable_up_to"].tolist() == [0.1, 0.01]
     assert stable_range.findings(found) == [
-        "rnn, sgd, at T = 5 and T = 9: stable are at least 2.00 [1.67, 2.33] and at least 1.00 [0.67, 1.33] "
-        "decades of the rates tried; the highest stable rate is 0.1 and 0.01."
+        "rnn, sgd: at least 2.00 [1.67, 2.33] decades of rates at T = 5 and at least 1.00 [0.67, 1.33] at "
+        "T = 9 are stable; the highest stable rate is 0.1 and 0.01."
     ]
     upper, lower = stable_range.render(found).get_axes()
     assert upper.get_yscale() == "log" and lower.get_xlabel() == "length T"
