@@ -259,8 +259,8 @@ SECTION = Section(
         "so; there may be gaps below. Shown are the median of the former with its exact 95 % interval (sign "
         "test), which 6 seeds or more give; fewer have none, and where both limits are the median, none are "
         "written. Of the latter the mean with its t-interval, which has a step of the grid added: where all "
-        "seeds agree its width is that alone. None: at no rate tried. At least: some seed was so at the "
-        "highest rate tried, or at the lowest. Both are drawn at the grey edges of the panel."
+        "seeds agree its width is that alone. The value none stands for no rate tried. At least: some seed "
+        "was so at the highest rate tried, or at the lowest. Both are drawn at the grey edges of the panel."
     ),
     if_empty=IF_EMPTY,
     applies=has_grid,
