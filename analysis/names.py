@@ -59,6 +59,11 @@ def spoken(name: Any, every: Iterable[Any]) -> str:
     return SPOKEN.get(name) or short(name, map(str, every)) if isinstance(name, str) else text(name)
 
 
+def sides(level: Any, other: Any) -> str:
+    """The two levels of a contrast as a sentence says them: Adam and SGD."""
+    return " and ".join(spoken(name, [name]) for name in map(text, (level, other)))
+
+
 def the(model: str, every: Iterable[str]) -> str:
     """A model as a sentence says it: the LSTM, MyCell."""
     return f"{'the ' if model in WITH_ARTICLE else ''}{spoken(model, every)}"

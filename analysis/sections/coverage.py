@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import setting
 from analysis.arms import RULE, THRESHOLD
 from analysis.conditions import conditions_table, name_of
 from analysis.figures import nothing
@@ -187,7 +188,7 @@ def warnings(found: Coverage) -> list[str]:
     if found.incomplete:
         said.append(f"Report trials are missing in: {listed(found.incomplete)}.")
     if len(found.budgets) > 1:
-        rates, trials = (f"{min(ends)} to {max(ends)}" for ends in zip(*found.budgets, strict=True))
+        rates, trials = map(setting.span, zip(*found.budgets, strict=True))
         said.append(
             f"Tuning took different budgets, because ranges grew or trials are missing: {rates} rates and "
             f"{trials} trials a condition."

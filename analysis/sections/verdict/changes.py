@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.arms import NO_CLIPPING
-from analysis.names import arms_in_words, at, is_own, listed, spoken, the
+from analysis.names import arms_in_words, at, is_own, listed, sides, spoken, the
 from analysis.sections.base import Sentence
 from analysis.sections.by_length import SECTION as BY_LENGTH
 from analysis.sections.effects import SECTION as EFFECTS
@@ -234,9 +234,7 @@ def places(found: Evidence, factor: str) -> list[str]:
     contrasts = shown[["level", "other"]].drop_duplicates()
     between = ""
     if len(contrasts) < len(rows[["level", "other"]].drop_duplicates()):
-        pairs = [[text(end) for end in pair] for pair in contrasts.to_numpy()]
-        sides = [" and ".join(spoken(name, [name]) for name in pair) for pair in pairs]
-        between = f" between {listed(sides)}"
+        between = f" between {listed([sides(*pair) for pair in contrasts.to_numpy()])}"
     first = shown.groupby("task", sort=False)["length"].unique()
     said = [
         listed([at(length, found.layers(str(task))) for length in sorted(lengths)])

@@ -1,9 +1,8 @@
 """What runs at equal learning rates say otherwise than those at the rates that each side chose."""
 
-from analysis.names import listed, spoken
+from analysis.names import listed, sides
 from analysis.sections.verdict.evidence import Evidence
 from analysis.shown import ORDER, SHOWN_AT, is_shown, lead
-from analysis.words import text
 
 MEASURED = {
     "solved": "how many runs solve",
@@ -37,6 +36,6 @@ def turned_round(found: Evidence, factor: str) -> list[str]:
         shown = [measure for measure in ORDER if is_shown(row, measure)]
         turned = [MEASURED[m] for m in shown if lead(row, m) * lead(row, m, "_equal") < 0]
         if turned:
-            sides = " and ".join(spoken(text(row[end]), [text(row[end])]) for end in ("level", "other"))
-            said.append(f"at equal learning rates {sides} differ the other way in {listed(turned)}")
+            both_sides = sides(row["level"], row["other"])
+            said.append(f"at equal learning rates {both_sides} differ the other way in {listed(turned)}")
     return said
